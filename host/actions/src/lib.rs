@@ -1,0 +1,1 @@
+//! The one registry through which commands find std, OpenStack, ad-hoc and pack actions.

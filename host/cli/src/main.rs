@@ -1,0 +1,3 @@
+//! The ostro command.
+
+fn main() {}

@@ -1,0 +1,26 @@
+//! What every crate of Ostro shares: values, ids, states, and the traits that a lower layer
+//! needs from a higher one.
+//!
+//! Architecture Invariant: nothing here does IO, reads a clock or draws a random number.
+//!
+//! ```
+//! use ostro_core::Value;
+//!
+//! let value: Value = serde_json::from_str(r#"{"nodes": [{"name": "node-0"}]}"#).unwrap();
+//! assert_eq!(value.get("nodes").and_then(|n| n.index(0)).and_then(|n| n.get("name")),
+//!            Some(&Value::from("node-0")));
+//! ```
+
+mod action;
+mod id;
+mod json;
+mod state;
+mod value;
+
+pub use action::{
+    ActionCall, ActionContext, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Clock,
+    Progress, ProgressSink,
+};
+pub use id::{ActionExecutionId, ExecutionId, TaskExecutionId};
+pub use state::State;
+pub use value::{Map, Value};

@@ -1,0 +1,1 @@
+//! OpenStack: sessions and the catalogue of client operations.

@@ -1,0 +1,1 @@
+//! Action packs: manifest, signatures by reflection, grants, digests.

@@ -1,0 +1,1 @@
+//! The driver on one machine: dispatch, timers, subscriptions.

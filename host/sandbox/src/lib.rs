@@ -1,0 +1,1 @@
+//! One action execution in one fresh wasm instance, within its grants and limits.

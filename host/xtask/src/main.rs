@@ -1,0 +1,3 @@
+//! The project's own chores: demo, test, packs, cloud.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The YAQL language: lexer, parser, evaluator, standard library.
