@@ -14,6 +14,7 @@
 mod action;
 mod id;
 mod json;
+mod request;
 mod state;
 mod value;
 
@@ -22,5 +23,6 @@ pub use action::{
     Progress, ProgressSink,
 };
 pub use id::{ActionExecutionId, ExecutionId, TaskExecutionId};
+pub use request::{Method, PathError, RelativePath, ServiceRequest, ServiceResponse};
 pub use state::State;
 pub use value::{Map, Value};

@@ -1,1 +1,5 @@
 //! OpenStack: sessions and the catalogue of client operations.
+
+mod cloud;
+
+pub use cloud::{Cloud, CloudError};
