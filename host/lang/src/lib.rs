@@ -1,1 +1,17 @@
 //! Mistral's DSL v2: YAML text to specs, expressions and diagnostics with line and column.
+//!
+//! Architecture Invariant: nothing here does IO; whoever has text and a file name calls
+//! `parse` and gets what was understood and all that is wrong.
+
+mod location;
+mod spec;
+mod template;
+mod text;
+
+pub use location::Location;
+pub use ostro_yaql::{Budget, Host, NoHost};
+pub use spec::{
+    AdHocAction, EngineCommand, Input, Join, OnState, Policies, Publish, Retry, Target, Task,
+    Transition, Transitions, WithItems, Work, Workbook, Workflow, WorkflowKind,
+};
+pub use template::{ExpressionError, Part, Scope, Template, TemplateExpression};

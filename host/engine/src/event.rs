@@ -1,0 +1,186 @@
+//! What happens to an execution, and what the engine wants done next.
+
+use std::sync::Arc;
+
+use ostro_core::{
+    ActionExecutionId, ActionOutcome, ExecutionId, Map, State, TaskExecutionId, Value,
+};
+use serde::{Deserialize, Serialize};
+
+/// Something that happened to one execution, at `now`.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Milliseconds since 1970 UTC, as the driver's clock told when it took the event.
+    pub now: i64,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum EventKind {
+    /// The execution starts. The first event, and once.
+    Started,
+    /// An action execution ended.
+    ActionFinished {
+        /// Which.
+        id: ActionExecutionId,
+        /// How.
+        outcome: ActionOutcome,
+    },
+    /// A sub-workflow ended.
+    ChildFinished {
+        /// The sub-workflow's execution.
+        id: ExecutionId,
+        /// `Success`, `Error` or `Cancelled`.
+        state: State,
+        /// Its output.
+        output: Value,
+        /// Why it failed.
+        state_info: Option<String>,
+    },
+    /// A timer that [`Command::SetTimer`] set is due.
+    TimerFired {
+        /// Which.
+        id: TimerId,
+    },
+    /// Somebody pauses the execution.
+    Paused,
+    /// Somebody resumes it, perhaps with changes to its environment.
+    Resumed {
+        /// Entries to merge into the environment.
+        env: Option<Map>,
+    },
+    /// Somebody ends it: as `Success`, `Error` or `Cancelled`.
+    Stopped {
+        /// How.
+        state: State,
+        /// Why.
+        message: Option<String>,
+    },
+}
+
+/// A timer of an execution.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TimerId(pub String);
+
+/// Something that the engine wants done. The driver carries commands out in order, after the
+/// turn that gave them is durable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Run an action; its end comes back as [`EventKind::ActionFinished`].
+    RunAction {
+        /// The action execution, new or (a retry) with a new id.
+        id: ActionExecutionId,
+        /// The task execution that wants it.
+        task_id: TaskExecutionId,
+        /// The task's name.
+        task_name: Arc<str>,
+        /// The action's full name.
+        name: Arc<str>,
+        /// Its input, evaluated.
+        input: Arc<Map>,
+        /// Which try of the task this is, from 1.
+        attempt: u32,
+        /// How long it may take at most, in milliseconds, where the task has a timeout.
+        timeout: Option<i64>,
+    },
+    /// Start a sub-workflow; its end comes back as [`EventKind::ChildFinished`].
+    StartChild {
+        /// The execution to create.
+        id: ExecutionId,
+        /// The task execution that wants it.
+        task_id: TaskExecutionId,
+        /// The task's name.
+        task_name: Arc<str>,
+        /// The workflow's full name, as [`crate::Definitions`] resolved it.
+        workflow: Arc<str>,
+        /// Its input, evaluated.
+        input: Arc<Map>,
+        /// Its parameters: `env` and what else the parent hands on.
+        params: Arc<Map>,
+    },
+    /// Fire a timer at a time (milliseconds since 1970 UTC), or as soon after as may be.
+    SetTimer {
+        /// Which.
+        id: TimerId,
+        /// When.
+        at: i64,
+    },
+    /// A timer is not wanted any more.
+    CancelTimer {
+        /// Which.
+        id: TimerId,
+    },
+    /// An action execution's result is not wanted any more: stop it where that can be done.
+    CancelAction {
+        /// Which.
+        id: ActionExecutionId,
+    },
+    /// End a sub-workflow.
+    StopChild {
+        /// Which.
+        id: ExecutionId,
+        /// As what.
+        state: State,
+        /// Why.
+        message: Option<String>,
+    },
+    /// Pause a sub-workflow.
+    PauseChild {
+        /// Which.
+        id: ExecutionId,
+    },
+    /// Resume a sub-workflow.
+    ResumeChild {
+        /// Which.
+        id: ExecutionId,
+    },
+    /// The execution has ended: tell the parent and whoever waits.
+    Finish {
+        /// `Success`, `Error` or `Cancelled`.
+        state: State,
+        /// Its output.
+        output: Value,
+        /// Why it failed.
+        state_info: Option<String>,
+    },
+}
+
+/// Something that changed in a turn, for whoever watches. Everything shown live is made of
+/// these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Change {
+    /// The execution's state changed.
+    Execution {
+        /// To what.
+        state: State,
+        /// Why.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        info: Option<String>,
+    },
+    /// A task execution was created or its state changed.
+    Task {
+        /// Which.
+        id: TaskExecutionId,
+        /// The task's name.
+        name: Arc<str>,
+        /// To what.
+        state: State,
+        /// Why: the error, the timer that it waits for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        info: Option<String>,
+    },
+    /// Items of a with-items task ended.
+    Items {
+        /// The task execution.
+        id: TaskExecutionId,
+        /// The task's name.
+        name: Arc<str>,
+        /// How many have ended.
+        done: usize,
+        /// How many there are.
+        total: usize,
+    },
+}
