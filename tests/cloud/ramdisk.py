@@ -36,8 +36,8 @@ MIB, GIB = 2**20, 2**30
 INTERVAL = 0.5
 
 
-def say(text):
-    print(f"ramdisk: {text}", flush=True)
+def say(text, file=None):
+    print(f"ramdisk: {text}", file=file, flush=True)
 
 
 def http(method, url, body=None, headers=()):
@@ -173,7 +173,8 @@ class Player:
                 data["error"] = self.error
             http("POST", f"{self.session.inspector}/v1/continue", data)
         except urllib.error.HTTPError as err:
-            say(f"{uuid}: refused: {err.code} {err.read().decode(errors='replace').strip()}")
+            text = err.read().decode(errors="replace").strip()
+            say(f"{uuid}: refused: {err.code} {text}", sys.stderr)
         else:
             macs = ", ".join(i["mac_address"] for i in data["inventory"]["interfaces"])
             say(f"{node.get('name') or uuid} reported as {macs}")
@@ -229,9 +230,9 @@ def main():
         serve(player)
     except urllib.error.HTTPError as err:
         text = err.read().decode(errors="replace").strip()
-        say(f"error: {err.url}: {err.code} {text}")
+        say(f"error: {err.url}: {err.code} {text}", sys.stderr)
     except (urllib.error.URLError, OSError, KeyError, json.JSONDecodeError) as err:
-        say(f"error: {err!r}")
+        say(f"error: {err!r}", sys.stderr)
     return 1
 
 
