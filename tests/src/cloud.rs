@@ -22,8 +22,9 @@ impl Cloud {
             .context("the loopback cloud does not run: `cargo xtask cloud up` starts it")?;
         let mut environment = BTreeMap::new();
         for line in String::from_utf8(exports.stdout)?.lines() {
-            let Some((name, value)) =
-                line.strip_prefix("export ").and_then(|rest| rest.split_once('='))
+            let Some((name, value)) = line
+                .strip_prefix("export ")
+                .and_then(|rest| rest.split_once('='))
             else {
                 continue;
             };
@@ -39,7 +40,9 @@ impl Cloud {
 
     /// The variables that point clients at this cloud.
     pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The file with this cloud's credentials.
@@ -69,7 +72,12 @@ impl Cloud {
     /// Deletes the node and its ports, whatever state it is in. Nothing if there is none.
     pub fn delete_node(&self, name: &str) -> Result<()> {
         let nodes = self.openstack(&["baremetal", "node", "list"])?;
-        if nodes.as_array().into_iter().flatten().any(|node| node["Name"] == name) {
+        if nodes
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|node| node["Name"] == name)
+        {
             self.openstack_text(&["baremetal", "node", "maintenance", "set", name])?;
             self.openstack_text(&["baremetal", "node", "delete", name])?;
         }

@@ -43,7 +43,10 @@ impl Ostro {
             .context("a test binary is two folders below the profile's")?
             .join("ostro");
         if !path.exists() {
-            bail!("{} is not built: `cargo build -p ostro-cli`", path.display());
+            bail!(
+                "{} is not built: `cargo build -p ostro-cli`",
+                path.display()
+            );
         }
         Ok(path)
     }
@@ -70,7 +73,10 @@ impl Ostro {
     pub fn run(mut self) -> Result<Run> {
         let output = self.0.output().context("cannot run ostro")?;
         Ok(Run {
-            status: output.status.code().context("ostro was killed by a signal")?,
+            status: output
+                .status
+                .code()
+                .context("ostro was killed by a signal")?,
             stdout: String::from_utf8(output.stdout)?,
             stderr: String::from_utf8(output.stderr)?,
         })

@@ -17,7 +17,14 @@ pub fn workbooks(version: &str) -> Result<PathBuf> {
         std::fs::create_dir_all(&fresh)?;
         output(
             Command::new("python3")
-                .args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"])
+                .args([
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--no-deps",
+                    "--no-build-isolation",
+                ])
                 .args(["--no-binary", ":all:", "--dest"])
                 .arg(&fresh)
                 .arg(format!("tripleo-common=={version}")),
