@@ -3,13 +3,19 @@
 //! Architecture Invariant: nothing here does IO; whoever has text and a file name calls
 //! `parse` and gets what was understood and all that is wrong.
 
+mod diagnostics;
 mod location;
+mod parse;
 mod spec;
+mod suggest;
 mod template;
 mod text;
+mod yaml;
 
+pub use diagnostics::{Code, Diagnostic, Severity};
 pub use location::Location;
 pub use ostro_yaql::{Budget, Host, NoHost};
+pub use parse::{Parsed, parse};
 pub use spec::{
     AdHocAction, EngineCommand, Input, Join, OnState, Policies, Publish, Retry, Target, Task,
     Transition, Transitions, WithItems, Work, Workbook, Workflow, WorkflowKind,

@@ -1,0 +1,72 @@
+//! DSL v2 to specs.
+//!
+//! The rules are those of Mistral 23's validator and spec classes (`mistral/lang/v2`), with
+//! more said about what is wrong. Where Mistral drops something without a word, a warning says
+//! so; where it loses data by mistake (published variables when both forms of `publish` are
+//! used), nothing is lost here.
+
+mod action;
+mod context;
+mod document;
+mod graph;
+mod inline;
+mod policies;
+mod publish;
+mod task;
+mod template;
+mod transitions;
+mod with_items;
+mod workflow;
+
+use std::sync::Arc;
+
+use crate::{AdHocAction, Diagnostic, Location, Workbook, Workflow};
+
+/// What a text defines, and all that is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Parsed {
+    /// Its workbooks; a text holds one at most.
+    pub workbooks: Vec<Arc<Workbook>>,
+    /// The workflows that stand in no workbook.
+    pub workflows: Vec<Arc<Workflow>>,
+    /// The ad-hoc actions that stand in no workbook.
+    pub actions: Vec<Arc<AdHocAction>>,
+    /// Errors and warnings, in the order of the text. If there are errors, what was understood
+    /// is there all the same, but must not run.
+    pub diagnostics: Vec<Diagnostic>,
+    pub(crate) calls: Vec<Call>,
+}
+
+/// Where a definition calls an action or a sub-workflow. Checks over several files point there.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// The full name of the workflow or ad-hoc action that calls.
+    pub(crate) caller: Arc<str>,
+    /// The calling task, where a task calls.
+    pub(crate) task: Option<Arc<str>>,
+    /// Where the name of what is called stands.
+    pub(crate) location: Location,
+    /// The length of that name.
+    pub(crate) length: u32,
+    /// The inputs that are given by name, and where. None if an expression gives the input.
+    pub(crate) inputs: Option<Vec<(Arc<str>, Location)>>,
+}
+
+impl Parsed {
+    /// Whether nothing of it may run.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Parses the text of a file: a workbook, or workflows and ad-hoc actions by name.
+///
+/// `file` is only for locations. Which of them a text is follows from its keys.
+pub fn parse(text: &str, file: &str) -> Parsed {
+    let mut cx = context::Context::new(text, file);
+    let mut parsed = document::document(&mut cx);
+    let (diagnostics, calls) = cx.finish();
+    parsed.diagnostics = diagnostics;
+    parsed.calls = calls;
+    parsed
+}
