@@ -73,6 +73,15 @@ fn error_message(body: &[u8]) -> String {
     message
 }
 
+/// Where the text is, by how sure that is.
+const KEYS: &[&str] = &[
+    "faultstring",
+    "message",
+    "description",
+    "error_message",
+    "error",
+];
+
 fn find_message(value: &Value, depth: u8) -> Option<String> {
     let depth = depth.checked_sub(1)?;
     match value {
@@ -80,7 +89,7 @@ fn find_message(value: &Value, depth: u8) -> Option<String> {
             Ok(inner @ Value::Object(_)) => find_message(&inner, depth),
             _ => Some(text.clone()),
         },
-        Value::Object(entries) => ["faultstring", "message", "error_message", "error"]
+        Value::Object(entries) => KEYS
             .iter()
             .filter_map(|key| entries.get(*key))
             .chain(entries.values().filter(|value| value.is_object()))
@@ -120,6 +129,10 @@ mod tests {
             (
                 r#"{"error_message": {"faultstring": "bad", "debuginfo": null}}"#,
                 "bad",
+            ),
+            (
+                r#"{"error_message": "{\"code\": 400, \"title\": \"Bad Request\", \"description\": \"Expected UUID\"}"}"#,
+                "Expected UUID",
             ),
             (
                 r#"{"itemNotFound": {"code": 404, "message": "no such"}}"#,
