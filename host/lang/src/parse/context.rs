@@ -35,6 +35,11 @@ impl<'a> Context<'a> {
         root
     }
 
+    /// Whether no more diagnostics are taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= MAX_DIAGNOSTICS
+    }
+
     /// Whether nothing is wrong so far.
     pub(crate) fn is_clean(&self) -> bool {
         self.diagnostics.is_empty()
@@ -75,7 +80,7 @@ impl<'a> Context<'a> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        if self.diagnostics.len() >= MAX_DIAGNOSTICS {
+        if self.is_full() {
             return;
         }
         let severity = code.severity();
@@ -157,9 +162,10 @@ impl<'a> Context<'a> {
             self.wrong_type(entry, "a list with at least one item");
         }
         let mut texts: Vec<Arc<str>> = Vec::new();
+        let mut seen = FxHashSet::default();
         for item in items {
             match item.as_str() {
-                Some(text) if text.is_empty() || texts.contains(text) => {
+                Some(text) if text.is_empty() || !seen.insert(text) => {
                     let message =
                         format!("`{}` holds texts that are not empty, each once", entry.key);
                     self.at_node(Code::BadValue, item, message);

@@ -31,13 +31,19 @@ fn targets(task: &Task) -> impl Iterator<Item = &Arc<str>> {
     })
 }
 
+/// The names of the tasks in the text, those that could not be parsed too.
+fn written(node: &Node) -> FxHashSet<&str> {
+    let tasks = node.get("tasks").and_then(Node::as_map).unwrap_or_default();
+    tasks.iter().map(|entry| &*entry.key).collect()
+}
+
 fn direct(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
-    let written = |name: &str| node.get("tasks").is_some_and(|tasks| tasks.get(name).is_some());
+    let written = written(node);
     let mut inbound: FxHashMap<&str, FxHashSet<&str>> = FxHashMap::default();
     for task in workflow.tasks.values() {
         for transition in transitions(task) {
             let Target::Task(name) = &transition.target else { continue };
-            if !written(name) {
+            if !written.contains(&**name) && !cx.is_full() {
                 let known = workflow.tasks.keys().map(|name| &**name).chain(COMMANDS);
                 let hint = did_you_mean(name, known);
                 let length = u32::try_from(name.chars().count()).unwrap_or(1);
@@ -107,9 +113,12 @@ fn join(cx: &mut Context<'_>, task: &Task, node: &Node, inbound: usize) {
 }
 
 fn reverse(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
-    let written = |name: &str| node.get("tasks").is_some_and(|tasks| tasks.get(name).is_some());
+    let written = written(node);
     for task in workflow.tasks.values() {
-        for name in task.requires.iter().filter(|name| !written(name)) {
+        for name in task.requires.iter().filter(|name| !written.contains(&***name)) {
+            if cx.is_full() {
+                return;
+            }
             let hint = did_you_mean(name, workflow.tasks.keys().map(|name| &**name));
             let own = node
                 .get("tasks")

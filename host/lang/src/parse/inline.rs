@@ -13,6 +13,9 @@ use crate::diagnostics::Code;
 use crate::template::Template;
 use crate::yaml::Place;
 
+/// The longest text that the short syntax may have: all of it is gone through for each part.
+const MAX_BYTES: usize = 16 << 10;
+
 /// A name with parameters.
 pub(crate) struct Command<'t> {
     /// The name; it may hold expressions.
@@ -35,8 +38,25 @@ pub(crate) fn command<'t>(cx: &mut Context<'_>, text: Text<'t>) -> Command<'t> {
         return Command { name: text, params: Vec::new() };
     }
     let text = text.trimmed();
+    if !fits(cx, text) {
+        return Command { name: text.part(0, 0), params: Vec::new() };
+    }
     let end = name_end(text.text);
     Command { name: text.part(0, end), params: params(cx, text.part(end, text.text.len())) }
+}
+
+fn fits(cx: &mut Context<'_>, text: Text<'_>) -> bool {
+    let fits = text.text.len() <= MAX_BYTES;
+    if !fits {
+        cx.report(
+            Code::Inline,
+            text.place(0),
+            1,
+            format!("the short syntax takes {MAX_BYTES} bytes at most"),
+            Some("write the input as a mapping under `input`".to_owned()),
+        );
+    }
+    fits
 }
 
 /// Where the name ends that `text` starts with.
@@ -63,6 +83,9 @@ fn name_end(text: &str) -> usize {
 /// The parameters in `text`, as `key=value key=value`.
 pub(crate) fn params(cx: &mut Context<'_>, text: Text<'_>) -> Vec<Param> {
     let mut params: Vec<Param> = Vec::new();
+    if !fits(cx, text) {
+        return params;
+    }
     let mut rest = text;
     loop {
         let Some(found) = next_param(rest.text) else {

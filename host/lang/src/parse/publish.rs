@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::context::Context;
 use super::template::map_template;
 use crate::diagnostics::Code;
@@ -41,8 +43,10 @@ impl Entries {
 /// `base`, and `over` on top of it: mappings are merged in depth, all else is replaced.
 fn merged(base: &[Entry], over: &[Entry]) -> Vec<Entry> {
     let mut result = base.to_vec();
+    let places: FxHashMap<&str, usize> =
+        base.iter().enumerate().map(|(index, entry)| (&*entry.key, index)).collect();
     for entry in over {
-        match result.iter_mut().find(|other| other.key == entry.key) {
+        match places.get(&*entry.key).map(|index| &mut result[*index]) {
             Some(other) => match (&other.value.kind, &entry.value.kind) {
                 (NodeKind::Map(left), NodeKind::Map(right)) => {
                     other.value.kind = NodeKind::Map(merged(left, right));

@@ -63,7 +63,8 @@ pub(crate) fn find_expression(
         if let Some(length) = line.find(close) {
             return Some((start, inner + length + close.len()));
         }
-        at = inner;
+        // Nothing else that opens in this line is closed in it.
+        at = inner + line.len();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use ostro_core::Value;
 
 use super::context::Context;
@@ -20,7 +21,7 @@ pub(crate) fn with_items(cx: &mut Context<'_>, entry: &Entry) -> Vec<(Arc<str>, 
             return Vec::new();
         }
     };
-    let mut items: Vec<(Arc<str>, Template)> = Vec::new();
+    let mut items: IndexMap<Arc<str>, Template> = IndexMap::new();
     for node in nodes {
         let Some(text) = node.as_str() else {
             let message = format!("`with-items` holds texts, not {}", node.describe());
@@ -29,16 +30,13 @@ pub(crate) fn with_items(cx: &mut Context<'_>, entry: &Entry) -> Vec<(Arc<str>, 
         };
         let trace = Trace::of(&cx.source, node);
         if let Some((name, list)) = item(cx, Text::new(text, &trace)) {
-            if let Some(other) = items.iter_mut().find(|(other, _)| *other == name) {
-                other.1 = list;
+            if items.insert(Arc::clone(&name), list).is_some() {
                 let message = format!("`{name}` runs over two lists; the last one counts");
                 cx.report(Code::Ignored, node.at, node.length, message, None);
-            } else {
-                items.push((name, list));
             }
         }
     }
-    items
+    items.into_iter().collect()
 }
 
 fn item(cx: &mut Context<'_>, text: Text<'_>) -> Option<(Arc<str>, Template)> {

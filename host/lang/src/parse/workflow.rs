@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use ostro_core::{Map, Value};
+use rustc_hash::FxHashSet;
 
 use super::context::Context;
 use super::task::{self, Defaults};
@@ -121,6 +122,7 @@ pub(crate) fn inputs(cx: &mut Context<'_>, entry: &Entry) -> Vec<Input> {
         }
     };
     let mut inputs: Vec<Input> = Vec::new();
+    let mut seen = FxHashSet::default();
     for item in items {
         let (name, at, length, default) = match &item.kind {
             NodeKind::Scalar(Value::String(name)) if !name.is_empty() => {
@@ -141,7 +143,7 @@ pub(crate) fn inputs(cx: &mut Context<'_>, entry: &Entry) -> Vec<Input> {
                 continue;
             }
         };
-        if inputs.iter().any(|input| input.name == *name) {
+        if !seen.insert(name) {
             let message = format!("the input `{name}` stands here twice");
             cx.report(Code::BadValue, at, length, message, None);
             continue;

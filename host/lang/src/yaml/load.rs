@@ -13,9 +13,9 @@ use super::{Entry, Node, NodeKind, Place, resolve};
 use crate::diagnostics::Code;
 
 /// The most bytes that one text may have.
-pub(crate) const MAX_BYTES: usize = 8 << 20;
+pub(crate) const MAX_BYTES: usize = 4 << 20;
 /// The most nodes that one text may have.
-const MAX_NODES: usize = 500_000;
+const MAX_NODES: usize = 200_000;
 /// How deep lists and mappings may stand in each other.
 const MAX_DEPTH: usize = 100;
 

@@ -34,6 +34,11 @@ pub(crate) fn plain(text: &str) -> Result<Value, String> {
     Ok(text.into())
 }
 
+/// Whether the plain scalar `text` is the text itself.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    matches!(plain(text), Ok(Value::String(_))) && timestamp(text).is_none()
+}
+
 /// The value of `text` under the standard tag `!!name`.
 pub(crate) fn tagged(name: &str, text: &str) -> Result<Value, String> {
     if name == "str" {

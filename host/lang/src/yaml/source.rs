@@ -11,37 +11,45 @@ pub(crate) struct Place {
     pub(crate) column: u32,
 }
 
-/// A text, its file's name, and where its lines start.
+/// Of how many characters one has its byte offset noted.
+const STRIDE: usize = 64;
+
+/// A text, its file's name, and what it takes to find a place in it without reading it again.
 pub(crate) struct Source<'a> {
     pub(crate) text: &'a str,
     file: Arc<str>,
+    /// The index of the first character of each line.
     lines: Vec<usize>,
+    /// The byte offset of every [`STRIDE`]th character.
+    offsets: Vec<usize>,
 }
 
 impl<'a> Source<'a> {
     pub(crate) fn new(text: &'a str, file: &str) -> Self {
-        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { text, file: file.into(), lines: std::iter::once(0).chain(breaks).collect() }
+        let mut lines = vec![0];
+        let mut offsets = Vec::with_capacity(text.len() / STRIDE + 1);
+        for (index, (offset, c)) in text.char_indices().enumerate() {
+            if index % STRIDE == 0 {
+                offsets.push(offset);
+            }
+            if c == '\n' {
+                lines.push(index + 1);
+            }
+        }
+        Self { text, file: file.into(), lines, offsets }
     }
 
     pub(crate) fn location(&self, place: Place) -> Location {
         Location { file: Arc::clone(&self.file), line: place.line, column: place.column }
     }
 
-    /// The line at `place` without its line break, or nothing past the end.
-    pub(crate) fn line(&self, line: u32) -> &'a str {
-        let index = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
-        let Some(&start) = self.lines.get(index) else { return "" };
-        let end = self.lines.get(index + 1).copied().unwrap_or(self.text.len());
-        self.text[start..end].trim_end_matches(['\n', '\r'])
-    }
-
     /// The text from `place` on.
     pub(crate) fn from(&self, place: Place) -> &'a str {
-        let index = usize::try_from(place.line).unwrap_or(usize::MAX).saturating_sub(1);
-        let Some(&start) = self.lines.get(index) else { return "" };
-        let skip = usize::try_from(place.column).unwrap_or(usize::MAX).saturating_sub(1);
-        let rest = &self.text[start..];
-        rest.char_indices().nth(skip).map_or("", |(at, _)| &rest[at..])
+        let from_one = |number: u32| usize::try_from(number).unwrap_or(usize::MAX).max(1) - 1;
+        let Some(line) = self.lines.get(from_one(place.line)) else { return "" };
+        let index = line.saturating_add(from_one(place.column));
+        let Some(&offset) = self.offsets.get(index / STRIDE) else { return "" };
+        let rest = &self.text[offset..];
+        rest.char_indices().nth(index % STRIDE).map_or("", |(at, _)| &rest[at..])
     }
 }

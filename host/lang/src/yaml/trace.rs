@@ -23,9 +23,8 @@ impl Trace {
             Style::Single | Style::Double => {
                 walk.step();
             }
-            // The header ends with its line.
-            Style::Block => while walk.step().is_some_and(|c| c != '\n') {},
-            Style::Plain => {}
+            // The scanner's place of a block scalar is behind its header.
+            Style::Plain | Style::Block => {}
             Style::Made => {
                 return Self::at(node.at, text.chars().count());
             }
