@@ -36,4 +36,5 @@ mod session;
 
 pub use cloud::{Cloud, CloudError};
 pub use config::{CloudConfig, Environment};
+pub use operations::OperationError;
 pub use session::{Limits, Session};

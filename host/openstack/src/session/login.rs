@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use openstack_sdk::auth::Auth;
+use openstack_sdk::config::CloudConfig as KeystoneConfig;
+use openstack_sdk::types::ServiceType;
 use openstack_sdk::{AsyncOpenStack, AuthError, OpenStackError};
 use reqwest::Client;
 use secrecy::SecretString;
@@ -50,7 +53,6 @@ pub(super) struct Account {
     config: CloudConfig,
     client: Client,
     timeout: Duration,
-    connect_timeout: Duration,
     state: Mutex<State>,
 }
 
@@ -66,7 +68,6 @@ impl Account {
             config,
             client,
             timeout: limits.timeout,
-            connect_timeout: limits.connect_timeout,
             state: Mutex::default(),
         }
     }
@@ -119,33 +120,46 @@ impl Account {
             });
         };
         // A new connection each time: the SDK would rather renew the token that it holds, which
-        // keeps that token's end.
-        let connected = AsyncOpenStack::builder(config)
-            .disable_auth_cache(true)
-            .http_timeout(self.timeout)
-            .http_connect_timeout(self.connect_timeout)
-            .connect()
-            .await;
-        let session = match connected {
+        // keeps that token's end. Its configuration has the cache on disk turned off.
+        let session = match self.connect(config).await {
             Ok(session) => session,
             Err(error) => return Err(self.explain(error).await),
         };
-        let expires = session
-            .get_auth_info()
-            .and_then(|info| u64::try_from(info.token.expires_at.timestamp()).ok());
-        let Some(token) = session.get_auth_token() else {
+        let token = session.get_auth_token();
+        let info = session.get_auth_info();
+        let (Some(token), Some(info)) = (token, info) else {
             return Err(CloudError::Authentication(format!(
                 "{}: Keystone gave no token",
                 self.config.label
             )));
         };
-        let catalogue = Catalogue::new(session.get_token_catalog().unwrap_or_default());
+        let expires = u64::try_from(info.token.expires_at.timestamp()).ok();
+        let catalogue = Catalogue::new(info.token.catalog.unwrap_or_default());
         tracing::debug!(cloud = %self.config.label, services = %catalogue, "logged in");
         Ok(Identity {
             token: Some(token),
             catalogue,
             expires,
         })
+    }
+
+    async fn connect(&self, config: &KeystoneConfig) -> Result<AsyncOpenStack, OpenStackError> {
+        let mut config = config.clone();
+        config.options.insert(
+            "api_timeout".to_owned(),
+            self.timeout.as_secs().max(1).into(),
+        );
+        let session = AsyncOpenStack::new_impl(&config, Auth::None)?;
+        session
+            .discover_service_endpoint(&ServiceType::Identity)
+            .await?;
+        match session.authorize(None, false, true).await {
+            // Reading the catalogue is its last step, and it wants only http addresses there,
+            // where Zaqar's websocket has another. The catalogue is read here, so all is well.
+            Err(OpenStackError::Catalog { .. }) if session.get_auth_token().is_some() => {}
+            result => result?,
+        }
+        Ok(session)
     }
 
     /// What went wrong, where, and what to do about it.
