@@ -41,7 +41,10 @@ pub trait ActionCatalogue {
 
 /// Checks everything in `definitions`.
 pub fn check(definitions: &Definitions, catalogue: &dyn ActionCatalogue) -> Vec<Diagnostic> {
-    let check = Check { definitions, catalogue };
+    let check = Check {
+        definitions,
+        catalogue,
+    };
     let mut found = Vec::new();
     for call in definitions.calls() {
         check.call(call, &mut found);
@@ -59,7 +62,10 @@ pub fn check_reachable(
     workflow: &Arc<Workflow>,
     catalogue: &dyn ActionCatalogue,
 ) -> Vec<Diagnostic> {
-    let check = Check { definitions, catalogue };
+    let check = Check {
+        definitions,
+        catalogue,
+    };
     let mut callers: FxHashSet<Arc<str>> = FxHashSet::default();
     let mut open = vec![Arc::clone(workflow)];
     let mut found = Vec::new();
@@ -68,7 +74,8 @@ pub fn check_reachable(
         for task in workflow.tasks.values() {
             match &task.work {
                 Work::Workflow(name) => {
-                    let called = literal(name).and_then(|name| definitions.resolve(name, &workflow));
+                    let called =
+                        literal(name).and_then(|name| definitions.resolve(name, &workflow));
                     if let Some(called) = called
                         && callers.insert(Arc::clone(&called.name))
                     {
@@ -91,7 +98,11 @@ pub fn check_reachable(
             }
         }
     }
-    for call in definitions.calls().iter().filter(|call| callers.contains(&call.caller)) {
+    for call in definitions
+        .calls()
+        .iter()
+        .filter(|call| callers.contains(&call.caller))
+    {
         check.call(call, &mut found);
     }
     sorted(found)
@@ -123,8 +134,12 @@ impl Check<'_> {
             }
             return;
         };
-        let Some(workflow) = self.definitions.workflow(&call.caller) else { return };
-        let Some(task) = workflow.tasks.get(task) else { return };
+        let Some(workflow) = self.definitions.workflow(&call.caller) else {
+            return;
+        };
+        let Some(task) = workflow.tasks.get(task) else {
+            return;
+        };
         match &task.work {
             Work::Noop => {}
             Work::Action(name) => {
@@ -143,15 +158,27 @@ impl Check<'_> {
 
     fn workflow(&self, call: &Call, name: &str, from: &Workflow, found: &mut Vec<Diagnostic>) {
         let Some(called) = self.definitions.resolve(name, from) else {
-            let prefix = from.workbook.as_ref().map(|workbook| format!("{workbook}."));
+            let prefix = from
+                .workbook
+                .as_ref()
+                .map(|workbook| format!("{workbook}."));
             let names = self.definitions.workflows().map(|workflow| {
                 let full = &*workflow.name;
-                prefix.as_ref().and_then(|prefix| full.strip_prefix(&**prefix)).unwrap_or(full)
+                prefix
+                    .as_ref()
+                    .and_then(|prefix| full.strip_prefix(&**prefix))
+                    .unwrap_or(full)
             });
             let hint = did_you_mean(name, names)
                 .unwrap_or_else(|| "give the file that defines it, too".to_owned());
             let message = format!("there is no workflow `{name}`");
-            found.push(at(Code::UnknownWorkflow, &call.location, call.length, message, Some(hint)));
+            found.push(at(
+                Code::UnknownWorkflow,
+                &call.location,
+                call.length,
+                message,
+                Some(hint),
+            ));
             return;
         };
         let what = format!("the workflow `{}`", called.name);
@@ -175,11 +202,23 @@ impl Check<'_> {
             let ad_hoc = self.definitions.actions().map(|action| &action.name);
             let hint = did_you_mean(name, known.iter().chain(ad_hoc).map(|name| &**name));
             let message = format!("there is no action `{name}`");
-            found.push(at(Code::UnknownAction, &call.location, call.length, message, hint));
+            found.push(at(
+                Code::UnknownAction,
+                &call.location,
+                call.length,
+                message,
+                hint,
+            ));
             return;
         };
         let what = format!("the action `{name}`");
-        inputs(call, &what, &parameters, self.catalogue.takes_more(name), found);
+        inputs(
+            call,
+            &what,
+            &parameters,
+            self.catalogue.takes_more(name),
+            found,
+        );
     }
 }
 
@@ -203,7 +242,10 @@ fn inputs(
 ) {
     let Some(given) = &call.inputs else { return };
     let names: FxHashSet<&str> = given.iter().map(|(name, _)| &**name).collect();
-    let known: FxHashSet<&str> = parameters.iter().map(|parameter| &*parameter.name).collect();
+    let known: FxHashSet<&str> = parameters
+        .iter()
+        .map(|parameter| &*parameter.name)
+        .collect();
     let missing: Vec<_> = parameters
         .iter()
         .filter(|parameter| parameter.required)
@@ -212,7 +254,13 @@ fn inputs(
         .collect();
     if !missing.is_empty() {
         let message = format!("{what} needs the input {}", missing.join(", "));
-        found.push(at(Code::MissingInput, &call.location, call.length, message, None));
+        found.push(at(
+            Code::MissingInput,
+            &call.location,
+            call.length,
+            message,
+            None,
+        ));
     }
     if takes_more {
         return;
@@ -254,5 +302,12 @@ fn at(
     hint: Option<String>,
 ) -> Diagnostic {
     let severity = code.severity();
-    Diagnostic { code, severity, location: location.clone(), length, message, hint }
+    Diagnostic {
+        code,
+        severity,
+        location: location.clone(),
+        length,
+        message,
+        hint,
+    }
 }

@@ -28,7 +28,13 @@ impl Definitions {
     /// Takes in what a file defines, and its diagnostics. Of two definitions with one name the
     /// first stays, and the second is a diagnostic.
     pub fn add(&mut self, parsed: Parsed) {
-        let Parsed { workbooks, workflows, actions, diagnostics, calls } = parsed;
+        let Parsed {
+            workbooks,
+            workflows,
+            actions,
+            diagnostics,
+            calls,
+        } = parsed;
         self.diagnostics.extend(diagnostics);
         let mut dropped = FxHashSet::default();
         for workbook in workbooks {
@@ -39,7 +45,9 @@ impl Definitions {
                 self.add_action(Arc::clone(action), &mut dropped);
             }
             // Two workbooks of one name are reported through what is in them.
-            self.workbooks.entry(Arc::clone(&workbook.name)).or_insert(workbook);
+            self.workbooks
+                .entry(Arc::clone(&workbook.name))
+                .or_insert(workbook);
         }
         for workflow in workflows {
             self.add_workflow(workflow, &mut dropped);
@@ -47,7 +55,11 @@ impl Definitions {
         for action in actions {
             self.add_action(action, &mut dropped);
         }
-        self.calls.extend(calls.into_iter().filter(|call| !dropped.contains(&call.caller)));
+        self.calls.extend(
+            calls
+                .into_iter()
+                .filter(|call| !dropped.contains(&call.caller)),
+        );
     }
 
     fn add_workflow(&mut self, workflow: Arc<Workflow>, dropped: &mut FxHashSet<Arc<str>>) {

@@ -160,11 +160,15 @@ impl Diagnostic {
         let line_number = self.location.line.to_string();
         let margin = " ".repeat(line_number.len());
         let mut text = format!("{self}\n{margin}--> {}\n", self.location);
-        let index = usize::try_from(self.location.line).unwrap_or(usize::MAX).saturating_sub(1);
+        let index = usize::try_from(self.location.line)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(1);
         if let Some(line) = source.lines().nth(index) {
             let column = usize::try_from(self.location.column).unwrap_or(1).max(1);
             let (shown, indent, room) = excerpt(line, column - 1);
-            let length = usize::try_from(self.length).unwrap_or(1).clamp(1, room.max(1));
+            let length = usize::try_from(self.length)
+                .unwrap_or(1)
+                .clamp(1, room.max(1));
             // Writing to a string can't fail.
             let _ = writeln!(text, "{margin} |\n{line_number} | {shown}");
             let _ = writeln!(text, "{margin} | {indent}{}", "^".repeat(length));
@@ -193,16 +197,28 @@ fn excerpt(line: &str, column: usize) -> (String, String, usize) {
     const WIDTH: usize = 160;
     const BEFORE: usize = 60;
     let total = line.chars().count();
-    let start = if total > WIDTH { column.saturating_sub(BEFORE).min(total - WIDTH) } else { 0 };
-    let mut shown: String = line.chars().skip(start).take(WIDTH).map(printable).collect();
+    let start = if total > WIDTH {
+        column.saturating_sub(BEFORE).min(total - WIDTH)
+    } else {
+        0
+    };
+    let mut shown: String = line
+        .chars()
+        .skip(start)
+        .take(WIDTH)
+        .map(printable)
+        .collect();
     let ahead = if start > 0 { "…" } else { "" };
     // Tabs stay tabs, so that the caret stands under what it means.
     let indent: String = ahead
         .chars()
         .map(|_| ' ')
-        .chain(line.chars().skip(start).take(column - start.min(column)).map(|c| {
-            if c == '\t' { '\t' } else { ' ' }
-        }))
+        .chain(
+            line.chars()
+                .skip(start)
+                .take(column - start.min(column))
+                .map(|c| if c == '\t' { '\t' } else { ' ' }),
+        )
         .collect();
     let room = total.min(start + WIDTH).saturating_sub(column);
     shown.insert_str(0, ahead);
@@ -214,5 +230,9 @@ fn excerpt(line: &str, column: usize) -> (String, String, usize) {
 
 /// Control characters must not reach a terminal.
 fn printable(c: char) -> char {
-    if c.is_control() && c != '\t' { '\u{fffd}' } else { c }
+    if c.is_control() && c != '\t' {
+        '\u{fffd}'
+    } else {
+        c
+    }
 }

@@ -12,8 +12,14 @@ pub trait FunctionEnv {
 }
 
 /// The names of the functions of [`call`].
-pub const FUNCTIONS: &[&str] =
-    &["json_parse", "json_dump", "json_pp", "yaml_parse", "yaml_dump", "uuid"];
+pub const FUNCTIONS: &[&str] = &[
+    "json_parse",
+    "json_dump",
+    "json_pp",
+    "yaml_parse",
+    "yaml_dump",
+    "uuid",
+];
 
 /// How deep a value may be that is written as text.
 const MAX_DEPTH: usize = 200;
@@ -55,7 +61,10 @@ pub fn call(
 
 fn json_parse(data: &Value) -> Result<Value, String> {
     let Value::String(text) = data else {
-        return Err(format!("json_parse() takes text, not a value of type {}", data.kind()));
+        return Err(format!(
+            "json_parse() takes text, not a value of type {}",
+            data.kind()
+        ));
     };
     serde_json::from_str(text).map_err(|error| {
         // The message of serde may quote the text; line and column don't.
@@ -69,7 +78,10 @@ fn json_parse(data: &Value) -> Result<Value, String> {
 
 fn yaml_parse(data: &Value) -> Result<Value, String> {
     let Value::String(text) = data else {
-        return Err(format!("yaml_parse() takes text, not a value of type {}", data.kind()));
+        return Err(format!(
+            "yaml_parse() takes text, not a value of type {}",
+            data.kind()
+        ));
     };
     let (node, problems) = crate::yaml::load(text);
     let error = problems
@@ -96,7 +108,9 @@ fn checked<'v>(function: &str, data: &'v Value) -> Result<&'v Value, String> {
     if fits(data, MAX_DEPTH) {
         Ok(data)
     } else {
-        Err(format!("{function}() was given a value more than {MAX_DEPTH} deep"))
+        Err(format!(
+            "{function}() was given a value more than {MAX_DEPTH} deep"
+        ))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The input that an execution starts with.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ostro_core::Map;
@@ -33,8 +34,14 @@ impl fmt::Display for InputProblem {
             InputProblem::Unexpected { name, meant: None } => {
                 write!(f, "the workflow takes no input `{name}`")
             }
-            InputProblem::Unexpected { name, meant: Some(meant) } => {
-                write!(f, "the workflow takes no input `{name}`, did you mean `{meant}`?")
+            InputProblem::Unexpected {
+                name,
+                meant: Some(meant),
+            } => {
+                write!(
+                    f,
+                    "the workflow takes no input `{name}`, did you mean `{meant}`?"
+                )
             }
         }
     }
@@ -55,15 +62,27 @@ pub fn bind_input(workflow: &Workflow, given: &Map) -> Result<Map, Vec<InputProb
             Some(default) => {
                 bound.insert(Arc::clone(&input.name), default_value(default));
             }
-            None => problems.push(InputProblem::Missing { name: Arc::clone(&input.name) }),
+            None => problems.push(InputProblem::Missing {
+                name: Arc::clone(&input.name),
+            }),
         }
     }
     let known = || workflow.input.iter().map(|input| &*input.name);
-    for name in given.keys().filter(|name| !known().any(|known| *known == ***name)) {
+    for name in given
+        .keys()
+        .filter(|name| !known().any(|known| *known == ***name))
+    {
         let meant = closest(name, known()).map(Arc::from);
-        problems.push(InputProblem::Unexpected { name: Arc::clone(name), meant });
+        problems.push(InputProblem::Unexpected {
+            name: Arc::clone(name),
+            meant,
+        });
     }
-    if problems.is_empty() { Ok(bound) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(bound)
+    } else {
+        Err(problems)
+    }
 }
 
 /// The value of a default, an expression in it as the text that it was.
@@ -84,9 +103,10 @@ fn default_value(default: &Template) -> ostro_core::Value {
             .collect::<String>()
             .into(),
         Template::List(items) => items.iter().map(default_value).collect(),
-        Template::Map(entries) => {
-            entries.iter().map(|(key, value)| (Arc::clone(key), default_value(value))).collect()
-        }
+        Template::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| (Arc::clone(key), default_value(value)))
+            .collect(),
     }
 }
 
@@ -115,11 +135,13 @@ pub fn invalid_input(workflow: &Workflow, problems: &[InputProblem]) -> String {
         InputProblem::Unexpected { name, .. } => Some(&**name),
         InputProblem::Missing { .. } => None,
     });
-    for (what, names) in
-        [("missing", missing.collect::<Vec<_>>()), ("unexpected", unexpected.collect())]
-    {
+    for (what, names) in [
+        ("missing", missing.collect::<Vec<_>>()),
+        ("unexpected", unexpected.collect()),
+    ] {
         if !names.is_empty() {
-            text.push_str(&format!(", {what}={}", python_list(names)));
+            // Writing to a string can't fail.
+            let _ = write!(text, ", {what}={}", python_list(names));
         }
     }
     text + "]"

@@ -1,10 +1,7 @@
 //! "Did you mean": the known name that is nearest to a wrong one.
 
 /// The name among `known` that `name` was most likely meant to be.
-pub(crate) fn closest<'a>(
-    name: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Long texts are no misspelt names, and their distance costs the product of the lengths.
     if name.len() > 300 {
         return None;
@@ -35,7 +32,9 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, from) in a.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, to) in b.iter().enumerate() {
-            let mut cost = (above[j] + usize::from(from != to)).min(above[j + 1] + 1).min(row[j] + 1);
+            let mut cost = (above[j] + usize::from(from != to))
+                .min(above[j + 1] + 1)
+                .min(row[j] + 1);
             if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
                 cost = cost.min(before[j - 1] + 1);
             }

@@ -99,12 +99,12 @@ impl Template {
 
 impl TemplateExpression {
     fn evaluate(&self, scope: Scope<'_>) -> Result<Value, ExpressionError> {
-        self.expression.evaluate(scope.data, scope.host, scope.budget).map_err(|error| {
-            ExpressionError {
+        self.expression
+            .evaluate(scope.data, scope.host, scope.budget)
+            .map_err(|error| ExpressionError {
                 source_text: self.expression.source().trim().to_owned(),
                 location: self.location.clone(),
                 message: error.to_string(),
-            }
-        })
+            })
     }
 }

@@ -12,8 +12,8 @@ mod standin;
 mod trace;
 
 pub(crate) use load::load;
-pub(crate) use resolve::is_plain_text;
 pub(crate) use node::{Entry, Node, NodeKind, Style};
+pub(crate) use resolve::is_plain_text;
 pub(crate) use source::{Place, Source};
 pub(crate) use trace::Trace;
 
@@ -28,7 +28,10 @@ mod tests {
     /// What a text says, or the first error.
     fn value(text: &str) -> Result<Value, String> {
         let (root, problems) = load(text);
-        match problems.into_iter().find(|p| p.code.severity() == Severity::Error) {
+        match problems
+            .into_iter()
+            .find(|p| p.code.severity() == Severity::Error)
+        {
             Some(problem) => Err(problem.message),
             None => Ok(root.map_or(Value::Null, |root| root.to_value())),
         }
@@ -53,7 +56,13 @@ mod tests {
                 wrong.push(format!("{case:?}: {found:?}, PyYAML {wanted}"));
             }
         }
-        assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of {}:\n{}",
+            wrong.len(),
+            cases.len(),
+            wrong.join("\n")
+        );
     }
 
     #[test]
@@ -69,7 +78,12 @@ mod tests {
 
     #[test]
     fn documents_load_as_pyyaml_loads_them() {
-        check(include_str!("../tests/data/yaml_documents.json"), str::to_owned, |v| v, &[]);
+        check(
+            include_str!("../tests/data/yaml_documents.json"),
+            str::to_owned,
+            |v| v,
+            &[],
+        );
     }
 
     #[test]
@@ -88,7 +102,12 @@ mod tests {
             let (root, _) = load(text);
             let root = root.unwrap();
             let node = root.get("a").unwrap();
-            let index = node.as_str().unwrap().chars().position(|c| c == 'X').unwrap();
+            let index = node
+                .as_str()
+                .unwrap()
+                .chars()
+                .position(|c| c == 'X')
+                .unwrap();
             let place = Trace::of(&Source::new(text, "f"), node).place(index);
             assert_eq!((place.line, place.column), wanted, "{text:?}");
         }

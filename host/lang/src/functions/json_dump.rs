@@ -21,7 +21,11 @@ fn write_value(out: &mut String, value: &Value, depth: usize) {
         Value::Int(number) => _ = write!(out, "{number}"),
         Value::Float(number) if number.is_nan() => out.push_str("NaN"),
         Value::Float(number) if number.is_infinite() => {
-            out.push_str(if *number > 0.0 { "Infinity" } else { "-Infinity" });
+            out.push_str(if *number > 0.0 {
+                "Infinity"
+            } else {
+                "-Infinity"
+            });
         }
         Value::Float(number) => out.push_str(&python_float(*number)),
         Value::String(text) => write_text(out, text),

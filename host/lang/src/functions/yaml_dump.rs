@@ -216,9 +216,14 @@ impl Emitter {
             let is_inside = end > 0 && end + 1 < chars.len();
             let waiting = end.saturating_sub(start);
             // After an escape nothing waits, and PyYAML counts that as one less than nothing.
-            let column = if start > end { self.column - 1 } else { self.column + waiting };
+            let column = if start > end {
+                self.column - 1
+            } else {
+                self.column + waiting
+            };
             if is_inside && (next == Some(' ') || start >= end) && column > WIDTH && fold {
-                let mut waiting: String = chars.get(start..end).unwrap_or_default().iter().collect();
+                let mut waiting: String =
+                    chars.get(start..end).unwrap_or_default().iter().collect();
                 waiting.push('\\');
                 self.write(&waiting);
                 start = start.max(end);
@@ -271,7 +276,11 @@ fn float(number: f64) -> String {
     }
     let text = python_float(number);
     // `1e+17` is no number in YAML 1.1.
-    if text.contains('.') { text } else { text.replacen('e', ".0e", 1) }
+    if text.contains('.') {
+        text
+    } else {
+        text.replacen('e', ".0e", 1)
+    }
 }
 
 /// `text` cut into runs of spaces, runs of line breaks, and what is between them.

@@ -2,18 +2,26 @@
 
 use std::sync::Arc;
 
+use super::Call;
 use super::context::Context;
 use super::inline;
 use super::task::merged_input;
-use super::template::{Text, map_template, template};
+use super::template::{Fragment, map_template, template};
 use super::workflow::inputs;
-use super::Call;
 use crate::diagnostics::Code;
 use crate::spec::AdHocAction;
 use crate::yaml::{Entry, Trace};
 
-const KEYS: &[&str] =
-    &["name", "version", "description", "tags", "base", "base-input", "input", "output"];
+const KEYS: &[&str] = &[
+    "name",
+    "version",
+    "description",
+    "tags",
+    "base",
+    "base-input",
+    "input",
+    "output",
+];
 
 /// The ad-hoc action that `entry` names and describes, in `workbook` if it stands in one.
 pub(crate) fn action(
@@ -36,14 +44,19 @@ pub(crate) fn action(
     };
     let base = cx.text(base_entry)?;
     let trace = Trace::of(&cx.source, &base_entry.value);
-    let command = inline::command(cx, Text::new(&base, &trace));
+    let command = inline::command(cx, Fragment::new(&base, &trace));
     let base_input = node.entry("base-input");
     let inputs_given = base_input
         .and_then(|entry| entry.value.as_map())
         .unwrap_or_default()
         .iter()
         .map(|entry| (Arc::clone(&entry.key), cx.location(entry.key_at)))
-        .chain(command.params.iter().map(|p| (Arc::clone(&p.key), cx.location(p.key_at))))
+        .chain(
+            command
+                .params
+                .iter()
+                .map(|p| (Arc::clone(&p.key), cx.location(p.key_at))),
+        )
         .collect();
     cx.calls.push(Call {
         caller: Arc::clone(&name),
@@ -66,7 +79,10 @@ pub(crate) fn action(
         description: cx.text_of(node, "description"),
         base: base_name,
         base_input: merged_input(cx, entry, base_input, command.params),
-        input: node.entry("input").map(|entry| inputs(cx, entry)).unwrap_or_default(),
+        input: node
+            .entry("input")
+            .map(|entry| inputs(cx, entry))
+            .unwrap_or_default(),
         output: node
             .get("output")
             .filter(|output| !output.is_null())

@@ -6,10 +6,10 @@ use ostro_core::Value;
 use rustc_hash::FxHashSet;
 
 use super::Call;
+use crate::Location;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::suggest::did_you_mean;
 use crate::yaml::{self, Entry, Node, NodeKind, Place, Source};
-use crate::Location;
 
 /// The most diagnostics that one text gets.
 const MAX_DIAGNOSTICS: usize = 1000;
@@ -23,14 +23,24 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(text: &'a str, file: &str) -> Self {
-        Self { source: Source::new(text, file), diagnostics: Vec::new(), calls: Vec::new() }
+        Self {
+            source: Source::new(text, file),
+            diagnostics: Vec::new(),
+            calls: Vec::new(),
+        }
     }
 
     /// The document of the text, if it has one.
     pub(crate) fn load(&mut self) -> Option<Node> {
         let (root, problems) = yaml::load(self.source.text);
         for problem in problems {
-            self.report(problem.code, problem.at, problem.length, problem.message, problem.hint);
+            self.report(
+                problem.code,
+                problem.at,
+                problem.length,
+                problem.message,
+                problem.hint,
+            );
         }
         root
     }
@@ -50,7 +60,11 @@ impl<'a> Context<'a> {
         // Task defaults are parsed once but checked for every task.
         let mut seen = FxHashSet::default();
         self.diagnostics.retain(|diagnostic| {
-            seen.insert((diagnostic.code, diagnostic.location.clone(), diagnostic.message.clone()))
+            seen.insert((
+                diagnostic.code,
+                diagnostic.location.clone(),
+                diagnostic.message.clone(),
+            ))
         });
         self.diagnostics.sort_by(|a, b| a.location.cmp(&b.location));
         (self.diagnostics, self.calls)
@@ -85,7 +99,14 @@ impl<'a> Context<'a> {
         }
         let severity = code.severity();
         let message = message.into();
-        self.diagnostics.push(Diagnostic { code, severity, location, length, message, hint });
+        self.diagnostics.push(Diagnostic {
+            code,
+            severity,
+            location,
+            length,
+            message,
+            hint,
+        });
     }
 
     pub(crate) fn at_node(&mut self, code: Code, node: &Node, message: impl Into<String>) {
@@ -98,8 +119,11 @@ impl<'a> Context<'a> {
 
     /// Says that the value of `entry` must be `wanted`. An empty value is pointed at by its key.
     pub(crate) fn wrong_type(&mut self, entry: &Entry, wanted: &str) {
-        let message =
-            format!("`{}` must be {wanted}, not {}", entry.key, entry.value.describe());
+        let message = format!(
+            "`{}` must be {wanted}, not {}",
+            entry.key,
+            entry.value.describe()
+        );
         if entry.value.is_null() {
             self.at_key(Code::WrongType, entry, message);
         } else {
@@ -172,8 +196,7 @@ impl<'a> Context<'a> {
                 }
                 Some(text) => texts.push(Arc::clone(text)),
                 None => {
-                    let message =
-                        format!("`{}` holds texts, not {}", entry.key, item.describe());
+                    let message = format!("`{}` holds texts, not {}", entry.key, item.describe());
                     self.at_node(Code::WrongType, item, message);
                 }
             }
@@ -182,12 +205,16 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn tags(&mut self, node: &Node) -> Vec<Arc<str>> {
-        node.entry("tags").map(|entry| self.texts(entry)).unwrap_or_default()
+        node.entry("tags")
+            .map(|entry| self.texts(entry))
+            .unwrap_or_default()
     }
 
     /// Complains if `node` has a version that is not 2.0.
     pub(crate) fn version(&mut self, node: &Node) {
-        let Some(entry) = node.entry("version") else { return };
+        let Some(entry) = node.entry("version") else {
+            return;
+        };
         let fits = match &entry.value.kind {
             NodeKind::Scalar(Value::String(text)) => text.trim().parse::<f64>() == Ok(2.0),
             NodeKind::Scalar(Value::Int(number)) => *number == 2,

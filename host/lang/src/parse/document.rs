@@ -22,7 +22,11 @@ pub(crate) fn document(cx: &mut Context<'_>) -> Parsed {
     };
     let NodeKind::Map(entries) = &root.kind else {
         let at = root.at;
-        not_a_definition(cx, at, &format!("a definition is a mapping, not {}", root.describe()));
+        not_a_definition(
+            cx,
+            at,
+            &format!("a definition is a mapping, not {}", root.describe()),
+        );
         return Parsed::default();
     };
     if entries.is_empty() {
@@ -39,7 +43,11 @@ pub(crate) fn document(cx: &mut Context<'_>) -> Parsed {
         );
     }
     cx.version(&root);
-    if is_workbook(&root) { workbook(cx, &root) } else { list(cx, entries) }
+    if is_workbook(&root) {
+        workbook(cx, &root)
+    } else {
+        list(cx, entries)
+    }
 }
 
 fn not_a_definition(cx: &mut Context<'_>, at: Place, message: &str) {
@@ -50,7 +58,8 @@ fn not_a_definition(cx: &mut Context<'_>, at: Place, message: &str) {
 /// Whether the text has a workbook's keys. A workflow may be called `workflows`, too.
 fn is_workbook(root: &Node) -> bool {
     let is_section = |key: &str| {
-        root.get(key).is_some_and(|node| node.get("tasks").is_none() && node.get("base").is_none())
+        root.get(key)
+            .is_some_and(|node| node.get("tasks").is_none() && node.get("base").is_none())
     };
     is_section("workflows")
         || is_section("actions")
@@ -58,16 +67,25 @@ fn is_workbook(root: &Node) -> bool {
 }
 
 fn workbook(cx: &mut Context<'_>, root: &Node) -> Parsed {
-    let known: &[&[&str]] = &[&["name", "version", "description", "tags", "workflows", "actions"]];
+    let known: &[&[&str]] = &[&[
+        "name",
+        "version",
+        "description",
+        "tags",
+        "workflows",
+        "actions",
+    ]];
     cx.known_keys(Code::UnknownKey, root, "a workbook", known);
-    let name = match root.entry("name") {
-        Some(entry) => cx.text(entry),
-        None => {
-            cx.report(Code::MissingKey, root.at, 1, "a workbook needs a `name`", None);
-            None
-        }
-    };
-    let name = name.unwrap_or_default();
+    if root.entry("name").is_none() {
+        cx.report(
+            Code::MissingKey,
+            root.at,
+            1,
+            "a workbook needs a `name`",
+            None,
+        );
+    }
+    let name = cx.text_of(root, "name").unwrap_or_default();
     let workflows = section(cx, root, "workflows")
         .iter()
         .filter_map(|entry| workflow::workflow(cx, entry, Some(&name)))
@@ -85,12 +103,17 @@ fn workbook(cx: &mut Context<'_>, root: &Node) -> Parsed {
         workflows,
         actions,
     };
-    Parsed { workbooks: vec![Arc::new(workbook)], ..Parsed::default() }
+    Parsed {
+        workbooks: vec![Arc::new(workbook)],
+        ..Parsed::default()
+    }
 }
 
 /// The definitions in a section of a workbook.
 fn section(cx: &mut Context<'_>, root: &Node, key: &str) -> Vec<Entry> {
-    let Some(section) = root.entry(key) else { return Vec::new() };
+    let Some(section) = root.entry(key) else {
+        return Vec::new();
+    };
     let entries: Vec<_> = cx
         .mapping(section)
         .unwrap_or_default()
@@ -117,22 +140,42 @@ fn list(cx: &mut Context<'_>, entries: &[Entry]) -> Parsed {
     for entry in entries.iter().filter(|entry| &*entry.key != "version") {
         found = true;
         let node = &entry.value;
-        let likely_action = ["base", "base-input"].iter().any(|key| node.get(key).is_some());
+        let likely_action = ["base", "base-input"]
+            .iter()
+            .any(|key| node.get(key).is_some());
         let likely_workflow = ["tasks", "task-defaults", "vars", "type", "output-on-error"];
         if node.get("tasks").is_none() && likely_action {
-            parsed.actions.extend(action::action(cx, entry, None).map(Arc::new));
-        } else if node.as_map().is_some() && likely_workflow.iter().any(|key| node.get(key).is_some())
+            parsed
+                .actions
+                .extend(action::action(cx, entry, None).map(Arc::new));
+        } else if node.as_map().is_some()
+            && likely_workflow.iter().any(|key| node.get(key).is_some())
         {
-            parsed.workflows.extend(workflow::workflow(cx, entry, None).map(Arc::new));
+            parsed
+                .workflows
+                .extend(workflow::workflow(cx, entry, None).map(Arc::new));
         } else {
-            let sections = ["version", "name", "workflows", "actions", "description", "tags"];
+            let sections = [
+                "version",
+                "name",
+                "workflows",
+                "actions",
+                "description",
+                "tags",
+            ];
             let hint = did_you_mean(&entry.key, sections);
             let message = format!(
                 "`{}` is neither a workflow (it has no `tasks`) nor an ad-hoc action (it has no \
                  `base`)",
                 entry.key
             );
-            cx.report(Code::NotADefinition, entry.key_at, entry.key_length, message, hint);
+            cx.report(
+                Code::NotADefinition,
+                entry.key_at,
+                entry.key_length,
+                message,
+                hint,
+            );
         }
     }
     if !found {

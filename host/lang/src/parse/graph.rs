@@ -21,7 +21,14 @@ pub(crate) fn check(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
 
 fn transitions(task: &Task) -> impl Iterator<Item = &Transition> {
     let all = &task.transitions;
-    [&all.on_success, &all.on_error, &all.on_complete, &all.on_skip].into_iter().flatten()
+    [
+        &all.on_success,
+        &all.on_error,
+        &all.on_complete,
+        &all.on_skip,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn targets(task: &Task) -> impl Iterator<Item = &Arc<str>> {
@@ -42,7 +49,9 @@ fn direct(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
     let mut inbound: FxHashMap<&str, FxHashSet<&str>> = FxHashMap::default();
     for task in workflow.tasks.values() {
         for transition in transitions(task) {
-            let Target::Task(name) = &transition.target else { continue };
+            let Target::Task(name) = &transition.target else {
+                continue;
+            };
             if !written.contains(&**name) && !cx.is_full() {
                 let known = workflow.tasks.keys().map(|name| &**name).chain(COMMANDS);
                 let hint = did_you_mean(name, known);
@@ -57,13 +66,21 @@ fn direct(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
     if workflow.tasks.is_empty() {
         return;
     }
-    let start: Vec<_> =
-        workflow.tasks.values().filter(|task| !inbound.contains_key(&*task.name)).collect();
+    let start: Vec<_> = workflow
+        .tasks
+        .values()
+        .filter(|task| !inbound.contains_key(&*task.name))
+        .collect();
     if start.is_empty() {
+        let prefix = workflow
+            .workbook
+            .as_ref()
+            .map_or(0, |workbook| workbook.len() + 1);
+        let short_name = workflow.name.get(prefix..).unwrap_or_default();
         cx.report_at(
             Code::NoStartTask,
             workflow.location.clone(),
-            1,
+            u32::try_from(short_name.chars().count()).unwrap_or(1),
             "no task of this workflow can start: each has a task before it",
             Some("a workflow starts with the tasks that no transition leads to".to_owned()),
         );
@@ -71,7 +88,12 @@ fn direct(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
         unreachable(cx, workflow, start);
     }
     for task in workflow.tasks.values() {
-        join(cx, task, node, inbound.get(&*task.name).map_or(0, FxHashSet::len));
+        join(
+            cx,
+            task,
+            node,
+            inbound.get(&*task.name).map_or(0, FxHashSet::len),
+        );
     }
 }
 
@@ -87,11 +109,24 @@ fn unreachable(cx: &mut Context<'_>, workflow: &Workflow, start: Vec<&Arc<Task>>
             }
         }
     }
-    for task in workflow.tasks.values().filter(|task| !reached.contains(&*task.name)) {
+    for task in workflow
+        .tasks
+        .values()
+        .filter(|task| !reached.contains(&*task.name))
+    {
         let length = u32::try_from(task.name.chars().count()).unwrap_or(1);
-        let message = format!("the task `{}` can't be reached from any start task", task.name);
+        let message = format!(
+            "the task `{}` can't be reached from any start task",
+            task.name
+        );
         let hint = "only tasks that can't be reached themselves lead to it".to_owned();
-        cx.report_at(Code::UnreachableTask, task.location.clone(), length, message, Some(hint));
+        cx.report_at(
+            Code::UnreachableTask,
+            task.location.clone(),
+            length,
+            message,
+            Some(hint),
+        );
     }
 }
 
@@ -99,7 +134,7 @@ fn join(cx: &mut Context<'_>, task: &Task, node: &Node, inbound: usize) {
     let message = match task.join {
         Some(Join::All) if inbound == 0 => "`join: all` on a task that no task leads to".to_owned(),
         Some(Join::Count(count)) if inbound < usize::try_from(count).unwrap_or(usize::MAX) => {
-            format!("this joins {count} tasks, but only {inbound} lead to it")
+            format!("this waits for {count} tasks, but only {inbound} can lead to it")
         }
         _ => return,
     };
@@ -115,7 +150,11 @@ fn join(cx: &mut Context<'_>, task: &Task, node: &Node, inbound: usize) {
 fn reverse(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
     let written = written(node);
     for task in workflow.tasks.values() {
-        for name in task.requires.iter().filter(|name| !written.contains(&***name)) {
+        for name in task
+            .requires
+            .iter()
+            .filter(|name| !written.contains(&***name))
+        {
             if cx.is_full() {
                 return;
             }
@@ -124,7 +163,9 @@ fn reverse(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
                 .get("tasks")
                 .and_then(|tasks| tasks.get(&task.name))
                 .and_then(|task| task.entry("requires"));
-            let default = node.get("task-defaults").and_then(|all| all.entry("requires"));
+            let default = node
+                .get("task-defaults")
+                .and_then(|all| all.entry("requires"));
             let message = format!("there is no task `{name}`");
             if let Some(entry) = own.or(default) {
                 let value = &entry.value;
@@ -135,8 +176,17 @@ fn reverse(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
     for task in workflow.tasks.values() {
         if let Some(cycle) = cycle(workflow, task) {
             let length = u32::try_from(task.name.chars().count()).unwrap_or(1);
-            let message = format!("tasks require each other in a circle: {}", cycle.join(" → "));
-            cx.report_at(Code::NoStartTask, task.location.clone(), length, message, None);
+            let message = format!(
+                "tasks require each other in a circle: {}",
+                cycle.join(" → ")
+            );
+            cx.report_at(
+                Code::NoStartTask,
+                task.location.clone(),
+                length,
+                message,
+                None,
+            );
             return;
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ostro_core::Value;
 
 use super::context::Context;
-use super::template::{Text, find_expression, find_yaql, text_template, value_template};
+use super::template::{Fragment, find_expression, find_yaql, text_template, value_template};
 use crate::diagnostics::Code;
 use crate::template::Template;
 use crate::yaml::Place;
@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 16 << 10;
 /// A name with parameters.
 pub(crate) struct Command<'t> {
     /// The name; it may hold expressions.
-    pub(crate) name: Text<'t>,
+    pub(crate) name: Fragment<'t>,
     /// The parameters in the order of the text; of one that stands there twice, the last.
     pub(crate) params: Vec<Param>,
 }
@@ -32,20 +32,29 @@ pub(crate) struct Param {
 }
 
 /// The command that `text` is.
-pub(crate) fn command<'t>(cx: &mut Context<'_>, text: Text<'t>) -> Command<'t> {
+pub(crate) fn command<'t>(cx: &mut Context<'_>, text: Fragment<'t>) -> Command<'t> {
     // Without a space it is a name, whatever it looks like.
     if !text.text.contains(char::is_whitespace) {
-        return Command { name: text, params: Vec::new() };
+        return Command {
+            name: text,
+            params: Vec::new(),
+        };
     }
     let text = text.trimmed();
     if !fits(cx, text) {
-        return Command { name: text.part(0, 0), params: Vec::new() };
+        return Command {
+            name: text.part(0, 0),
+            params: Vec::new(),
+        };
     }
     let end = name_end(text.text);
-    Command { name: text.part(0, end), params: params(cx, text.part(end, text.text.len())) }
+    Command {
+        name: text.part(0, end),
+        params: params(cx, text.part(end, text.text.len())),
+    }
 }
 
-fn fits(cx: &mut Context<'_>, text: Text<'_>) -> bool {
+fn fits(cx: &mut Context<'_>, text: Fragment<'_>) -> bool {
     let fits = text.text.len() <= MAX_BYTES;
     if !fits {
         cx.report(
@@ -81,7 +90,7 @@ fn name_end(text: &str) -> usize {
 }
 
 /// The parameters in `text`, as `key=value key=value`.
-pub(crate) fn params(cx: &mut Context<'_>, text: Text<'_>) -> Vec<Param> {
+pub(crate) fn params(cx: &mut Context<'_>, text: Fragment<'_>) -> Vec<Param> {
     let mut params: Vec<Param> = Vec::new();
     if !fits(cx, text) {
         return params;
@@ -125,7 +134,10 @@ fn next_param(text: &str) -> Option<Found> {
         if start < equals
             && let Some(length) = value_length(&text[equals + 1..])
         {
-            return Some(Found { key: (start, equals), value: (equals + 1, equals + 1 + length) });
+            return Some(Found {
+                key: (start, equals),
+                value: (equals + 1, equals + 1 + length),
+            });
         }
         from = equals + 1;
     }
@@ -137,7 +149,9 @@ fn value_length(text: &str) -> Option<usize> {
         return text[1..].find(quote).map(|at| at + 2);
     }
     if text.starts_with("<%") {
-        return find_yaql(text, 0).filter(|(start, _)| *start == 0).map(|(_, end)| end);
+        return find_yaql(text, 0)
+            .filter(|(start, _)| *start == 0)
+            .map(|(_, end)| end);
     }
     if text.starts_with("{{") {
         return find_expression(text, 0, "{{", "}}")
@@ -157,7 +171,7 @@ fn value_length(text: &str) -> Option<usize> {
     (digits > 0).then_some(digits)
 }
 
-fn param_value(cx: &mut Context<'_>, value: Text<'_>) -> Template {
+fn param_value(cx: &mut Context<'_>, value: Fragment<'_>) -> Template {
     let text = value.text;
     if text.starts_with(['"', '\'']) {
         return text_template(cx, value.part(1, text.len() - 1));
@@ -173,9 +187,11 @@ fn param_value(cx: &mut Context<'_>, value: Text<'_>) -> Template {
 }
 
 /// Warns of text between the parameters.
-fn ignored(cx: &mut Context<'_>, text: Text<'_>) {
+fn ignored(cx: &mut Context<'_>, text: Fragment<'_>) {
     let text = text.trimmed();
-    let bare = text.text.trim_matches(|c: char| matches!(c, '(' | ')' | ',') || c.is_whitespace());
+    let bare = text
+        .text
+        .trim_matches(|c: char| matches!(c, '(' | ')' | ',') || c.is_whitespace());
     if bare.is_empty() {
         return;
     }

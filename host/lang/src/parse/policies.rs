@@ -4,7 +4,7 @@ use ostro_core::Value;
 
 use super::context::Context;
 use super::inline;
-use super::template::{Text, is_expression, template, text_template};
+use super::template::{Fragment, is_expression, may_hold_expressions, template, text_template};
 use crate::diagnostics::Code;
 use crate::spec::{Policies, Retry};
 use crate::template::Template;
@@ -52,21 +52,27 @@ pub(crate) fn or_default(own: Option<Template>, default: Option<&Template>) -> O
         Template::Literal(value) => value.is_truthy(),
         _ => true,
     };
-    own.filter(has_effect).or_else(|| default.filter(|template| has_effect(template)).cloned())
+    own.filter(has_effect)
+        .or_else(|| default.filter(|template| has_effect(template)).cloned())
 }
 
 /// An expression or a whole number from 0 under `key`.
 pub(crate) fn whole_number(cx: &mut Context<'_>, node: &Node, key: &str) -> Option<Template> {
     let entry = node.entry(key)?;
-    expression_or(cx, entry, "a whole number from 0 or an expression", |value| {
-        value.as_int().is_some_and(|number| number >= 0)
-    })
+    expression_or(
+        cx,
+        entry,
+        "a whole number from 0 or an expression",
+        |value| value.as_int().is_some_and(|number| number >= 0),
+    )
 }
 
 /// An expression or a truth value under `key`.
 pub(crate) fn truth(cx: &mut Context<'_>, node: &Node, key: &str) -> Option<Template> {
     let entry = node.entry(key)?;
-    expression_or(cx, entry, "true, false or an expression", |value| value.as_bool().is_some())
+    expression_or(cx, entry, "true, false or an expression", |value| {
+        value.as_bool().is_some()
+    })
 }
 
 fn expression_or(
@@ -76,18 +82,22 @@ fn expression_or(
     fits: impl Fn(&Value) -> bool,
 ) -> Option<Template> {
     match &entry.value.kind {
-        NodeKind::Scalar(Value::String(text)) => match expression(cx, &entry.value) {
-            Some(template) => Some(template),
-            None => {
-                let hint = text
-                    .parse::<i64>()
-                    .is_ok()
-                    .then(|| "write the number without quotes".to_owned());
+        NodeKind::Scalar(Value::String(text)) => {
+            let template = expression(cx, &entry.value);
+            if template.is_none() {
+                let is_number = text.parse::<i64>().is_ok();
+                let hint = is_number.then(|| "write the number without quotes".to_owned());
                 let message = format!("`{}` must be {wanted}", entry.key);
-                cx.report(Code::WrongType, entry.value.at, entry.value.length, message, hint);
-                None
+                cx.report(
+                    Code::WrongType,
+                    entry.value.at,
+                    entry.value.length,
+                    message,
+                    hint,
+                );
             }
-        },
+            template
+        }
         NodeKind::Scalar(value) if fits(value) => Some(Template::Literal(value.clone())),
         _ => {
             cx.wrong_type(entry, wanted);
@@ -106,7 +116,10 @@ pub(crate) fn expression(cx: &mut Context<'_>, node: &Node) -> Option<Template> 
         return None;
     }
     let trace = Trace::of(&cx.source, node);
-    Some(text_template(cx, Text::new(text, &trace).part(0, trimmed.len())))
+    Some(text_template(
+        cx,
+        Fragment::new(text, &trace).part(0, trimmed.len()),
+    ))
 }
 
 /// `<% a %> or <% b %>` is what Mistral's schema takes for one expression.
@@ -119,7 +132,7 @@ fn retry(cx: &mut Context<'_>, entry: &Entry) -> Option<Retry> {
     let retry = match &node.kind {
         NodeKind::Scalar(Value::String(text)) => {
             let trace = Trace::of(&cx.source, node);
-            retry_line(cx, Text::new(text, &trace))
+            retry_line(cx, Fragment::new(text, &trace))
         }
         NodeKind::Map(_) => {
             cx.known_keys(
@@ -175,7 +188,7 @@ fn condition(cx: &mut Context<'_>, node: &Node, key: &str) -> Option<Template> {
 }
 
 /// `count=5 delay=1`.
-fn retry_line(cx: &mut Context<'_>, text: Text<'_>) -> RetryParts {
+fn retry_line(cx: &mut Context<'_>, text: Fragment<'_>) -> RetryParts {
     let mut retry = RetryParts::default();
     for param in inline::params(cx, text) {
         let part = match &*param.key {
@@ -198,6 +211,8 @@ fn retry_line(cx: &mut Context<'_>, text: Text<'_>) -> RetryParts {
         };
         let number = matches!(&*param.key, "count" | "delay");
         let fits = match &param.value {
+            // An expression that is wrong has been reported already.
+            Template::Literal(Value::String(text)) => may_hold_expressions(text),
             Template::Literal(value) => number && value.as_int().is_some(),
             _ => true,
         };
@@ -205,7 +220,11 @@ fn retry_line(cx: &mut Context<'_>, text: Text<'_>) -> RetryParts {
             *part = Some(param.value);
         } else {
             let length = u32::try_from(param.key.chars().count()).unwrap_or(1);
-            let wanted = if number { "a whole number or an expression" } else { "an expression" };
+            let wanted = if number {
+                "a whole number or an expression"
+            } else {
+                "an expression"
+            };
             let message = format!("`{}` must be {wanted}", param.key);
             cx.report(Code::WrongType, param.key_at, length, message, None);
         }

@@ -29,9 +29,8 @@ impl Entries {
     }
 
     fn compile(&self, cx: &mut Context<'_>) -> Publish {
-        let mut compile = |entries: &[Entry]| {
-            (!entries.is_empty()).then(|| map_template(cx, entries))
-        };
+        let mut compile =
+            |entries: &[Entry]| (!entries.is_empty()).then(|| map_template(cx, entries));
         Publish {
             branch: compile(&self.branch),
             global: compile(&self.global),
@@ -43,8 +42,11 @@ impl Entries {
 /// `base`, and `over` on top of it: mappings are merged in depth, all else is replaced.
 fn merged(base: &[Entry], over: &[Entry]) -> Vec<Entry> {
     let mut result = base.to_vec();
-    let places: FxHashMap<&str, usize> =
-        base.iter().enumerate().map(|(index, entry)| (&*entry.key, index)).collect();
+    let places: FxHashMap<&str, usize> = base
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| (&*entry.key, index))
+        .collect();
     for entry in over {
         match places.get(&*entry.key).map(|index| &mut result[*index]) {
             Some(other) => match (&other.value.kind, &entry.value.kind) {
@@ -66,12 +68,17 @@ fn simple(cx: &mut Context<'_>, task: &Node, key: &str) -> Entries {
         .and_then(|entry| cx.mapping(entry))
         .map(<[Entry]>::to_vec)
         .unwrap_or_default();
-    Entries { branch, ..Entries::default() }
+    Entries {
+        branch,
+        ..Entries::default()
+    }
 }
 
 /// The advanced form: `publish: {branch: …, global: …, atomic: …}` in a transition.
 pub(crate) fn advanced(cx: &mut Context<'_>, entry: &Entry) -> Entries {
-    let Some(entries) = cx.mapping(entry) else { return Entries::default() };
+    let Some(entries) = cx.mapping(entry) else {
+        return Entries::default();
+    };
     let mut result = Entries::default();
     for scope in entries {
         let place = match &*scope.key {
@@ -85,7 +92,12 @@ pub(crate) fn advanced(cx: &mut Context<'_>, entry: &Entry) -> Entries {
         }
     }
     let known: &[&[&str]] = &[&["branch", "global", "atomic"]];
-    cx.known_keys(Code::UnknownKey, &entry.value, "`publish` in a transition", known);
+    cx.known_keys(
+        Code::UnknownKey,
+        &entry.value,
+        "`publish` in a transition",
+        known,
+    );
     result
 }
 
@@ -109,7 +121,10 @@ pub(crate) fn publish(
 ) -> OnState<Publish> {
     let mut of = |key: &str, on_state: &Entries| {
         let simple = simple(cx, task, key);
-        on_state.merged(&simple).merged(&advanced.complete).compile(cx)
+        on_state
+            .merged(&simple)
+            .merged(&advanced.complete)
+            .compile(cx)
     };
     OnState {
         success: of("publish", &advanced.success),

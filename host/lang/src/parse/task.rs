@@ -7,7 +7,7 @@ use ostro_core::Value;
 use super::context::Context;
 use super::inline::{self, Param};
 use super::publish::{self, InTransitions};
-use super::template::{Text, entry_templates, is_expression, template, text_template};
+use super::template::{Fragment, entry_templates, is_expression, template, text_template};
 use super::{Call, policies, transitions, with_items};
 use crate::diagnostics::Code;
 use crate::spec::{
@@ -55,7 +55,11 @@ pub(crate) fn defaults(cx: &mut Context<'_>, entry: &Entry, kind: WorkflowKind) 
         return Defaults::default();
     }
     let node = &entry.value;
-    let known: &[&[&str]] = &[policies::KEYS, transitions::KEYS, &["safe-rerun", "requires"]];
+    let known: &[&[&str]] = &[
+        policies::KEYS,
+        transitions::KEYS,
+        &["safe-rerun", "requires"],
+    ];
     cx.known_keys(Code::UnknownKey, node, "`task-defaults`", known);
     let mut clause = |key: &str| {
         let clause = transitions::clause(cx, node, key);
@@ -100,7 +104,11 @@ pub(crate) fn task(
         WorkflowKind::Direct => &["join"],
         WorkflowKind::Reverse => &["requires"],
     };
-    let links = if kind == WorkflowKind::Direct { transitions::KEYS } else { &[] };
+    let links = if kind == WorkflowKind::Direct {
+        transitions::KEYS
+    } else {
+        &[]
+    };
     let other = wrong_kind(cx, node, kind);
     let known: &[&[&str]] = &[KEYS, own, links, policies::KEYS, other];
     cx.known_keys(Code::UnknownKey, node, "a task", known);
@@ -111,7 +119,9 @@ pub(crate) fn task(
         policies::whole_number(cx, node, "concurrency"),
         defaults.concurrency.as_ref(),
     );
-    let items = node.entry("with-items").map(|entry| with_items::with_items(cx, entry));
+    let items = node
+        .entry("with-items")
+        .map(|entry| with_items::with_items(cx, entry));
     let (transitions, advanced) = links_of(cx, node, name, kind, defaults);
     let join = node.entry("join").and_then(|entry| join(cx, entry));
     if kind == WorkflowKind::Direct {
@@ -135,7 +145,9 @@ pub(crate) fn task(
         policies: policies::with_defaults(policies::policies(cx, node), &defaults.policies),
         keep_result: policies::truth(cx, node, "keep-result"),
         safe_rerun: policies::truth(cx, node, "safe-rerun").or_else(|| defaults.safe_rerun.clone()),
-        target: cx.text_of(node, "target").and_then(|_| policies::any(cx, node, "target")),
+        target: cx
+            .text_of(node, "target")
+            .and_then(|_| policies::any(cx, node, "target")),
         tags: cx.tags(node),
         location: cx.location(entry.key_at),
     })
@@ -162,7 +174,11 @@ fn wrong_kind(cx: &mut Context<'_>, node: &Node, kind: WorkflowKind) -> &'static
 
 fn check_name(cx: &mut Context<'_>, entry: &Entry, join: Option<Join>) {
     let length = entry.key.chars().count();
-    let most = if join.is_some() { MAX_JOIN_NAME } else { MAX_NAME };
+    let most = if join.is_some() {
+        MAX_JOIN_NAME
+    } else {
+        MAX_NAME
+    };
     if length > most {
         let message = format!(
             "the name of this {} has {length} characters, more than {most}",
@@ -175,7 +191,10 @@ fn check_name(cx: &mut Context<'_>, entry: &Entry, join: Option<Join>) {
             Code::CommandName,
             entry.key_at,
             entry.key_length,
-            format!("a transition to `{}` runs the engine command, never this task", entry.key),
+            format!(
+                "a transition to `{}` runs the engine command, never this task",
+                entry.key
+            ),
             Some("give the task another name".to_owned()),
         );
     }
@@ -196,7 +215,7 @@ fn work(cx: &mut Context<'_>, workflow: &Arc<str>, task: &Entry) -> (Work, Templ
         && let Some(text) = cx.text(entry)
     {
         let trace = Trace::of(&cx.source, &entry.value);
-        let command = inline::command(cx, Text::new(&text, &trace));
+        let command = inline::command(cx, Fragment::new(&text, &trace));
         let place = command.name.place(0);
         call = Some((place, command.name.length()));
         let name = text_template(cx, command.name);
@@ -210,12 +229,19 @@ fn work(cx: &mut Context<'_>, workflow: &Arc<str>, task: &Entry) -> (Work, Templ
         let given = match node.get("input").map(|input| &input.kind) {
             None => Some(Vec::new()),
             Some(NodeKind::Map(entries)) => Some(
-                entries.iter().map(|e| (Arc::clone(&e.key), cx.location(e.key_at))).collect(),
+                entries
+                    .iter()
+                    .map(|e| (Arc::clone(&e.key), cx.location(e.key_at)))
+                    .collect(),
             ),
             Some(_) => None,
         };
         let inputs = given.map(|mut given: Vec<_>| {
-            given.extend(params.iter().map(|p| (Arc::clone(&p.key), cx.location(p.key_at))));
+            given.extend(
+                params
+                    .iter()
+                    .map(|p| (Arc::clone(&p.key), cx.location(p.key_at))),
+            );
             given
         });
         Call {
@@ -304,7 +330,11 @@ fn links_of(
             Target::Task(target) => **target == *name,
             Target::Command { .. } => false,
         };
-        default.iter().filter(|transition| !leads_here(transition)).cloned().collect()
+        default
+            .iter()
+            .filter(|transition| !leads_here(transition))
+            .cloned()
+            .collect()
     };
     let transitions = Transitions {
         on_success: or_default(success.next, &defaults.transitions.on_success),
@@ -339,18 +369,16 @@ fn join(cx: &mut Context<'_>, entry: &Entry) -> Option<Join> {
 
 /// `requires`: a task or a list of tasks.
 fn requires(cx: &mut Context<'_>, node: &Node) -> Vec<Arc<str>> {
-    let Some(entry) = node.entry("requires") else { return Vec::new() };
+    let Some(entry) = node.entry("requires") else {
+        return Vec::new();
+    };
     match entry.value.as_str() {
         Some(text) if !text.is_empty() => vec![Arc::clone(text)],
         _ => cx.texts(entry),
     }
 }
 
-fn with_default_requires(
-    mut own: Vec<Arc<str>>,
-    name: &str,
-    defaults: &Defaults,
-) -> Vec<Arc<str>> {
+fn with_default_requires(mut own: Vec<Arc<str>>, name: &str, defaults: &Defaults) -> Vec<Arc<str>> {
     for required in &defaults.requires {
         if !own.contains(required) {
             own.push(Arc::clone(required));

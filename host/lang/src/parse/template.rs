@@ -12,22 +12,30 @@ use crate::yaml::{Entry, Node, NodeKind, Place, Trace};
 
 /// Text of a definition and where its characters stand.
 #[derive(Clone, Copy)]
-pub(crate) struct Text<'t> {
+pub(crate) struct Fragment<'t> {
     pub(crate) text: &'t str,
     trace: &'t Trace,
     /// The index of the first character in the trace.
     base: usize,
 }
 
-impl<'t> Text<'t> {
+impl<'t> Fragment<'t> {
     pub(crate) fn new(text: &'t str, trace: &'t Trace) -> Self {
-        Self { text, trace, base: 0 }
+        Self {
+            text,
+            trace,
+            base: 0,
+        }
     }
 
     /// The part between two byte offsets.
     pub(crate) fn part(self, start: usize, end: usize) -> Self {
         let base = self.base + self.text[..start].chars().count();
-        Self { text: &self.text[start..end], base, ..self }
+        Self {
+            text: &self.text[start..end],
+            base,
+            ..self
+        }
     }
 
     /// Without white space on both sides.
@@ -78,7 +86,8 @@ pub(crate) fn is_expression(text: &str) -> bool {
     find_yaql(text, 0) == Some((0, text.trim_end().len()))
 }
 
-fn may_hold_expressions(text: &str) -> bool {
+/// Whether it is worth looking for expressions in `text`.
+pub(crate) fn may_hold_expressions(text: &str) -> bool {
     text.contains("<%") || text.contains("{{") || text.contains("{%")
 }
 
@@ -87,7 +96,7 @@ pub(crate) fn template(cx: &mut Context<'_>, node: &Node) -> Template {
     match &node.kind {
         NodeKind::Scalar(Value::String(text)) if may_hold_expressions(text) => {
             let trace = Trace::of(&cx.source, node);
-            text_template(cx, Text::new(text, &trace))
+            text_template(cx, Fragment::new(text, &trace))
         }
         NodeKind::Scalar(value) => Template::Literal(value.clone()),
         NodeKind::List(items) => {
@@ -96,7 +105,10 @@ pub(crate) fn template(cx: &mut Context<'_>, node: &Node) -> Template {
         }
         NodeKind::Map(entries) => {
             let entries = entry_templates(cx, entries);
-            if entries.iter().all(|(_, value)| matches!(value, Template::Literal(_))) {
+            if entries
+                .iter()
+                .all(|(_, value)| matches!(value, Template::Literal(_)))
+            {
                 let map: Map = entries
                     .into_iter()
                     .filter_map(|(key, value)| match value {
@@ -112,7 +124,10 @@ pub(crate) fn template(cx: &mut Context<'_>, node: &Node) -> Template {
 }
 
 fn list(items: Vec<Template>) -> Template {
-    if items.iter().all(|item| matches!(item, Template::Literal(_))) {
+    if items
+        .iter()
+        .all(|item| matches!(item, Template::Literal(_)))
+    {
         return Template::Literal(
             items
                 .into_iter()
@@ -143,22 +158,22 @@ pub(crate) fn map_template(cx: &mut Context<'_>, entries: &[Entry]) -> Template 
 }
 
 /// The template of a value that came from JSON in the text at `place`.
-pub(crate) fn value_template(cx: &mut Context<'_>, value: &Value, at: Text<'_>) -> Template {
+pub(crate) fn value_template(cx: &mut Context<'_>, value: &Value, at: Fragment<'_>) -> Template {
     match value {
         Value::String(text) if may_hold_expressions(text) => {
             // Inside JSON the places are those of the JSON text as a whole, unless it holds
             // the string as it is.
-            match at.text.find(&**text) {
-                Some(start) => text_template(cx, at.part(start, start + text.len())),
-                None => {
-                    let chars = text.chars().count();
-                    let trace = Trace::at(at.place(0), chars);
-                    text_template(cx, Text::new(text, &trace))
-                }
+            if let Some(start) = at.text.find(&**text) {
+                return text_template(cx, at.part(start, start + text.len()));
             }
+            let trace = Trace::at(at.place(0), text.chars().count());
+            text_template(cx, Fragment::new(text, &trace))
         }
         Value::List(items) => {
-            let items = items.iter().map(|item| value_template(cx, item, at)).collect();
+            let items = items
+                .iter()
+                .map(|item| value_template(cx, item, at))
+                .collect();
             list(items)
         }
         Value::Map(entries) => Template::Map(
@@ -173,7 +188,7 @@ pub(crate) fn value_template(cx: &mut Context<'_>, value: &Value, at: Text<'_>) 
 }
 
 /// The template of text: plain, one expression, or text with expressions in it.
-pub(crate) fn text_template(cx: &mut Context<'_>, text: Text<'_>) -> Template {
+pub(crate) fn text_template(cx: &mut Context<'_>, text: Fragment<'_>) -> Template {
     let whole = text.text;
     let literal = || Template::Literal(whole.into());
     let yaql = find_yaql(whole, 0);
@@ -231,21 +246,32 @@ pub(crate) fn text_template(cx: &mut Context<'_>, text: Text<'_>) -> Template {
 }
 
 /// Warns of `<%` in text that holds no expression.
-fn open_expression(cx: &mut Context<'_>, text: Text<'_>) {
-    let Some(start) = text.text.find("<%") else { return };
+fn open_expression(cx: &mut Context<'_>, text: Fragment<'_>) {
+    let Some(start) = text.text.find("<%") else {
+        return;
+    };
     let (message, hint) = if text.text[start..].contains("%>") {
         (
             "an expression can't go over several lines; this is plain text",
             "write it in one line, or use `>-` instead of `|`, which joins the lines",
         )
     } else {
-        ("this `<%` has no `%>`, so it is plain text", "end the expression with `%>`")
+        (
+            "this `<%` has no `%>`, so it is plain text",
+            "end the expression with `%>`",
+        )
     };
-    cx.report(Code::OpenExpression, text.place(start), 2, message, Some(hint.to_owned()));
+    cx.report(
+        Code::OpenExpression,
+        text.place(start),
+        2,
+        message,
+        Some(hint.to_owned()),
+    );
 }
 
 /// The expression that `text` is, `<%` and `%>` included.
-fn expression(cx: &mut Context<'_>, text: Text<'_>) -> Option<TemplateExpression> {
+fn expression(cx: &mut Context<'_>, text: Fragment<'_>) -> Option<TemplateExpression> {
     // Mistral strips these characters, however many there are.
     let inner = text.text.trim_matches(['<', '%', '>']);
     let start = inner.as_ptr() as usize - text.text.as_ptr() as usize;
@@ -253,13 +279,22 @@ fn expression(cx: &mut Context<'_>, text: Text<'_>) -> Option<TemplateExpression
     match Expression::parse(source.text) {
         Ok(expression) => {
             let location = cx.location(source.place(0));
-            Some(TemplateExpression { expression, location })
+            Some(TemplateExpression {
+                expression,
+                location,
+            })
         }
         Err(error) => {
             let start = floor(source.text, error.span.start);
             let end = floor(source.text, error.span.end).max(start);
             let length = source.part(start, end).length().max(1);
-            cx.report(Code::Yaql, source.place(start), length, error.message, error.hint);
+            cx.report(
+                Code::Yaql,
+                source.place(start),
+                length,
+                error.message,
+                error.hint,
+            );
             None
         }
     }

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::inline;
 use super::policies::expression;
 use super::publish::{self, Entries};
-use super::template::Text;
+use super::template::Fragment;
 use crate::diagnostics::Code;
 use crate::spec::{EngineCommand, Target, Transition};
 use crate::template::Template;
@@ -38,29 +38,49 @@ pub(crate) const COMMANDS: [&str; 4] = ["noop", "fail", "succeed", "pause"];
 
 /// The clause under `key` of a task or of task defaults.
 pub(crate) fn clause(cx: &mut Context<'_>, node: &Node, key: &str) -> Clause {
-    let Some(entry) = node.entry(key) else { return Clause::default() };
+    let Some(entry) = node.entry(key) else {
+        return Clause::default();
+    };
     let is_advanced = entry.value.get("publish").is_some() || entry.value.get("next").is_some();
     if !is_advanced {
-        return Clause { next: next(cx, entry), publish: Entries::default() };
+        return Clause {
+            next: next(cx, entry),
+            publish: Entries::default(),
+        };
     }
     let what = format!("`{key}` with `publish` or `next`");
-    cx.known_keys(Code::UnknownKey, &entry.value, &what, &[&["publish", "next"]]);
-    let publish = entry.value.entry("publish").map(|entry| publish::advanced(cx, entry));
+    cx.known_keys(
+        Code::UnknownKey,
+        &entry.value,
+        &what,
+        &[&["publish", "next"]],
+    );
+    let publish = entry
+        .value
+        .entry("publish")
+        .map(|entry| publish::advanced(cx, entry));
     let next = entry.value.entry("next").map(|entry| next(cx, entry));
-    Clause { next: next.unwrap_or_default(), publish: publish.unwrap_or_default() }
+    Clause {
+        next: next.unwrap_or_default(),
+        publish: publish.unwrap_or_default(),
+    }
 }
 
 /// One transition, or a list of them.
 fn next(cx: &mut Context<'_>, entry: &Entry) -> Vec<Transition> {
     match &entry.value.kind {
-        NodeKind::List(items) if !items.is_empty() => {
-            items.iter().filter_map(|item| one(cx, entry, item)).collect()
-        }
+        NodeKind::List(items) if !items.is_empty() => items
+            .iter()
+            .filter_map(|item| one(cx, entry, item))
+            .collect(),
         NodeKind::Scalar(Value::String(_)) | NodeKind::Map(_) => {
             one(cx, entry, &entry.value).into_iter().collect()
         }
         _ => {
-            cx.wrong_type(entry, "a task, a list of tasks, or a mapping of tasks and conditions");
+            cx.wrong_type(
+                entry,
+                "a task, a list of tasks, or a mapping of tasks and conditions",
+            );
             Vec::new()
         }
     }
@@ -70,7 +90,7 @@ fn one(cx: &mut Context<'_>, clause: &Entry, node: &Node) -> Option<Transition> 
     match &node.kind {
         NodeKind::Scalar(Value::String(text)) if !text.trim().is_empty() => {
             let trace = Trace::of(&cx.source, node);
-            Some(transition(cx, Text::new(text, &trace), None))
+            Some(transition(cx, Fragment::new(text, &trace), None))
         }
         NodeKind::Map(entries) => {
             let [entry] = entries.as_slice() else {
@@ -97,7 +117,13 @@ fn one(cx: &mut Context<'_>, clause: &Entry, node: &Node) -> Option<Transition> 
                 );
                 if entry.value.is_null() {
                     let hint = "leave out the colon if there is no condition".to_owned();
-                    cx.report(Code::WrongType, entry.key_at, entry.key_length, message, Some(hint));
+                    cx.report(
+                        Code::WrongType,
+                        entry.key_at,
+                        entry.key_length,
+                        message,
+                        Some(hint),
+                    );
                 } else {
                     cx.at_node(Code::WrongType, &entry.value, message);
                 }
@@ -108,7 +134,7 @@ fn one(cx: &mut Context<'_>, clause: &Entry, node: &Node) -> Option<Transition> 
                 ..Node::scalar_like(Value::String(entry.key.clone()), node)
             };
             let trace = key_trace(cx, &key);
-            Some(transition(cx, Text::new(&entry.key, &trace), condition))
+            Some(transition(cx, Fragment::new(&entry.key, &trace), condition))
         }
         _ => {
             let message = format!(
@@ -129,10 +155,16 @@ fn key_trace(cx: &Context<'_>, key: &Node) -> Trace {
         Some('\'') => crate::yaml::Style::Single,
         _ => crate::yaml::Style::Plain,
     };
-    Trace::of(&cx.source, &Node { style, ..key.clone() })
+    Trace::of(
+        &cx.source,
+        &Node {
+            style,
+            ..key.clone()
+        },
+    )
 }
 
-fn transition(cx: &mut Context<'_>, text: Text<'_>, condition: Option<Template>) -> Transition {
+fn transition(cx: &mut Context<'_>, text: Fragment<'_>, condition: Option<Template>) -> Transition {
     let text = text.trimmed();
     // `fail(msg="x")` may be written without a space.
     let command = match text.text.find('(') {
@@ -152,7 +184,11 @@ fn transition(cx: &mut Context<'_>, text: Text<'_>, condition: Option<Template>)
             cx.report(Code::Ignored, param.key_at, 1, message, None);
         }
         let target = Target::Task(command.name.text.into());
-        return Transition { target, condition, location };
+        return Transition {
+            target,
+            condition,
+            location,
+        };
     };
     let mut message = None;
     for param in command.params {
@@ -163,5 +199,12 @@ fn transition(cx: &mut Context<'_>, text: Text<'_>, condition: Option<Template>)
             cx.report(Code::Ignored, param.key_at, 1, text, None);
         }
     }
-    Transition { target: Target::Command { command: engine, message }, condition, location }
+    Transition {
+        target: Target::Command {
+            command: engine,
+            message,
+        },
+        condition,
+        location,
+    }
 }

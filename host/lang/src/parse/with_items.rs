@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use ostro_core::Value;
 
 use super::context::Context;
-use super::template::{Text, find_expression, find_yaql, text_template, value_template};
+use super::template::{Fragment, find_expression, find_yaql, text_template, value_template};
 use crate::diagnostics::Code;
 use crate::template::Template;
 use crate::yaml::{Entry, Node, NodeKind, Trace};
@@ -29,17 +29,17 @@ pub(crate) fn with_items(cx: &mut Context<'_>, entry: &Entry) -> Vec<(Arc<str>, 
             continue;
         };
         let trace = Trace::of(&cx.source, node);
-        if let Some((name, list)) = item(cx, Text::new(text, &trace)) {
-            if items.insert(Arc::clone(&name), list).is_some() {
-                let message = format!("`{name}` runs over two lists; the last one counts");
-                cx.report(Code::Ignored, node.at, node.length, message, None);
-            }
+        if let Some((name, list)) = item(cx, Fragment::new(text, &trace))
+            && items.insert(Arc::clone(&name), list).is_some()
+        {
+            let message = format!("`{name}` runs over two lists; the last one counts");
+            cx.report(Code::Ignored, node.at, node.length, message, None);
         }
     }
     items.into_iter().collect()
 }
 
-fn item(cx: &mut Context<'_>, text: Text<'_>) -> Option<(Arc<str>, Template)> {
+fn item(cx: &mut Context<'_>, text: Fragment<'_>) -> Option<(Arc<str>, Template)> {
     let text = text.trimmed();
     let wrong = |cx: &mut Context<'_>| {
         cx.report(
@@ -55,7 +55,9 @@ fn item(cx: &mut Context<'_>, text: Text<'_>) -> Option<(Arc<str>, Template)> {
     let name_end = text.text.find(|c| !is_name(c)).unwrap_or(text.text.len());
     let name = &text.text[..name_end];
     let after = text.text[name_end..].trim_start();
-    let Some(list) = after.strip_prefix("in").map(str::trim_start) else { return wrong(cx) };
+    let Some(list) = after.strip_prefix("in").map(str::trim_start) else {
+        return wrong(cx);
+    };
     if name.is_empty() {
         return wrong(cx);
     }
@@ -64,7 +66,9 @@ fn item(cx: &mut Context<'_>, text: Text<'_>) -> Option<(Arc<str>, Template)> {
         let line = list.text.split('\n').next().unwrap_or_default();
         line.rfind(']').map(|at| at + 1)
     } else if list.text.starts_with("<%") {
-        find_yaql(list.text, 0).filter(|(start, _)| *start == 0).map(|(_, end)| end)
+        find_yaql(list.text, 0)
+            .filter(|(start, _)| *start == 0)
+            .map(|(_, end)| end)
     } else {
         find_expression(list.text, 0, "{{", "}}")
             .filter(|(start, _)| *start == 0)
@@ -88,7 +92,10 @@ fn item(cx: &mut Context<'_>, text: Text<'_>) -> Option<(Arc<str>, Template)> {
     match serde_json::from_str::<Value>(list.text) {
         Ok(value) => Some((name.into(), value_template(cx, &value, list))),
         Err(error) => {
-            let at = list.text.char_indices().nth(error.column().saturating_sub(1));
+            let at = list
+                .text
+                .char_indices()
+                .nth(error.column().saturating_sub(1));
             cx.report(
                 Code::WithItems,
                 list.place(at.map_or(0, |(at, _)| at)),

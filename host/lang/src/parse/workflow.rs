@@ -7,9 +7,9 @@ use ostro_core::{Map, Value};
 use rustc_hash::FxHashSet;
 
 use super::context::Context;
+use super::graph;
 use super::task::{self, Defaults};
 use super::template::{find_expression, find_yaql, map_template};
-use super::graph;
 use crate::diagnostics::Code;
 use crate::spec::{Input, Task, Workflow, WorkflowKind};
 use crate::suggest::did_you_mean;
@@ -42,7 +42,11 @@ pub(crate) fn workflow(
     cx.known_keys(Code::IgnoredKey, node, "a workflow", &[KEYS]);
     cx.version(node);
     if is_uuid(&entry.key) {
-        cx.at_key(Code::BadName, entry, "the name of a workflow can't be a UUID");
+        cx.at_key(
+            Code::BadName,
+            entry,
+            "the name of a workflow can't be a UUID",
+        );
     }
     let name: Arc<str> = match workbook {
         Some(workbook) => format!("{workbook}.{}", entry.key).into(),
@@ -59,7 +63,10 @@ pub(crate) fn workflow(
         kind,
         description: cx.text_of(node, "description"),
         tags: cx.tags(node),
-        input: node.entry("input").map(|entry| inputs(cx, entry)).unwrap_or_default(),
+        input: node
+            .entry("input")
+            .map(|entry| inputs(cx, entry))
+            .unwrap_or_default(),
         output: templates(cx, node, "output"),
         output_on_error: templates(cx, node, "output-on-error"),
         vars: templates(cx, node, "vars"),
@@ -72,14 +79,22 @@ pub(crate) fn workflow(
 }
 
 fn kind(cx: &mut Context<'_>, node: &Node) -> WorkflowKind {
-    let Some(entry) = node.entry("type") else { return WorkflowKind::Direct };
+    let Some(entry) = node.entry("type") else {
+        return WorkflowKind::Direct;
+    };
     match entry.value.as_str().map(|text| &**text) {
         Some("direct") => WorkflowKind::Direct,
         Some("reverse") => WorkflowKind::Reverse,
         other => {
             let message = "`type` must be `direct` or `reverse`";
             let hint = other.and_then(|other| did_you_mean(other, ["direct", "reverse"]));
-            cx.report(Code::BadValue, entry.value.at, entry.value.length, message, hint);
+            cx.report(
+                Code::BadValue,
+                entry.value.at,
+                entry.value.length,
+                message,
+                hint,
+            );
             WorkflowKind::Direct
         }
     }
@@ -149,7 +164,11 @@ pub(crate) fn inputs(cx: &mut Context<'_>, entry: &Entry) -> Vec<Input> {
             continue;
         }
         let location = cx.location(at);
-        inputs.push(Input { name: Arc::clone(name), default, location });
+        inputs.push(Input {
+            name: Arc::clone(name),
+            default,
+            location,
+        });
     }
     inputs
 }
@@ -169,9 +188,15 @@ fn unevaluated(cx: &mut Context<'_>, node: &Node) {
             }
         }
         NodeKind::Scalar(_) => {}
-        NodeKind::List(items) => items.iter().for_each(|item| unevaluated(cx, item)),
+        NodeKind::List(items) => {
+            for item in items {
+                unevaluated(cx, item);
+            }
+        }
         NodeKind::Map(entries) => {
-            entries.iter().for_each(|entry| unevaluated(cx, &entry.value));
+            for entry in entries {
+                unevaluated(cx, &entry.value);
+            }
         }
     }
 }
@@ -182,7 +207,9 @@ fn definition(entry: &Entry, kind: WorkflowKind) -> Value {
         WorkflowKind::Direct => "direct",
         WorkflowKind::Reverse => "reverse",
     };
-    let Value::Map(mut map) = entry.value.to_value() else { return Value::empty_map() };
+    let Value::Map(mut map) = entry.value.to_value() else {
+        return Value::empty_map();
+    };
     let workflow = Arc::make_mut(&mut map);
     if let Some(Value::Map(tasks)) = workflow.get_mut("tasks") {
         for (name, task) in Arc::make_mut(tasks) {

@@ -136,12 +136,22 @@ impl<'a> Loader<'a> {
                     }
                     items.push(self.node(event, span, depth + 1)?);
                 }
-                Ok(Node { kind: NodeKind::List(items), at, length: 1, style: Style::Plain })
+                Ok(Node {
+                    kind: NodeKind::List(items),
+                    at,
+                    length: 1,
+                    style: Style::Plain,
+                })
             }
             Event::MappingStart(_, tag) => {
                 self.collection_tag(tag.as_deref(), "map", at);
                 let entries = self.mapping(depth)?;
-                Ok(Node { kind: NodeKind::Map(entries), at, length: 1, style: Style::Plain })
+                Ok(Node {
+                    kind: NodeKind::Map(entries),
+                    at,
+                    length: 1,
+                    style: Style::Plain,
+                })
             }
             // Anchors and aliases never reach the scanner as such.
             _ => self.stop(
@@ -190,7 +200,10 @@ impl<'a> Loader<'a> {
                 at,
                 length,
                 format!("`{text}` is read as text, not as a tag"),
-                Some("put it in quotes: Mistral's loader refuses tags that it doesn't know".to_owned()),
+                Some(
+                    "put it in quotes: Mistral's loader refuses tags that it doesn't know"
+                        .to_owned(),
+                ),
             );
         }
         let style = match style {
@@ -200,7 +213,12 @@ impl<'a> Loader<'a> {
             ScalarStyle::DoubleQuoted => Style::Double,
             ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
         };
-        Node { kind: NodeKind::Scalar(value), at, length, style }
+        Node {
+            kind: NodeKind::Scalar(value),
+            at,
+            length,
+            style,
+        }
     }
 
     /// The entries of a mapping. Of a key that stands there twice the last value wins, at the
@@ -223,7 +241,12 @@ impl<'a> Loader<'a> {
                 self.merge(&mut merged, value);
                 continue;
             }
-            let entry = Entry { key: Arc::clone(&key), key_at, key_length, value };
+            let entry = Entry {
+                key: Arc::clone(&key),
+                key_at,
+                key_length,
+                value,
+            };
             if let Some(&index) = seen.get(&key) {
                 let first = own[index].key_at;
                 self.problem(
@@ -268,7 +291,10 @@ impl<'a> Loader<'a> {
                 Code::YamlValue,
                 value.at,
                 value.length,
-                format!("`<<` merges a mapping or a list of mappings, not {}", value.describe()),
+                format!(
+                    "`<<` merges a mapping or a list of mappings, not {}",
+                    value.describe()
+                ),
                 Some("anchors and aliases are off, as in Mistral: `*x` is text".to_owned()),
             ),
         }
@@ -338,7 +364,13 @@ impl<'a> Loader<'a> {
         message: String,
         hint: Option<String>,
     ) {
-        self.problems.push(Problem { code, at, length, message, hint });
+        self.problems.push(Problem {
+            code,
+            at,
+            length,
+            message,
+            hint,
+        });
     }
 
     fn stop<T>(
@@ -355,7 +387,10 @@ impl<'a> Loader<'a> {
 }
 
 fn place(marker: Marker) -> Place {
-    Place { line: to_u32(marker.line()).max(1), column: to_u32(marker.col()) + 1 }
+    Place {
+        line: to_u32(marker.line()).max(1),
+        column: to_u32(marker.col()) + 1,
+    }
 }
 
 fn to_u32(number: usize) -> u32 {

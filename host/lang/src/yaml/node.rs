@@ -51,7 +51,12 @@ pub(crate) struct Entry {
 impl Node {
     /// A scalar that stands where `at` stands.
     pub(crate) fn scalar_like(value: Value, at: &Node) -> Self {
-        Node { kind: NodeKind::Scalar(value), at: at.at, length: at.length, style: Style::Made }
+        Node {
+            kind: NodeKind::Scalar(value),
+            at: at.at,
+            length: at.length,
+            style: Style::Made,
+        }
     }
 
     pub(crate) fn as_str(&self) -> Option<&Arc<str>> {

@@ -58,7 +58,11 @@ pub(crate) fn tagged(name: &str, text: &str) -> Result<Value, String> {
         ("timestamp", _) => timestamp(text).is_some(),
         _ => false,
     };
-    if fits { Ok(value) } else { Err(format!("`{text}` is not of the type `!!{name}`")) }
+    if fits {
+        Ok(value)
+    } else {
+        Err(format!("`{text}` is not of the type `!!{name}`"))
+    }
 }
 
 fn sign(text: &str) -> (bool, &str) {
@@ -101,9 +105,12 @@ fn float(text: &str) -> Option<f64> {
         if !is_digits(first) || !rest.split(':').all(is_sixty) || !is_loose(fraction) {
             return None;
         }
-        unsigned.replace('_', "").split(':').try_fold(0.0, |total, part| {
-            part.parse::<f64>().ok().map(|part| total * 60.0 + part)
-        })?
+        unsigned
+            .replace('_', "")
+            .split(':')
+            .try_fold(0.0, |total, part| {
+                part.parse::<f64>().ok().map(|part| total * 60.0 + part)
+            })?
     } else {
         let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
             Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
@@ -135,15 +142,28 @@ fn int(text: &str) -> Option<Result<Value, String>> {
         !digits.is_empty() && digits.bytes().all(|b| b == b'_' || allowed(b))
     };
     let (digits, base) = if let Some(digits) = unsigned.strip_prefix("0b") {
-        (all(digits, |b| matches!(b, b'0' | b'1')).then_some(digits)?, 2)
+        (
+            all(digits, |b| matches!(b, b'0' | b'1')).then_some(digits)?,
+            2,
+        )
     } else if let Some(digits) = unsigned.strip_prefix("0x") {
-        (all(digits, |b| b.is_ascii_hexdigit()).then_some(digits)?, 16)
+        (
+            all(digits, |b| b.is_ascii_hexdigit()).then_some(digits)?,
+            16,
+        )
     } else if unsigned == "0" {
         ("0", 10)
     } else if let Some(digits) = unsigned.strip_prefix('0') {
         all(digits, |b| (b'0'..=b'7').contains(&b)).then_some(())?;
         // `0_` is 0 for PyYAML.
-        (if digits.bytes().all(|b| b == b'_') { "0" } else { digits }, 8)
+        (
+            if digits.bytes().all(|b| b == b'_') {
+                "0"
+            } else {
+                digits
+            },
+            8,
+        )
     } else if let Some((first, rest)) = unsigned.split_once(':') {
         (is_digits(first) && rest.split(':').all(is_sixty)).then_some(())?;
         let parts = unsigned.split(':').map(|part| part.replace('_', ""));
@@ -151,7 +171,9 @@ fn int(text: &str) -> Option<Result<Value, String>> {
             parts
                 .into_iter()
                 .try_fold(0_i64, |total, part| {
-                    total.checked_mul(60)?.checked_add(part.parse::<i64>().ok()?)
+                    total
+                        .checked_mul(60)?
+                        .checked_add(part.parse::<i64>().ok()?)
                 })
                 .map(|number| Value::Int(if negative { -number } else { number }))
                 .ok_or_else(|| format!("`{text}` is too large")),
@@ -163,7 +185,11 @@ fn int(text: &str) -> Option<Result<Value, String>> {
     if digits.is_empty() {
         return Some(Err(format!("`{text}` is a number without digits")));
     }
-    let signed = if negative { format!("-{digits}") } else { digits };
+    let signed = if negative {
+        format!("-{digits}")
+    } else {
+        digits
+    };
     Some(match i64::from_str_radix(&signed, base) {
         Ok(number) => Ok(number.into()),
         Err(_) if base == 10 => Ok(signed.parse::<f64>().unwrap_or(f64::NAN).into()),
@@ -186,7 +212,11 @@ fn timestamp(text: &str) -> Option<Result<Value, String>> {
         if text.len() != 10 {
             return None;
         }
-        return if exists { Some(Ok(text.into())) } else { invalid() };
+        return if exists {
+            Some(Ok(text.into()))
+        } else {
+            invalid()
+        };
     }
     if let Some(rest) = cursor.0.strip_prefix(['T', 't']) {
         cursor.0 = rest;
@@ -225,7 +255,9 @@ fn is_zone(text: &str) -> bool {
     if text.is_empty() || text == "Z" {
         return true;
     }
-    let Some(rest) = text.strip_prefix(['-', '+']) else { return false };
+    let Some(rest) = text.strip_prefix(['-', '+']) else {
+        return false;
+    };
     let mut cursor = Cursor(rest);
     if cursor.digits(1, 2).is_none() {
         return false;
@@ -237,7 +269,9 @@ fn is_zone(text: &str) -> bool {
 fn days_in(year: u32, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400) => 29,
+        2 if (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400) => {
+            29
+        }
         2 => 28,
         _ => 31,
     }
@@ -247,7 +281,12 @@ struct Cursor<'a>(&'a str);
 
 impl Cursor<'_> {
     fn digits(&mut self, least: usize, most: usize) -> Option<u32> {
-        let length = self.0.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        let length = self
+            .0
+            .bytes()
+            .take(most)
+            .take_while(u8::is_ascii_digit)
+            .count();
         if length < least {
             return None;
         }

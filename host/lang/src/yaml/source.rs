@@ -36,20 +36,35 @@ impl<'a> Source<'a> {
                 lines.push(index + 1);
             }
         }
-        Self { text, file: file.into(), lines, offsets }
+        Self {
+            text,
+            file: file.into(),
+            lines,
+            offsets,
+        }
     }
 
     pub(crate) fn location(&self, place: Place) -> Location {
-        Location { file: Arc::clone(&self.file), line: place.line, column: place.column }
+        Location {
+            file: Arc::clone(&self.file),
+            line: place.line,
+            column: place.column,
+        }
     }
 
     /// The text from `place` on.
     pub(crate) fn from(&self, place: Place) -> &'a str {
         let from_one = |number: u32| usize::try_from(number).unwrap_or(usize::MAX).max(1) - 1;
-        let Some(line) = self.lines.get(from_one(place.line)) else { return "" };
+        let Some(line) = self.lines.get(from_one(place.line)) else {
+            return "";
+        };
         let index = line.saturating_add(from_one(place.column));
-        let Some(&offset) = self.offsets.get(index / STRIDE) else { return "" };
+        let Some(&offset) = self.offsets.get(index / STRIDE) else {
+            return "";
+        };
         let rest = &self.text[offset..];
-        rest.char_indices().nth(index % STRIDE).map_or("", |(at, _)| &rest[at..])
+        rest.char_indices()
+            .nth(index % STRIDE)
+            .map_or("", |(at, _)| &rest[at..])
     }
 }

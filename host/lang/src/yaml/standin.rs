@@ -10,7 +10,16 @@ use std::borrow::Cow;
 const SYNTAX: [char; 4] = ['*', '&', '@', '!'];
 
 /// The standard tags that keep their meaning. After the second `!`.
-const TAGS: [&str; 8] = ["str", "int", "float", "bool", "null", "seq", "map", "timestamp"];
+const TAGS: [&str; 8] = [
+    "str",
+    "int",
+    "float",
+    "bool",
+    "null",
+    "seq",
+    "map",
+    "timestamp",
+];
 
 /// The stand-ins of one text.
 pub(crate) struct StandIns([char; 4]);
@@ -28,7 +37,12 @@ impl StandIns {
             (plain || !text.contains(*candidate))
                 && (lower.is_empty() || !lower.contains(&format!("{:x}", u32::from(*candidate))))
         });
-        Some(Self([free.next()?, free.next()?, free.next()?, free.next()?]))
+        Some(Self([
+            free.next()?,
+            free.next()?,
+            free.next()?,
+            free.next()?,
+        ]))
     }
 
     /// `text` with stand-ins.
@@ -76,8 +90,13 @@ fn is_private(c: char) -> bool {
 
 fn standard_tag(text: &str) -> Option<&str> {
     let name = text.strip_prefix("!!")?;
-    let length = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
-    let ends = name[length..].chars().next().is_none_or(char::is_whitespace);
+    let length = name
+        .find(|c: char| !c.is_ascii_alphanumeric())
+        .unwrap_or(name.len());
+    let ends = name[length..]
+        .chars()
+        .next()
+        .is_none_or(char::is_whitespace);
     (ends && TAGS.contains(&&name[..length])).then(|| &text[..length + 2])
 }
 
@@ -87,7 +106,12 @@ mod tests {
 
     #[test]
     fn what_is_hidden_is_shown_again() {
-        for text in ["a: *x & y @z !t", "\u{e400}*\u{e401}&", "plain", "\"\\ue400\": *x"] {
+        for text in [
+            "a: *x & y @z !t",
+            "\u{e400}*\u{e401}&",
+            "plain",
+            "\"\\ue400\": *x",
+        ] {
             let standins = StandIns::choose(text).unwrap();
             let hidden = standins.hide(text);
             assert!(!hidden.contains(['*', '&', '@', '!']), "{hidden:?}");

@@ -18,7 +18,10 @@ impl Trace {
     /// The places of the characters of the text scalar `node`.
     pub(crate) fn of(source: &Source<'_>, node: &Node) -> Self {
         let text = node.as_str().map_or("", |text| &**text);
-        let mut walk = Walk { rest: source.from(node.at), at: node.at };
+        let mut walk = Walk {
+            rest: source.from(node.at),
+            at: node.at,
+        };
         match node.style {
             Style::Single | Style::Double => {
                 walk.step();
@@ -33,12 +36,18 @@ impl Trace {
         for wanted in text.chars() {
             places.push(walk.find(wanted, node.style));
         }
-        Self { places, end: walk.at }
+        Self {
+            places,
+            end: walk.at,
+        }
     }
 
     /// Characters that have no places of their own, and share one.
     pub(crate) fn at(place: Place, count: usize) -> Self {
-        Self { places: vec![place; count], end: place }
+        Self {
+            places: vec![place; count],
+            end: place,
+        }
     }
 
     /// The place of the character at `index`.
@@ -57,7 +66,10 @@ impl Walk<'_> {
         let c = self.rest.chars().next()?;
         self.rest = &self.rest[c.len_utf8()..];
         if c == '\n' {
-            self.at = Place { line: self.at.line + 1, column: 1 };
+            self.at = Place {
+                line: self.at.line + 1,
+                column: 1,
+            };
         } else {
             self.at.column += 1;
         }
@@ -67,7 +79,9 @@ impl Walk<'_> {
     /// Goes to where `wanted` comes from, says where that is, and goes past it.
     fn find(&mut self, wanted: char, style: Style) -> Place {
         loop {
-            let Some(next) = self.rest.chars().next() else { return self.at };
+            let Some(next) = self.rest.chars().next() else {
+                return self.at;
+            };
             if next == '\\' && style == Style::Double {
                 let place = self.at;
                 if self.escape() {
