@@ -1,1 +1,44 @@
-//! Action packs: manifest, signatures by reflection, grants, digests.
+//! Action packs: what an operator installs.
+//!
+//! A pack is components, the WIT that documents them, stock workflows, the grants that it asks
+//! for and its limits, under one name, version and digest. This crate reads packs, finds the
+//! signatures of their actions in the components themselves, and decides what a grant allows.
+//! It runs nothing: `ostro-sandbox` does.
+//!
+//! Where to look: [`Manifest`] is `pack.yaml`; [`Grants`] holds every decision about what a
+//! pack may do; [`Signature`] is an action's type; [`lower`] is the one walk from workflow
+//! values to WIT values; [`Pack`] brings them together; [`mod@build`] makes packs from source.
+//!
+//! ```
+//! use ostro_packs::Grants;
+//!
+//! let grants: Grants = Grants::parse("operations: [ironic.node_get, swift.*]", "grants.yaml").unwrap();
+//! assert!(grants.check_operation("swift.get_object").is_ok());
+//! let denial = grants.check_operation("nova.servers_list").unwrap_err();
+//! assert!(denial.to_string().contains("operations: [nova.servers_list]"));
+//! ```
+
+pub mod build;
+mod docs;
+mod error;
+mod files;
+mod grants;
+mod imports;
+mod lower;
+mod manifest;
+mod pack;
+mod pattern;
+mod reflect;
+mod signature;
+mod types;
+mod units;
+
+pub use error::PackError;
+pub use grants::{Denial, Grants, ServiceGrant};
+pub use imports::{Import, ImportError};
+pub use lower::{InputError, LowerError, Sink, lower, lower_params};
+pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, ValidationInfo};
+pub use pack::{Component, Pack, WorkflowFile};
+pub use pattern::PathPattern;
+pub use signature::{Export, Param, Signature};
+pub use types::{Case, Field, Label, Labels, Name, Record, Type, Variant};

@@ -1,0 +1,291 @@
+//! Grants: the one place that decides what a pack may do.
+//!
+//! Nothing is granted by default, and an empty grant means nothing. Every check is a pure
+//! function of the grants and of what is asked for.
+
+use std::fmt;
+
+use ostro_core::{Method, RelativePath, ServiceRequest};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{PackError, yaml_error};
+use crate::pattern::PathPattern;
+
+/// What a pack may do, as `pack.yaml` asks for it under `grants`, or as an operator writes it
+/// in a file of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    /// Requests to services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub openstack: Vec<ServiceGrant>,
+    /// Named client operations, as `ironic.node_get`, or all of a client, as `swift.*`.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "operations"
+    )]
+    pub operations: Vec<String>,
+    /// Queues of the messaging service that may be posted to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messaging: Vec<String>,
+}
+
+/// Requests to one service: each of the methods on each of the paths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceGrant {
+    /// The service's type in Keystone's catalogue.
+    pub service: String,
+    /// The methods. None means nothing.
+    #[serde(default, with = "methods")]
+    pub methods: Vec<Method>,
+    /// The paths. None means nothing.
+    #[serde(default)]
+    pub paths: Vec<PathPattern>,
+}
+
+/// Why something was not let through. It displays as the line for the operator, with what to
+/// add to the grants; [`Denial::what`] is the part that a guest may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    what: String,
+    add: Option<String>,
+}
+
+impl Denial {
+    /// What was denied, in one line.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The lines of YAML that would allow it, where any would.
+    pub fn lines(&self) -> Option<&str> {
+        self.add.as_deref()
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.add {
+            Some(lines) => write!(
+                f,
+                "{}; to allow it, add to the pack's grants:\n{lines}",
+                self.what
+            ),
+            None => write!(f, "{}; no grant can allow it", self.what),
+        }
+    }
+}
+
+impl std::error::Error for Denial {}
+
+impl Grants {
+    /// Reads a grants file; `file` is its name for messages.
+    pub fn parse(text: &str, file: &str) -> Result<Self, PackError> {
+        // A file of nothing but comments is null for YAML, and no grants for a person.
+        let grants: Option<Self> =
+            serde_yaml::from_str(text).map_err(|error| yaml_error(file, &error))?;
+        Ok(grants.unwrap_or_default())
+    }
+
+    /// Whether nothing is granted.
+    pub fn is_empty(&self) -> bool {
+        !self.has_requests() && self.operations.is_empty() && self.messaging.is_empty()
+    }
+
+    /// Whether some request could be let through.
+    pub fn has_requests(&self) -> bool {
+        self.openstack
+            .iter()
+            .any(|grant| !grant.methods.is_empty() && !grant.paths.is_empty())
+    }
+
+    /// Whether the pack may send `request`.
+    pub fn check_request(&self, request: &ServiceRequest) -> Result<(), Denial> {
+        Self::check_always(request)?;
+        let ServiceRequest {
+            service,
+            method,
+            path,
+            ..
+        } = request;
+        let allowed = self.openstack.iter().any(|grant| {
+            grant.service == *service
+                && grant.methods.contains(method)
+                && grant.paths.iter().any(|pattern| pattern.matches(path))
+        });
+        if allowed {
+            return Ok(());
+        }
+        let add = format!(
+            "  openstack:\n    - service: {}\n      methods: [{method}]\n      paths: [{}]",
+            yaml(service),
+            yaml(&PathPattern::exactly(path).to_string()),
+        );
+        let what = format!("{method} {path} of the {service:?} service is not granted");
+        Err(Denial {
+            what,
+            add: Some(add),
+        })
+    }
+
+    /// Whether any pack may send `request`, by itself or as a part of an operation: what gives
+    /// out credentials is for none.
+    pub fn check_always(request: &ServiceRequest) -> Result<(), Denial> {
+        let ServiceRequest {
+            service,
+            method,
+            path,
+            ..
+        } = request;
+        if gives_credentials(service, path) {
+            let what = format!("{method} {path} of the {service:?} service gives out credentials");
+            return Err(Denial { what, add: None });
+        }
+        Ok(())
+    }
+
+    /// Whether the pack may call the client operation `name`.
+    pub fn check_operation(&self, name: &str) -> Result<(), Denial> {
+        let allowed = self
+            .operations
+            .iter()
+            .any(|grant| match grant.strip_suffix(".*") {
+                Some(client) => name
+                    .strip_prefix(client)
+                    .is_some_and(|rest| rest.starts_with('.') && rest.len() > 1),
+                None => grant == name,
+            });
+        if allowed {
+            return Ok(());
+        }
+        Err(Denial {
+            what: format!("the operation {name:?} is not granted"),
+            add: Some(format!("  operations: [{}]", yaml(name))),
+        })
+    }
+
+    /// Whether the pack may post to `queue`.
+    pub fn check_queue(&self, queue: &str) -> Result<(), Denial> {
+        if self.messaging.iter().any(|granted| granted == queue) {
+            return Ok(());
+        }
+        Err(Denial {
+            what: format!("posting to the queue {queue:?} is not granted"),
+            add: Some(format!("  messaging: [{}]", yaml(queue))),
+        })
+    }
+}
+
+/// Whether `path` of `service` is a place where Keystone hands out what opens other doors:
+/// tokens, trusts, application credentials, EC2 and OAuth keys. The names are compared decoded
+/// and without case, so that no spelling gets by.
+fn gives_credentials(service: &str, path: &RelativePath) -> bool {
+    let service = service.to_ascii_lowercase();
+    if !service.starts_with("identity") && !service.starts_with("keystone") {
+        return false;
+    }
+    path.as_str().split('/').any(|segment| {
+        let segment = decode(segment).to_ascii_lowercase();
+        matches!(
+            segment.as_str(),
+            "auth" | "tokens" | "credentials" | "application_credentials"
+        ) || [
+            "os-ec2",
+            "os-oauth",
+            "os-trust",
+            "os-federation",
+            "ec2tokens",
+            "s3tokens",
+        ]
+        .iter()
+        .any(|route| segment.starts_with(route))
+    })
+}
+
+/// `segment` without its percent-encoding. A [`RelativePath`] has no malformed one.
+fn decode(segment: &str) -> String {
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(code) if byte == b'%' => {
+                decoded.push(code);
+                rest = &tail[2..];
+            }
+            _ => {
+                decoded.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// `text` as a YAML scalar. It may come from a guest: what is not plain is quoted, so that it
+/// can neither end its line nor mean something else.
+fn yaml(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    let starts_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    let word = matches!(
+        text.to_ascii_lowercase().as_str(),
+        "y" | "n" | "yes" | "no" | "true" | "false" | "on" | "off" | "null"
+    );
+    if starts_plain && !word && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
+
+/// Names of operations: `client.operation` or `client.*`.
+fn operations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let word = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let wrong = names.iter().find(|name| match name.rsplit_once('.') {
+        Some((client, operation)) => {
+            !client.split('.').all(word) || !(operation == "*" || word(operation))
+        }
+        None => true,
+    });
+    match wrong {
+        Some(name) => Err(serde::de::Error::custom(format!(
+            "{name:?} names no operation: write ironic.node_get, or ironic.* for all of a client"
+        ))),
+        None => Ok(names),
+    }
+}
+
+/// Methods as HTTP spells them.
+mod methods {
+    use super::{Deserialize, Deserializer, Method, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(methods: &[Method], to: S) -> Result<S::Ok, S::Error> {
+        methods
+            .iter()
+            .map(|method| method.as_str())
+            .collect::<Vec<_>>()
+            .serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Method>, D::Error> {
+        let names = Vec::<String>::deserialize(from)?;
+        names
+            .iter()
+            .map(|name| {
+                Method::ALL
+                    .into_iter()
+                    .find(|method| method.as_str() == name)
+                    .ok_or_else(|| {
+                        serde::de::Error::custom(format!(
+                            "{name:?} is no method: write GET, HEAD, POST, PUT, PATCH or DELETE"
+                        ))
+                    })
+            })
+            .collect()
+    }
+}

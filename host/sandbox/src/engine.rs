@@ -1,0 +1,200 @@
+//! The engine that all packs share, and the thread that keeps its time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy,
+    PoolingAllocationConfig,
+};
+
+use crate::error::SandboxError;
+
+/// How often running guests are looked at: how long one may hold a thread of the host, and how
+/// exact its time limit is.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// For how many ticks the thread goes on when no guest runs, so that calls in a row need not
+/// wake it.
+const IDLE_TICKS: u32 = 100;
+
+/// What a sandbox may use.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// Where compiled components are kept from one start to the next; none for nowhere. Whoever
+    /// can write there can make the host run anything: it must belong to the host alone.
+    pub cache_dir: Option<PathBuf>,
+    /// How many instances there are at the same time. More calls wait.
+    pub max_instances: u32,
+    /// The most memory that a pack may ask for an instance, in bytes.
+    pub max_memory: u64,
+    /// The longest that a pack may ask for a call.
+    pub max_time: Duration,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            max_instances: 128,
+            max_memory: 1 << 30,
+            max_time: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// Runs packs. Cloning gives another handle of the same.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all packs of a sandbox share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: SandboxConfig,
+    pub(crate) engine: Engine,
+    /// A permit an instance slot.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) ticker: Ticker,
+}
+
+impl Sandbox {
+    /// Starts the engine.
+    pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let engine = engine(&config)
+            .and_then(|config| Engine::new(&config))
+            .map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let ticker = Ticker::start(engine.weak())
+            .map_err(|error| SandboxError::Engine(format!("no thread: {error}")))?;
+        let slots = Arc::new(Semaphore::new(config.max_instances as usize));
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                engine,
+                slots,
+                ticker,
+            }),
+        })
+    }
+
+    /// The engine, for measurements.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+}
+
+fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Config> {
+    let instances = sandbox.max_instances.max(1);
+    let mut pool = PoolingAllocationConfig::new();
+    // Components of languages with a runtime of their own bring some core modules each.
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(32))
+        .total_memories(instances.saturating_mul(2))
+        .total_tables(instances.saturating_mul(8))
+        .total_stacks(instances)
+        .max_core_instances_per_component(64)
+        .max_memories_per_component(16)
+        .max_tables_per_component(64)
+        .max_memory_size(usize::try_from(sandbox.max_memory)?)
+        .table_elements(100_000)
+        // What a small guest touches is cleared and kept: faster than giving it back and taking
+        // it again.
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(16 << 10);
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    if let Some(dir) = &sandbox.cache_dir {
+        std::fs::create_dir_all(dir)?;
+        let mut cache = CacheConfig::new();
+        cache.with_directory(std::path::absolute(dir)?);
+        config.cache(Some(Cache::new(cache)?));
+    }
+    Ok(config)
+}
+
+/// Moves the engine's epoch on while guests run.
+#[derive(Debug)]
+pub(crate) struct Ticker {
+    state: Arc<TickerState>,
+    thread: Thread,
+}
+
+#[derive(Debug, Default)]
+struct TickerState {
+    running: AtomicUsize,
+    parked: AtomicBool,
+}
+
+impl Ticker {
+    fn start(engine: EngineWeak) -> std::io::Result<Self> {
+        let state = Arc::new(TickerState::default());
+        let ticks = Arc::clone(&state);
+        let handle = thread::Builder::new()
+            .name("ostro-epoch".into())
+            .spawn(move || {
+                let mut idle = 0;
+                loop {
+                    thread::sleep(TICK);
+                    // The thread ends with its engine.
+                    let Some(engine) = engine.upgrade() else {
+                        return;
+                    };
+                    engine.increment_epoch();
+                    drop(engine);
+                    idle = if ticks.running.load(Ordering::SeqCst) == 0 {
+                        idle + 1
+                    } else {
+                        0
+                    };
+                    if idle < IDLE_TICKS {
+                        continue;
+                    }
+                    idle = 0;
+                    ticks.parked.store(true, Ordering::SeqCst);
+                    // A call that starts between the check above and the store sees no reason to
+                    // wake this thread, so it is checked again.
+                    if ticks.running.load(Ordering::SeqCst) == 0 {
+                        thread::park();
+                    }
+                    ticks.parked.store(false, Ordering::SeqCst);
+                }
+            })?;
+        Ok(Self {
+            state,
+            thread: handle.thread().clone(),
+        })
+    }
+
+    /// Time passes for guests as long as the answer lives.
+    pub(crate) fn run(&self) -> Running<'_> {
+        self.state.running.fetch_add(1, Ordering::SeqCst);
+        if self.state.parked.load(Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Running(self)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        // Parked, it would not see that the engine is gone.
+        self.thread.unpark();
+    }
+}
+
+/// A guest runs.
+pub(crate) struct Running<'a>(&'a Ticker);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.state.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,58 @@
+//! The host's side of the contract: every function that a guest can call.
+//!
+//! Each function counts the call, checks the grant, and only then does something. What is wrong
+//! with a call is a value for the guest; only a limit stops it.
+
+mod bindings;
+mod headers;
+mod openstack;
+mod plain;
+mod text;
+
+use ostro_packs::Component;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::state::State;
+use bindings::ostro::host as contract;
+
+/// Links the interfaces that `component` imports, and no other. That its pack may have them was
+/// checked before.
+pub(crate) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtime::Result<()> {
+    let mut wasi = false;
+    for import in component
+        .imports
+        .iter()
+        .filter(|import| !import.items.is_empty())
+    {
+        let path = import.interface.split('@').next().unwrap_or_default();
+        match path.strip_prefix("ostro:host/") {
+            Some("openstack") => {
+                contract::openstack::add_to_linker::<_, HasSelf<State>>(linker, same)?
+            }
+            Some("openstack-read") => {
+                contract::openstack_read::add_to_linker::<_, HasSelf<State>>(linker, same)?
+            }
+            Some("messaging") => {
+                contract::messaging::add_to_linker::<_, HasSelf<State>>(linker, same)?
+            }
+            Some("progress") => {
+                contract::progress::add_to_linker::<_, HasSelf<State>>(linker, same)?
+            }
+            Some("log") => contract::log::add_to_linker::<_, HasSelf<State>>(linker, same)?,
+            Some("execution") => {
+                contract::execution::add_to_linker::<_, HasSelf<State>>(linker, same)?
+            }
+            Some("clock") => contract::clock::add_to_linker::<_, HasSelf<State>>(linker, same)?,
+            _ => wasi |= path.starts_with("wasi:"),
+        }
+    }
+    if wasi {
+        wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    }
+    Ok(())
+}
+
+/// What the functions of an interface work on: the store's data itself.
+fn same(state: &mut State) -> &mut State {
+    state
+}

@@ -1,0 +1,13 @@
+//! What `bindgen!` makes of the contract.
+
+wasmtime::component::bindgen!({
+    path: "../../wit/ostro-host",
+    world: "action-pack",
+    imports: {
+        "ostro:host/openstack": async | trappable,
+        "ostro:host/openstack-read": async | trappable,
+        "ostro:host/messaging": async | trappable,
+        "ostro:host/clock.sleep": async | trappable,
+        default: trappable,
+    },
+});

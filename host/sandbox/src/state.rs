@@ -1,0 +1,139 @@
+//! What the host keeps for one instance.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ostro_core::{ActionContext, ProgressSink};
+use ostro_openstack::Cloud;
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::error::{LimitError, LimitKind};
+use crate::pack::Policy;
+
+/// How many handles of WASI a guest may hold.
+const MAX_WASI_HANDLES: usize = 1024;
+/// How many elements the tables of an instance may have, all together.
+const MAX_TABLE_ELEMENTS: usize = 1_000_000;
+
+/// One call, as the host sees it. It is the data of the instance's store.
+pub(crate) struct State {
+    pub(crate) caller: Caller,
+    pub(crate) usage: Usage,
+    /// Made when a guest first asks for it: most do not use WASI.
+    wasi: Option<(WasiCtx, ResourceTable)>,
+}
+
+impl State {
+    pub(crate) fn new(caller: Caller) -> Self {
+        let usage = Usage {
+            max_memory: caller.policy.limits.memory,
+            ..Usage::default()
+        };
+        Self {
+            caller,
+            usage,
+            wasi: None,
+        }
+    }
+
+    /// Counts a host call. An error stops the guest.
+    pub(crate) fn count(&mut self) -> Result<(), LimitError> {
+        self.usage.host_calls += 1;
+        let allowed = self.caller.policy.limits.host_calls;
+        if self.usage.host_calls > allowed {
+            return Err(LimitError {
+                kind: LimitKind::HostCalls,
+                allowed: allowed.to_string(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Who calls, and what it may reach: what host calls share.
+pub(crate) struct Caller {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) cloud: Arc<dyn Cloud>,
+    pub(crate) context: ActionContext,
+    pub(crate) progress: Arc<dyn ProgressSink>,
+    pub(crate) deadline: Instant,
+}
+
+impl Caller {
+    /// A line for the operator.
+    pub(crate) fn note(&self, line: &str) {
+        self.progress.note(&self.context, line);
+    }
+
+    /// How long the call may still take.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+/// What a call has used up.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    host_calls: u64,
+    max_memory: u64,
+    memory: u64,
+    table_elements: usize,
+    /// Whether memory was asked for beyond the limit: a guest that is told so traps by itself.
+    pub(crate) memory_denied: bool,
+}
+
+impl ResourceLimiter for Usage {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // All memories of an instance count together.
+        let total = self
+            .memory
+            .saturating_add(desired.saturating_sub(current) as u64);
+        if total > self.max_memory {
+            self.memory_denied = true;
+            return Ok(false);
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
+        if total > MAX_TABLE_ELEMENTS {
+            self.memory_denied = true;
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+}
+
+/// WASI as an empty world: no arguments, no environment, no files, no network, and output that
+/// goes nowhere.
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (ctx, table) = self.wasi.get_or_insert_with(|| {
+            let mut table = ResourceTable::new();
+            table.set_max_capacity(MAX_WASI_HANDLES);
+            let mut wasi = WasiCtx::builder();
+            wasi.allow_tcp(false)
+                .allow_udp(false)
+                .allow_ip_name_lookup(false);
+            (wasi.build(), table)
+        });
+        WasiCtxView { ctx, table }
+    }
+}
