@@ -97,49 +97,57 @@ impl fmt::Display for YaqlError {
     }
 }
 
-/// An error on its way up: it gets its place from the innermost call that it passes.
+/// An error on its way up: it gets its place from the innermost call that it passes. Boxed, so
+/// that the successful way stays narrow.
 #[derive(Debug)]
-pub(crate) struct Fail {
-    pub(crate) kind: ErrorKind,
-    pub(crate) message: String,
-    pub(crate) span: Option<Span>,
-    pub(crate) hint: Option<String>,
+pub(crate) struct Fail(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    kind: ErrorKind,
+    message: String,
+    span: Option<Span>,
+    hint: Option<String>,
 }
 
-/// Boxed, so that the successful way stays narrow.
-pub(crate) type Res<T> = Result<T, Box<Fail>>;
+pub(crate) type Res<T> = Result<T, Fail>;
 
 /// An error of `kind`, not yet placed.
-pub(crate) fn fail(kind: ErrorKind, message: impl Into<String>) -> Box<Fail> {
-    Box::new(Fail {
+pub(crate) fn fail(kind: ErrorKind, message: impl Into<String>) -> Fail {
+    Fail(Box::new(Parts {
         kind,
         message: message.into(),
         span: None,
         hint: None,
-    })
+    }))
 }
 
 impl Fail {
+    /// What sort of error it is.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
     /// The same with a place, unless it has one that is nearer.
-    pub(crate) fn at(mut self: Box<Self>, span: Span) -> Box<Self> {
-        self.span.get_or_insert(span);
+    pub(crate) fn at(mut self, span: Span) -> Self {
+        self.0.span.get_or_insert(span);
         self
     }
 
     /// The same with something to do.
-    pub(crate) fn hint(mut self: Box<Self>, hint: Option<String>) -> Box<Self> {
-        self.hint = self.hint.or(hint);
+    pub(crate) fn hint(mut self, hint: Option<String>) -> Self {
+        self.0.hint = self.0.hint.or(hint);
         self
     }
 
     /// For the caller, with `whole` as the place of what has none.
-    pub(crate) fn finish(self: Box<Self>, whole: Span) -> YaqlError {
-        let Fail {
+    pub(crate) fn finish(self, whole: Span) -> YaqlError {
+        let Parts {
             kind,
             message,
             span,
             hint,
-        } = *self;
+        } = *self.0;
         YaqlError {
             kind,
             message,

@@ -6,20 +6,24 @@ mod compare;
 mod finish;
 mod iterate;
 mod operators;
+mod signature;
+
+use operators::unary;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(crate) use call::{Call, Function, Param, Style, Ty};
+pub(crate) use build::DictBuilder;
 pub(crate) use compare::{float, number};
 pub(crate) use iterate::Source;
 pub(crate) use operators::{overflow, zero_division};
+pub(crate) use signature::{Call, Function, Param, Style, Ty};
 
 use crate::ast::{Kind, Name, NodeId, Tree};
 use crate::budget::Budget;
 use crate::error::{ErrorKind, Fail, Res, fail};
 use crate::lexer::Op;
-use crate::value::{Ctx, Dict, Key, Lambda, List, Val};
+use crate::value::{Ctx, Lambda, List, Val};
 use crate::{Host, Value};
 
 /// One evaluation.
@@ -96,7 +100,7 @@ impl<'a> Eval<'a> {
         Ok(depth)
     }
 
-    fn too_deep(&self, what: &str) -> Box<Fail> {
+    fn too_deep(&self, what: &str) -> Fail {
         fail(
             ErrorKind::Depth,
             format!("{what} deeper than {} levels", self.budget.depth),
@@ -160,9 +164,8 @@ impl<'a> Eval<'a> {
     fn link(&mut self, id: NodeId, left: Val, ctx: &Rc<Ctx>) -> Res<Val> {
         match self.tree.kind(id) {
             Kind::Binary { op, right, .. } => match op {
-                Op::Dot => self.dot(left, *right, ctx),
                 Op::SafeDot if matches!(left, Val::Null) => Ok(Val::Null),
-                Op::SafeDot => self.dot(left, *right, ctx),
+                Op::Dot | Op::SafeDot => self.dot(left, *right, ctx),
                 Op::And if !left.is_truthy() => Ok(left),
                 Op::Or if left.is_truthy() => Ok(left),
                 Op::And | Op::Or => self.eval(*right, ctx),
@@ -178,7 +181,7 @@ impl<'a> Eval<'a> {
                     self.binary(*op, left, right)
                 }
             },
-            Kind::Index { args, .. } => self.index(left, args, ctx),
+            Kind::Index { args, .. } => self.index(&left, args, ctx),
             _ => Ok(left),
         }
     }
@@ -196,7 +199,7 @@ impl<'a> Eval<'a> {
                 .map_err(|e| e.at(self.tree.span(id))),
             Kind::Unary { op, operand } => {
                 let value = self.eval(*operand, ctx)?;
-                self.unary(*op, value)
+                unary(*op, value)
             }
             Kind::List(items) => {
                 let mut values = Vec::with_capacity(items.len());
@@ -206,7 +209,7 @@ impl<'a> Eval<'a> {
                 self.list(values)
             }
             Kind::Map(items) => {
-                let mut dict = self.dict_builder();
+                let mut dict = DictBuilder::default();
                 for item in items {
                     let Kind::Pair { key, value } = self.tree.kind(*item) else {
                         return Err(fail(
@@ -274,7 +277,7 @@ impl<'a> Eval<'a> {
     /// `value.name`: a mapping's key, the same of each item of a list, or a property.
     pub(crate) fn attribute(&mut self, value: &Val, name: &Arc<str>) -> Res<Val> {
         match value {
-            Val::Dict(dict) => dict.get_str(name).ok_or_else(|| missing_key(name, dict)),
+            Val::Dict(dict) => dict.get_str(name).ok_or_else(|| missing_key(name)),
             Val::Time(_) | Val::Span(_) => crate::library::time::property(value, name),
             _ if value.is_iterable() => {
                 let source = self.source(value)?;
@@ -296,19 +299,20 @@ impl<'a> Eval<'a> {
     }
 
     /// `target[args]`
-    fn index(&mut self, target: Val, args: &[NodeId], ctx: &Rc<Ctx>) -> Res<Val> {
+    fn index(&mut self, target: &Val, args: &[NodeId], ctx: &Rc<Ctx>) -> Res<Val> {
         let mut values = Vec::with_capacity(args.len());
         for arg in args {
             values.push(self.plain(*arg, "an index", ctx)?);
         }
-        match (&target, &*values) {
+        match (target, &*values) {
             (Val::Dict(dict), [key]) => {
                 let wanted = self.key(key)?;
                 dict.get(&wanted)
                     .ok_or_else(|| match self.tree.kind(args[0]) {
                         // Only what the expression itself says may be told.
-                        Kind::Keyword(text) => missing_key(text, dict),
-                        Kind::Constant(Value::String(text)) => missing_key(text, dict),
+                        Kind::Keyword(text) | Kind::Constant(Value::String(text)) => {
+                            missing_key(text)
+                        }
                         _ => fail(ErrorKind::MissingKey, "the mapping does not have this key"),
                     })
             }
@@ -318,7 +322,7 @@ impl<'a> Eval<'a> {
             }
             (Val::List(list), [Val::Int(index)]) => at(list, *index),
             (Val::List(list), [Val::Bool(index)]) => at(list, i64::from(*index)),
-            _ => Err(no_operator("[]", &[&target]).hint(match target {
+            _ => Err(no_operator("[]", &[target]).hint(match target {
                 _ if target.is_iterable() && !matches!(target, Val::List(_)) => {
                     Some("an iterator becomes a list with `.toList()`".to_owned())
                 }
@@ -401,22 +405,16 @@ impl crate::value::Lazy for Attributes {
     }
 }
 
-fn missing_key(name: &str, dict: &Dict) -> Box<Fail> {
-    // A near name of the mapping's own would be data, so the hint is a general one.
-    let hint = if dict.get(&Key::Str(name.to_lowercase().into())).is_some() {
-        format!("keys are case-sensitive; `.get({name})` gives null for a missing key")
-    } else {
-        format!("`.get({name})` gives null for a missing key")
-    };
+fn missing_key(name: &str) -> Fail {
     fail(
         ErrorKind::MissingKey,
         format!("the mapping has no key `{name}`"),
     )
-    .hint(Some(hint))
+    .hint(Some(format!("`.get({name})` gives null for a missing key")))
 }
 
 /// An operator that has no meaning for values of these types.
-pub(crate) fn no_operator(operator: &str, values: &[&Val]) -> Box<Fail> {
+pub(crate) fn no_operator(operator: &str, values: &[&Val]) -> Fail {
     let kinds = values
         .iter()
         .map(|value| value.kind())

@@ -147,7 +147,7 @@ pub(crate) fn tokens(source: &str) -> Res<Vec<Token>> {
     Ok(tokens)
 }
 
-fn illegal(rest: &str, at: usize) -> Box<crate::error::Fail> {
+fn illegal(rest: &str, at: usize) -> crate::error::Fail {
     let c = rest.chars().next().unwrap_or(' ');
     let hint = match c {
         '!' => Some("write `not x` or `a != b`".to_owned()),

@@ -2,7 +2,9 @@
 
 mod branching;
 mod collections;
+mod edits;
 mod format;
+mod generators;
 mod lazy;
 mod math;
 pub(crate) mod queries;
@@ -19,7 +21,7 @@ use crate::error::Res;
 use crate::eval::{Call, Function, Param, Style, Ty};
 use crate::value::Val;
 
-type Run = fn(Call<'_, '_>) -> Res<Val>;
+type Run = fn(&mut Call<'_, '_>) -> Res<Val>;
 
 /// A parameter that must be given.
 const fn req(name: &'static str, ty: Ty) -> Param {
@@ -86,6 +88,8 @@ static REGISTRY: LazyLock<FxHashMap<&'static str, Vec<&'static Function>>> = Laz
     for table in [
         branching::FUNCTIONS,
         collections::FUNCTIONS,
+        edits::FUNCTIONS,
+        generators::FUNCTIONS,
         lazy::FUNCTIONS,
         math::FUNCTIONS,
         queries::FUNCTIONS,

@@ -204,8 +204,7 @@ fn key(tree: &Tree, op: Op, right: NodeId) -> Option<Variable<'_>> {
 /// The text that a node is by itself.
 fn literal(tree: &Tree, id: NodeId) -> Option<(&str, Span)> {
     match tree.kind(id) {
-        Kind::Keyword(text) => Some((text, tree.span(id))),
-        Kind::Constant(Value::String(text)) => Some((text, tree.span(id))),
+        Kind::Keyword(text) | Kind::Constant(Value::String(text)) => Some((text, tree.span(id))),
         _ => None,
     }
 }

@@ -86,7 +86,7 @@ impl Parser<'_> {
         self.nodes[id.0 as usize].span
     }
 
-    fn unexpected(&self, token: Option<&Token>) -> Box<Fail> {
+    fn unexpected(&self, token: Option<&Token>) -> Fail {
         match token {
             None => fail(ErrorKind::Syntax, "the expression ends too early")
                 .at(Span::new(self.source.len(), self.source.len())),

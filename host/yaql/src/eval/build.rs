@@ -46,14 +46,6 @@ impl Eval<'_> {
         })))
     }
 
-    /// An empty mapping to fill.
-    pub(crate) fn dict_builder(&self) -> DictBuilder {
-        DictBuilder {
-            entries: Entries::default(),
-            depth: 0,
-        }
-    }
-
     /// A mapping to fill that begins with what `dict` has.
     pub(crate) fn dict_from(&mut self, dict: &Dict) -> Res<DictBuilder> {
         self.charge(OBJECT + dict.len() * ENTRY)?;
@@ -99,6 +91,7 @@ fn entries(map: &Map) -> Entries {
 }
 
 /// A mapping being made.
+#[derive(Default)]
 pub(crate) struct DictBuilder {
     pub(crate) entries: Entries,
     depth: u32,

@@ -7,148 +7,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Eval, Source};
+use super::{Call, Eval, Function, Param, Style, Ty};
 use crate::ast::{Kind, NodeId};
 use crate::error::{ErrorKind, Fail, Res, Span, did_you_mean, fail};
 use crate::library;
-use crate::value::{Ctx, Dict, Lambda, List, Rule, Val};
+use crate::value::{Ctx, Lambda, Rule, Val};
 use crate::{Host, Value};
-
-/// How a function may be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
-    /// `f(x)`
-    Function,
-    /// `x.f()`
-    Method,
-    Both,
-}
-
-/// What a parameter takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ty {
-    Any,
-    Str,
-    StrOrNull,
-    /// Integers and, as in Python, truth values.
-    Int,
-    IntOrNull,
-    Number,
-    NumberOrNull,
-    Bool,
-    /// What can be gone through: not strings, not mappings.
-    Iterable,
-    /// Iterables but sets.
-    NoSet,
-    List,
-    Iterator,
-    Ordered,
-    Dict,
-    Set,
-    Regex,
-    Time,
-    Timespan,
-    /// An expression that the function evaluates when it wants to.
-    Lambda,
-    /// `key => value` that the function evaluates when it wants to.
-    Rule,
-    /// `key => value`
-    Pair,
-}
-
-impl Ty {
-    fn is_lazy(self) -> bool {
-        matches!(self, Ty::Lambda | Ty::Rule)
-    }
-
-    /// Whether the argument, not evaluated yet, may fit.
-    fn may_take(self, arg: &Kind) -> bool {
-        match (self, arg) {
-            (Ty::Rule, _) => matches!(arg, Kind::Pair { .. }),
-            (Ty::Lambda | Ty::Any, _) => true,
-            (_, Kind::Constant(value)) => self.takes(&Val::from(value)),
-            (_, Kind::Keyword(_)) => matches!(self, Ty::Str | Ty::StrOrNull),
-            _ => true,
-        }
-    }
-
-    /// Whether the value fits.
-    fn takes(self, value: &Val) -> bool {
-        match self {
-            Ty::Any => !matches!(value, Val::Pair(_)),
-            Ty::Str => matches!(value, Val::Str(_)),
-            Ty::StrOrNull => matches!(value, Val::Str(_) | Val::Null),
-            Ty::Int => matches!(value, Val::Int(_) | Val::Bool(_)),
-            Ty::IntOrNull => matches!(value, Val::Int(_) | Val::Bool(_) | Val::Null),
-            Ty::Number => matches!(value, Val::Int(_) | Val::Float(_)),
-            Ty::NumberOrNull => matches!(value, Val::Int(_) | Val::Float(_) | Val::Null),
-            Ty::Bool => matches!(value, Val::Bool(_) | Val::Null),
-            Ty::Iterable => value.is_iterable(),
-            Ty::NoSet => value.is_iterable() && !value.is_set(),
-            Ty::List => matches!(value, Val::List(_)),
-            Ty::Iterator => matches!(value, Val::Iter(_) | Val::Memo(_)),
-            Ty::Ordered => matches!(value, Val::Order(_)),
-            Ty::Dict => matches!(value, Val::Dict(_)),
-            Ty::Set => value.is_set(),
-            Ty::Regex => matches!(value, Val::Regex(_)),
-            Ty::Time => matches!(value, Val::Time(_)),
-            Ty::Timespan => matches!(value, Val::Span(_) | Val::Null),
-            Ty::Lambda => matches!(value, Val::Lambda(_)),
-            Ty::Rule => matches!(value, Val::Rule(_)),
-            Ty::Pair => matches!(value, Val::Pair(_)),
-        }
-    }
-
-    /// Whether everything that fits this fits `other`, and not the other way round.
-    fn is_narrower(self, other: Ty) -> bool {
-        self != other
-            && match other {
-                Ty::Any => true,
-                Ty::Iterable => {
-                    matches!(
-                        self,
-                        Ty::List | Ty::Set | Ty::Iterator | Ty::Ordered | Ty::NoSet
-                    )
-                }
-                Ty::NoSet => matches!(self, Ty::List | Ty::Iterator | Ty::Ordered),
-                _ => false,
-            }
-    }
-}
-
-/// A parameter of a function of the library.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Param {
-    pub(crate) name: &'static str,
-    pub(crate) ty: Ty,
-    pub(crate) required: bool,
-}
-
-/// A function of the library, one overload of it.
-#[derive(Clone, Copy)]
-pub(crate) struct Function {
-    pub(crate) name: &'static str,
-    pub(crate) style: Style,
-    /// For a method the first is the receiver.
-    pub(crate) params: &'static [Param],
-    /// What further arguments are, if there may be some.
-    pub(crate) rest: Option<Ty>,
-    /// Whether it takes arguments of any name.
-    pub(crate) any_name: bool,
-    /// Whether `key => value` are arguments of their own instead of named ones.
-    pub(crate) pairs: bool,
-    pub(crate) run: fn(Call<'_, '_>) -> Res<Val>,
-}
-
-/// A call on its way into the library.
-pub(crate) struct Call<'e, 'a> {
-    pub(crate) ev: &'e mut Eval<'a>,
-    /// One value a parameter; [`Val::Missing`] for what was left out.
-    pub(crate) args: Vec<Val>,
-    pub(crate) rest: Vec<Val>,
-    pub(crate) named: Vec<(Arc<str>, Val)>,
-    pub(crate) ctx: Rc<Ctx>,
-}
 
 /// An argument as it was written.
 #[derive(Clone, Copy)]
@@ -178,11 +42,38 @@ enum From {
 }
 
 /// What an argument became.
-#[derive(Clone)]
 enum Given {
     Value(Val),
-    Lazy,
+    /// Not evaluated.
+    Lazy(NodeId),
 }
+
+/// What all arguments became.
+struct Arguments {
+    positions: Vec<Given>,
+    by_name: Vec<Given>,
+}
+
+impl Arguments {
+    fn of(&self, from: From) -> &Given {
+        match from {
+            From::Position(i) => &self.positions[i],
+            From::Name(i) => &self.by_name[i],
+        }
+    }
+
+    /// The types of those by position, for a message.
+    fn kinds(&self) -> String {
+        let kinds = self.positions.iter().map(|given| match given {
+            Given::Value(value) => value.kind(),
+            Given::Lazy(_) => "expression",
+        });
+        kinds.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// An overload that may be meant, and how the arguments meet its parameters.
+type Candidate = (&'static Function, Mapping);
 
 impl Eval<'_> {
     /// Calls `name`: a method if there is a receiver.
@@ -194,7 +85,8 @@ impl Eval<'_> {
         args: &[NodeId],
         ctx: &Rc<Ctx>,
     ) -> Res<Val> {
-        if receiver.is_none() {
+        let is_method = receiver.is_some();
+        if !is_method {
             if let Some((body, inner)) = ctx.function(name) {
                 return self.call_defined(body, &inner, args, ctx);
             }
@@ -202,17 +94,16 @@ impl Eval<'_> {
                 return self.call_host(name, args, ctx);
             }
         }
-        let is_method = receiver.is_some();
         let overloads: Vec<&'static Function> = library::overloads(name)
             .iter()
             .copied()
             .filter(|f| f.style == Style::Both || (f.style == Style::Method) == is_method)
             .collect();
         let Some(first) = overloads.first() else {
-            return Err(self.unknown(name, receiver.as_ref()).at(name_span));
+            return Err(unknown(name, is_method, self.host).at(name_span));
         };
-        let written = self.sort_arguments(receiver.is_some(), args, first.pairs)?;
-        let candidates: Vec<(&'static Function, Mapping)> = overloads
+        let written = self.sort_arguments(is_method, args, first.pairs)?;
+        let candidates: Vec<Candidate> = overloads
             .iter()
             .filter_map(|f| Some((*f, self.map_arguments(f, &written)?)))
             .collect();
@@ -225,59 +116,22 @@ impl Eval<'_> {
             .iter()
             .any(|(f, m)| lazy_arguments(f, m, &written) != lazy)
         {
-            return Err(fail(
-                ErrorKind::Ambiguous,
-                format!("the call of `{name}` is ambiguous"),
-            )
-            .at(name_span));
+            return Err(ambiguous(name).at(name_span));
         }
-        let (positions, names) = self.evaluate(&written, &lazy, receiver, ctx)?;
-        let mut chosen: Option<&(&'static Function, Mapping)> = None;
-        for candidate in candidates.iter().filter(|c| fits(c, &positions, &names)) {
-            match chosen {
-                None => chosen = Some(candidate),
-                Some(best) if narrower(best, candidate) => {}
-                Some(best) if narrower(candidate, best) => chosen = Some(candidate),
-                Some(_) => {
-                    return Err(fail(
-                        ErrorKind::Ambiguous,
-                        format!("the call of `{name}` is ambiguous"),
-                    )
-                    .at(name_span));
-                }
-            }
-        }
-        let Some((function, mapping)) = chosen else {
-            let kinds = positions.iter().map(|given| match given {
-                Given::Value(value) => value.kind(),
-                Given::Lazy => "expression",
-            });
-            let kinds = kinds.collect::<Vec<_>>().join(", ");
+        let given = self.evaluate(&written, &lazy, receiver, ctx)?;
+        let Some((function, mapping)) =
+            choose(&candidates, &given).ok_or_else(|| ambiguous(name).at(name_span))?
+        else {
             return Err(no_match(name, is_method, &overloads)
                 .at(name_span)
-                .hint(Some(format!("it was given ({kinds})"))));
+                .hint(Some(format!("it was given ({})", given.kinds()))));
         };
-        let pick = |from: From, ty: Ty| {
-            let (given, node) = match from {
-                From::Position(i) => (
-                    &positions[i],
-                    match written.positions[i] {
-                        Arg::Node(node) => Some(node),
-                        _ => None,
-                    },
-                ),
-                From::Name(i) => (&names[i], Some(written.names[i].1)),
-            };
-            match (given, node) {
-                (Given::Value(value), _) => value.clone(),
-                (Given::Lazy, Some(node)) => self.delay(node, ty, ctx),
-                (Given::Lazy, None) => Val::Missing,
-            }
+        let pick = |from: From, ty: Ty| match given.of(from) {
+            Given::Value(value) => value.clone(),
+            Given::Lazy(node) => self.delay(*node, ty, ctx),
         };
-        let args = function
-            .params
-            .iter()
-            .zip(&mapping.params)
+        let params = function.params.iter().zip(&mapping.params);
+        let args = params
             .map(|(param, from)| from.map_or(Val::Missing, |from| pick(from, param.ty)))
             .collect();
         let rest_ty = function.rest.unwrap_or(Ty::Any);
@@ -286,9 +140,8 @@ impl Eval<'_> {
             .iter()
             .map(|i| pick(From::Position(*i), rest_ty))
             .collect();
-        let named = mapping
-            .extra_names
-            .iter()
+        let extra = mapping.extra_names.iter();
+        let named = extra
             .map(|i| {
                 (
                     Arc::clone(&written.names[*i].0),
@@ -297,7 +150,7 @@ impl Eval<'_> {
             })
             .collect();
         let run = function.run;
-        run(Call {
+        run(&mut Call {
             ev: self,
             args,
             rest,
@@ -366,17 +219,14 @@ impl Eval<'_> {
             extra_names: Vec::new(),
         };
         for (i, arg) in written.positions.iter().enumerate() {
-            let ty = match function.params.get(i) {
-                Some(param) => {
-                    if !matches!(arg, Arg::Gap) {
-                        mapping.params[i] = Some(From::Position(i));
-                    }
-                    param.ty
+            let ty = if let Some(param) = function.params.get(i) {
+                if !matches!(arg, Arg::Gap) {
+                    mapping.params[i] = Some(From::Position(i));
                 }
-                None => {
-                    mapping.rest.push(i);
-                    function.rest?
-                }
+                param.ty
+            } else {
+                mapping.rest.push(i);
+                function.rest?
             };
             match arg {
                 Arg::Node(node) if !ty.may_take(self.tree.kind(*node)) => return None,
@@ -413,28 +263,27 @@ impl Eval<'_> {
         &mut self,
         written: &Written,
         lazy: &[bool],
-        receiver: Option<Val>,
+        mut receiver: Option<Val>,
         ctx: &Rc<Ctx>,
-    ) -> Res<(Vec<Given>, Vec<Given>)> {
-        let mut receiver = receiver;
+    ) -> Res<Arguments> {
         let mut positions = Vec::with_capacity(written.positions.len());
         for (arg, lazy) in written.positions.iter().zip(lazy) {
             positions.push(match arg {
                 Arg::Receiver => Given::Value(receiver.take().unwrap_or(Val::Null)),
                 Arg::Gap => Given::Value(Val::Missing),
-                Arg::Node(_) if *lazy => Given::Lazy,
+                Arg::Node(node) if *lazy => Given::Lazy(*node),
                 Arg::Node(node) => Given::Value(self.argument(*node, ctx)?),
             });
         }
-        let mut names = Vec::with_capacity(written.names.len());
+        let mut by_name = Vec::with_capacity(written.names.len());
         for ((_, node), lazy) in written.names.iter().zip(&lazy[written.positions.len()..]) {
-            names.push(if *lazy {
-                Given::Lazy
+            by_name.push(if *lazy {
+                Given::Lazy(*node)
             } else {
                 Given::Value(self.argument(*node, ctx)?)
             });
         }
-        Ok((positions, names))
+        Ok(Arguments { positions, by_name })
     }
 
     fn argument(&mut self, node: NodeId, ctx: &Rc<Ctx>) -> Res<Val> {
@@ -493,12 +342,8 @@ impl Eval<'_> {
         match self.host.call(name, &positions, &names) {
             Some(Ok(value)) => Ok(Val::from(&value)),
             Some(Err(message)) => Err(fail(ErrorKind::Host, format!("{name}: {message}"))),
-            None => Err(self.unknown(name, None)),
+            None => Err(unknown(name, false, self.host)),
         }
-    }
-
-    fn unknown(&self, name: &str, receiver: Option<&Val>) -> Box<Fail> {
-        unknown(name, receiver.map(Val::kind), self.host)
     }
 }
 
@@ -507,17 +352,23 @@ fn shorter<'a>(name: &'static str) -> &'a str {
     name
 }
 
+fn ambiguous(name: &str) -> Fail {
+    fail(
+        ErrorKind::Ambiguous,
+        format!("the call of `{name}` is ambiguous"),
+    )
+}
+
 /// An error about a function or method that doesn't exist.
-fn unknown(name: &str, receiver: Option<&str>, host: &dyn Host) -> Box<Fail> {
-    let is_method = receiver.is_some();
-    let near = match receiver {
-        Some(_) => did_you_mean(name, library::names(Style::Method)),
-        None => did_you_mean(
+fn unknown(name: &str, is_method: bool, host: &dyn Host) -> Fail {
+    let near = if is_method {
+        did_you_mean(name, library::names(Style::Method))
+    } else {
+        let of_host = host.functions().iter().copied();
+        did_you_mean(
             name,
-            library::names(Style::Function)
-                .map(shorter)
-                .chain(host.functions().iter().copied()),
-        ),
+            library::names(Style::Function).map(shorter).chain(of_host),
+        )
     };
     let hint = if matches!(name, "not" | "in" | "mod" | "and" | "or") {
         Some(format!("leave a space between `{name}` and `(`"))
@@ -530,17 +381,18 @@ fn unknown(name: &str, receiver: Option<&str>, host: &dyn Host) -> Box<Fail> {
     } else {
         near
     };
-    match receiver {
-        None => fail(
+    if is_method {
+        fail(ErrorKind::UnknownMethod, format!("unknown method `{name}`")).hint(hint)
+    } else {
+        fail(
             ErrorKind::UnknownFunction,
             format!("unknown function `{name}`"),
-        ),
-        Some(_) => fail(ErrorKind::UnknownMethod, format!("unknown method `{name}`")),
+        )
+        .hint(hint)
     }
-    .hint(hint)
 }
 
-fn no_match(name: &str, is_method: bool, overloads: &[&Function]) -> Box<Fail> {
+fn no_match(name: &str, is_method: bool, overloads: &[&Function]) -> Fail {
     let what = if is_method { "method" } else { "function" };
     let forms = overloads
         .iter()
@@ -551,26 +403,6 @@ fn no_match(name: &str, is_method: bool, overloads: &[&Function]) -> Box<Fail> {
         ErrorKind::NoMatch,
         format!("no {what} `{name}` takes these arguments; there is {forms}"),
     )
-}
-
-impl Function {
-    /// As `split(separator, maxSplits)`.
-    fn signature(&self, is_method: bool) -> String {
-        let params = self.params.iter().skip(usize::from(is_method));
-        let mut words: Vec<String> = params
-            .map(|param| {
-                if param.required {
-                    param.name.to_owned()
-                } else {
-                    format!("[{}]", param.name)
-                }
-            })
-            .collect();
-        if self.rest.is_some() {
-            words.push("…".to_owned());
-        }
-        format!("`{}({})`", self.name, words.join(", "))
-    }
 }
 
 /// For each argument by position, then by name: whether the function takes it lazily.
@@ -589,123 +421,46 @@ fn lazy_arguments(function: &Function, mapping: &Mapping, written: &Written) -> 
     lazy
 }
 
-fn fits(
-    (function, mapping): &(&'static Function, Mapping),
-    positions: &[Given],
-    names: &[Given],
-) -> bool {
-    let takes = |ty: Ty, given: &Given| match given {
-        Given::Value(Val::Missing) | Given::Lazy => true,
+/// The overload whose types fit; the narrowest if there are several. Some(None) if none fits, None
+/// if none of those that fit is narrower than all others.
+#[expect(
+    clippy::option_option,
+    reason = "three outcomes that the caller tells apart at once"
+)]
+fn choose<'c>(candidates: &'c [Candidate], given: &Arguments) -> Option<Option<&'c Candidate>> {
+    let mut chosen: Option<&Candidate> = None;
+    for candidate in candidates.iter().filter(|candidate| fits(candidate, given)) {
+        match chosen {
+            Some(best) if narrower(best, candidate) => {}
+            Some(best) if !narrower(candidate, best) => return None,
+            _ => chosen = Some(candidate),
+        }
+    }
+    Some(chosen)
+}
+
+fn fits((function, mapping): &Candidate, given: &Arguments) -> bool {
+    let takes = |ty: Ty, from: From| match given.of(from) {
+        Given::Value(Val::Missing) | Given::Lazy(_) => true,
         Given::Value(value) => ty.takes(value),
     };
-    let of = |from: From| match from {
-        From::Position(i) => &positions[i],
-        From::Name(i) => &names[i],
-    };
-    function
-        .params
-        .iter()
-        .zip(&mapping.params)
-        .all(|(param, from)| from.is_none_or(|from| takes(param.ty, of(from))))
-        && mapping
-            .rest
-            .iter()
-            .all(|i| function.rest.is_some_and(|ty| takes(ty, &positions[*i])))
+    let mut params = function.params.iter().zip(&mapping.params);
+    params.all(|(param, from)| from.is_none_or(|from| takes(param.ty, from)))
+        && mapping.rest.iter().all(|i| {
+            function
+                .rest
+                .is_some_and(|ty| takes(ty, From::Position(*i)))
+        })
 }
 
 /// Whether `a`'s parameters are narrower than `b`'s.
-fn narrower(a: &(&'static Function, Mapping), b: &(&'static Function, Mapping)) -> bool {
+fn narrower((a, _): &Candidate, (b, _): &Candidate) -> bool {
     let mut narrower = false;
-    for (i, (a, b)) in a.0.params.iter().zip(b.0.params).enumerate() {
-        let _ = i;
+    for (a, b) in a.params.iter().zip(b.params) {
         if b.ty.is_narrower(a.ty) {
             return false;
         }
         narrower |= a.ty.is_narrower(b.ty);
     }
     narrower
-}
-
-impl Call<'_, '_> {
-    /// The argument; [`Val::Missing`] if it was left out.
-    pub(crate) fn arg(&self, index: usize) -> Val {
-        self.args.get(index).cloned().unwrap_or(Val::Missing)
-    }
-
-    /// Whether the argument was left out.
-    pub(crate) fn is_missing(&self, index: usize) -> bool {
-        matches!(self.args.get(index), None | Some(Val::Missing))
-    }
-
-    /// The text, or the empty string for what isn't one.
-    pub(crate) fn text(&self, index: usize) -> Arc<str> {
-        match self.args.get(index) {
-            Some(Val::Str(text)) => Arc::clone(text),
-            _ => Arc::from(""),
-        }
-    }
-
-    /// The text, where it was given.
-    pub(crate) fn text_or_none(&self, index: usize) -> Option<Arc<str>> {
-        match self.args.get(index) {
-            Some(Val::Str(text)) => Some(Arc::clone(text)),
-            _ => None,
-        }
-    }
-
-    /// The integer, where it was given.
-    pub(crate) fn int_or(&self, index: usize, default: i64) -> i64 {
-        match self.args.get(index) {
-            Some(Val::Int(number)) => *number,
-            Some(Val::Bool(truth)) => i64::from(*truth),
-            _ => default,
-        }
-    }
-
-    /// The truth value, where it was given.
-    pub(crate) fn flag(&self, index: usize, default: bool) -> bool {
-        match self.args.get(index) {
-            Some(Val::Missing) | None => default,
-            Some(value) => value.is_truthy(),
-        }
-    }
-
-    /// The lambda, where it was given.
-    pub(crate) fn lambda(&self, index: usize) -> Option<Rc<Lambda>> {
-        match self.args.get(index) {
-            Some(Val::Lambda(lambda)) => Some(Rc::clone(lambda)),
-            _ => None,
-        }
-    }
-
-    /// The mapping, or an empty one for what isn't one.
-    pub(crate) fn dict(&self, index: usize) -> Dict {
-        match self.args.get(index) {
-            Some(Val::Dict(dict)) => dict.clone(),
-            _ => Dict::Json(Arc::default()),
-        }
-    }
-
-    /// The start of a collection.
-    pub(crate) fn source(&mut self, index: usize) -> Res<Source> {
-        let value = self.arg(index);
-        self.ev.source(&value)
-    }
-
-    /// A collection's items.
-    pub(crate) fn list(&mut self, index: usize) -> Res<List> {
-        let value = self.arg(index);
-        self.ev.to_list(&value)
-    }
-
-    /// A lazy sequence over what the arguments hold.
-    pub(crate) fn stream(&mut self, lazy: impl crate::value::Lazy + 'static) -> Res<Val> {
-        let values = self.args.iter().chain(&self.rest);
-        let deepest = values
-            .map(Val::depth)
-            .max()
-            .unwrap_or(0)
-            .max(self.ctx.depth);
-        self.ev.stream(deepest + 1, Box::new(lazy))
-    }
 }

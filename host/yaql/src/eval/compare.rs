@@ -47,7 +47,7 @@ impl Eval<'_> {
                 Key::Set(keys.into())
             }
             Val::View(View::Keys | View::Items, _) => {
-                let set = self.to_set(value)?;
+                let set = self.set_of(value)?;
                 self.key(&Val::Set(set))?
             }
             Val::Time(moment) => Key::Time(moment.micros()),
@@ -150,7 +150,7 @@ impl Eval<'_> {
 
     /// `a < b`, or with `or_equal` `a <= b`; `sign` is what the expression wrote, for messages.
     pub(crate) fn order(&mut self, sign: &str, a: &Val, b: &Val, or_equal: bool) -> Res<bool> {
-        fn is<T: PartialOrd>(a: T, b: T, or_equal: bool) -> bool {
+        fn is<T: PartialOrd + ?Sized>(a: &T, b: &T, or_equal: bool) -> bool {
             if or_equal { a <= b } else { a < b }
         }
         self.step(1)?;
@@ -161,15 +161,15 @@ impl Eval<'_> {
             (_, Val::Null) => false,
             (Val::Int(a), Val::Int(b)) | (Val::Span(a), Val::Span(b)) => is(a, b, or_equal),
             (Val::Str(a), Val::Str(b)) => is(a, b, or_equal),
-            (Val::Time(a), Val::Time(b)) => is(a.micros(), b.micros(), or_equal),
+            (Val::Time(a), Val::Time(b)) => is(&a.micros(), &b.micros(), or_equal),
             (a, b) if a.is_set() && b.is_set() => {
-                let (small, large) = (self.to_set(a)?, self.to_set(b)?);
+                let (small, large) = (self.set_of(a)?, self.set_of(b)?);
                 self.step(small.items.len() as u64)?;
                 (or_equal || small.items.len() < large.items.len())
                     && small.items.keys().all(|key| large.items.contains_key(key))
             }
             (a, b) => match (number(a), number(b)) {
-                (Some(a), Some(b)) => is(a, b, or_equal),
+                (Some(a), Some(b)) => is(&a, &b, or_equal),
                 _ => return Err(no_operator(sign, &[a, b])),
             },
         })

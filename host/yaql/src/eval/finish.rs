@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, Fail, Res, fail};
 use crate::library::strings::python_float;
 use crate::value::{Dict, List, Val};
 
-fn no_result(what: &str, hint: &str) -> Box<Fail> {
+fn no_result(what: &str, hint: &str) -> Fail {
     fail(
         ErrorKind::Result,
         format!("{what} is no value that a workflow can keep"),
@@ -85,27 +85,30 @@ impl Eval<'_> {
         for (key, value) in dict.iter() {
             self.step(1)?;
             self.charge(64)?;
-            entries.insert(self.finish_key(&key)?, self.finish(&value)?);
+            entries.insert(finish_key(&key)?, self.finish(&value)?);
         }
         Ok(entries.into())
     }
+}
 
-    /// A mapping's key as JSON writes it.
-    pub(crate) fn finish_key(&mut self, key: &Val) -> Res<Arc<str>> {
-        Ok(match key {
-            Val::Str(text) => Arc::clone(text),
-            Val::Null => "null".into(),
-            Val::Bool(truth) => if *truth { "true" } else { "false" }.into(),
-            Val::Int(number) => number.to_string().into(),
-            Val::Float(number) => python_float(*number).into(),
-            Val::Time(moment) => moment.json().into(),
-            other => {
-                return Err(fail(
-                    ErrorKind::Result,
-                    format!("a mapping has a key of type {}; only simple values can be keys of a result", other.kind()),
-                )
-                .hint(Some("turn it into a string".to_owned())));
-            }
-        })
-    }
+/// A mapping's key as JSON writes it.
+fn finish_key(key: &Val) -> Res<Arc<str>> {
+    Ok(match key {
+        Val::Str(text) => Arc::clone(text),
+        Val::Null => "null".into(),
+        Val::Bool(truth) => if *truth { "true" } else { "false" }.into(),
+        Val::Int(number) => number.to_string().into(),
+        Val::Float(number) => python_float(*number).into(),
+        Val::Time(moment) => moment.json().into(),
+        other => {
+            return Err(fail(
+                ErrorKind::Result,
+                format!(
+                    "a mapping has a key of type {}; only simple values can be keys of a result",
+                    other.kind()
+                ),
+            )
+            .hint(Some("turn it into a string".to_owned())));
+        }
+    })
 }

@@ -100,7 +100,7 @@ impl Eval<'_> {
     }
 
     /// The items of a collection as a list; a list itself.
-    pub(crate) fn to_list(&mut self, value: &Val) -> Res<List> {
+    pub(crate) fn list_of(&mut self, value: &Val) -> Res<List> {
         match value {
             Val::List(list) => Ok(list.clone()),
             Val::Order(order) => self.sorted(order),
@@ -117,7 +117,7 @@ impl Eval<'_> {
     }
 
     /// The items of a collection as a set; a set itself.
-    pub(crate) fn to_set(&mut self, value: &Val) -> Res<Rc<Set>> {
+    pub(crate) fn set_of(&mut self, value: &Val) -> Res<Rc<Set>> {
         if let Val::Set(set) = value {
             return Ok(Rc::clone(set));
         }
@@ -134,7 +134,7 @@ impl Eval<'_> {
         if let Some(list) = &*order.sorted.borrow() {
             return Ok(list.clone());
         }
-        let list = self.to_list(&order.source)?;
+        let list = self.list_of(&order.source)?;
         let mut rows = Vec::with_capacity(list.len());
         for item in list.iter() {
             let mut keys = Vec::with_capacity(order.by.len());

@@ -8,15 +8,15 @@ use crate::error::{ErrorKind, Fail, Res, fail};
 use crate::lexer::Op;
 use crate::library::regex::Pattern;
 use crate::library::{queries, time};
-use crate::value::{Dict, Val};
+use crate::value::{Dict, List, Val};
 
 /// An error of arithmetic.
-pub(crate) fn overflow() -> Box<Fail> {
+pub(crate) fn overflow() -> Fail {
     fail(ErrorKind::Arithmetic, "the result does not fit 64 bits")
         .hint(Some("make one operand a float, as in `1.0 * a`".to_owned()))
 }
 
-pub(crate) fn zero_division() -> Box<Fail> {
+pub(crate) fn zero_division() -> Fail {
     fail(ErrorKind::Arithmetic, "division by zero")
 }
 
@@ -55,20 +55,6 @@ impl Eval<'_> {
         })
     }
 
-    /// `op operand`
-    pub(crate) fn unary(&mut self, op: Op, operand: Val) -> Res<Val> {
-        match (op, &operand) {
-            (Op::Not, _) => Ok(Val::Bool(!operand.is_truthy())),
-            (Op::Sub, Val::Int(number)) => number.checked_neg().map(Val::Int).ok_or_else(overflow),
-            (Op::Sub, Val::Float(number)) => Ok(Val::Float(-number)),
-            (Op::Sub, Val::Span(micros)) => {
-                micros.checked_neg().map(Val::Span).ok_or_else(overflow)
-            }
-            (Op::Add, Val::Int(_) | Val::Float(_) | Val::Span(_)) => Ok(operand),
-            _ => Err(no_operator(op.text(), &[&operand])),
-        }
-    }
-
     fn matches(&mut self, text: &Val, pattern: &Val) -> Res<bool> {
         match (text, pattern) {
             (Val::Str(text), Val::Regex(pattern)) => pattern.is_match(self, text),
@@ -97,7 +83,7 @@ impl Eval<'_> {
                 let items: Vec<_> = items.map(|(k, v)| (k.clone(), v.clone())).collect();
                 self.set(items).map(Val::Set)
             }
-            (a, b) if a.is_iterable() && b.is_iterable() => queries::chain(self, vec![left, right]),
+            (a, b) if a.is_iterable() && b.is_iterable() => queries::chain(self, &[left, right]),
             (Val::Dict(a), Val::Dict(b)) => self.merged(a, b),
             (Val::Time(moment), Val::Span(micros)) | (Val::Span(micros), Val::Time(moment)) => {
                 moment.plus(*micros).map(Val::Time)
@@ -118,7 +104,7 @@ impl Eval<'_> {
         match (left, right) {
             (Val::Int(a), Val::Int(b)) => a.checked_sub(*b).map(Val::Int).ok_or_else(overflow),
             (a, b) if a.is_set() && b.is_set() => {
-                let (a, b) = (self.to_set(a)?, self.to_set(b)?);
+                let (a, b) = (self.set_of(a)?, self.set_of(b)?);
                 let kept = a
                     .items
                     .iter()
@@ -153,7 +139,7 @@ impl Eval<'_> {
                         .saturating_mul(count)
                         .saturating_mul(size_of::<Val>()),
                 )?;
-                let items = std::iter::repeat_n(list, count).flat_map(|list| list.iter());
+                let items = std::iter::repeat_n(list, count).flat_map(List::iter);
                 self.list(items.collect())
             }
             (Val::Span(micros), factor @ (Val::Int(_) | Val::Float(_)))
@@ -166,6 +152,18 @@ impl Eval<'_> {
             },
             _ => numbers("*", left, right, |a, b| a * b),
         }
+    }
+}
+
+/// `op operand`
+pub(super) fn unary(op: Op, operand: Val) -> Res<Val> {
+    match (op, &operand) {
+        (Op::Not, _) => Ok(Val::Bool(!operand.is_truthy())),
+        (Op::Sub, Val::Int(number)) => number.checked_neg().map(Val::Int).ok_or_else(overflow),
+        (Op::Sub, Val::Float(number)) => Ok(Val::Float(-number)),
+        (Op::Sub, Val::Span(micros)) => micros.checked_neg().map(Val::Span).ok_or_else(overflow),
+        (Op::Add, Val::Int(_) | Val::Float(_) | Val::Span(_)) => Ok(operand),
+        _ => Err(no_operator(op.text(), &[&operand])),
     }
 }
 
@@ -197,18 +195,14 @@ fn numbers(sign: &str, left: &Val, right: &Val, f: impl Fn(f64, f64) -> f64) -> 
 /// Python's `//` for integers, which rounds down, and `/` for the rest.
 fn divide(left: &Val, right: &Val) -> Res<Val> {
     match (left, right) {
-        (Val::Int(_), Val::Int(0)) => Err(zero_division()),
+        (Val::Int(_), Val::Int(0)) | (Val::Span(_), Val::Span(0)) => Err(zero_division()),
         (Val::Int(a), Val::Int(b)) => {
             let quotient = a.checked_div(*b).ok_or_else(overflow)?;
             let down = a % b != 0 && (*a < 0) != (*b < 0);
             Ok(Val::Int(quotient - i64::from(down)))
         }
-        (Val::Span(_), Val::Span(0)) => Err(zero_division()),
         (Val::Span(a), Val::Span(b)) => Ok(Val::Float(float(*a) / float(*b))),
-        (Val::Span(micros), by) if number(by) == Some(0.0) => {
-            let _ = micros;
-            Err(zero_division())
-        }
+        (Val::Span(_), by) if number(by) == Some(0.0) => Err(zero_division()),
         (Val::Span(micros), by @ (Val::Int(_) | Val::Float(_))) => {
             time::span(float(*micros) / number(by).unwrap_or(f64::NAN))
         }

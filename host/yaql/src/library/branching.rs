@@ -23,7 +23,7 @@ fn run(ev: &mut Eval<'_>, arg: &Val) -> Res<Val> {
     }
 }
 
-fn switch(c: Call<'_, '_>) -> Res<Val> {
+fn switch(c: &mut Call<'_, '_>) -> Res<Val> {
     for rule in &c.rest {
         if let Val::Rule(rule) = rule
             && c.ev.eval(rule.key, &rule.ctx)?.is_truthy()
@@ -38,7 +38,7 @@ fn index(index: usize) -> Val {
     Val::Int(i64::try_from(index).unwrap_or(i64::MAX))
 }
 
-fn select_case(c: Call<'_, '_>) -> Res<Val> {
+fn select_case(c: &mut Call<'_, '_>) -> Res<Val> {
     for (i, case) in c.rest.iter().enumerate() {
         if run(c.ev, case)?.is_truthy() {
             return Ok(index(i));
@@ -48,7 +48,7 @@ fn select_case(c: Call<'_, '_>) -> Res<Val> {
 }
 
 /// `selectAllCases`, or with `all` `examine`.
-fn cases(mut c: Call<'_, '_>, all: bool) -> Res<Val> {
+fn cases(c: &mut Call<'_, '_>, all: bool) -> Res<Val> {
     let cases = std::mem::take(&mut c.rest);
     let lambdas = cases
         .into_iter()
@@ -89,7 +89,7 @@ impl Lazy for Cases {
     }
 }
 
-fn switch_case(c: Call<'_, '_>) -> Res<Val> {
+fn switch_case(c: &mut Call<'_, '_>) -> Res<Val> {
     let case = usize::try_from(c.int_or(0, 0))
         .ok()
         .and_then(|case| c.rest.get(case));
@@ -99,7 +99,7 @@ fn switch_case(c: Call<'_, '_>) -> Res<Val> {
     }
 }
 
-fn coalesce(c: Call<'_, '_>) -> Res<Val> {
+fn coalesce(c: &mut Call<'_, '_>) -> Res<Val> {
     for arg in &c.rest {
         let value = run(c.ev, arg)?;
         if !matches!(value, Val::Null) {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{both, function, method, opt, req};
 use crate::error::{ErrorKind, Res, fail};
-use crate::eval::{Call, Eval, Function, Param, Ty};
+use crate::eval::{Call, DictBuilder, Eval, Function, Param, Ty};
 use crate::value::{Dict, Key, Set, Val, View};
 
 const DICT: Param = req("dict", Ty::Dict);
@@ -18,7 +18,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         c.ev.list(items)
     })
     .rest(Ty::Any),
-    method("toList", &[ITERABLE], |mut c| c.list(0).map(Val::List)),
+    method("toList", &[ITERABLE], |c| c.list(0).map(Val::List)),
     function("dict", &[], dict_of_pairs).rest(Ty::Pair).pairs(),
     function("dict", &[req("items", Ty::Iterable)], dict_of_items).pairs(),
     method(
@@ -78,7 +78,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("isSet", ANY, |c| Ok(Val::Bool(c.arg(0).is_set()))),
     function("isIterable", ANY, |c| Ok(Val::Bool(c.arg(0).is_iterable()))),
     both("len", &[DICT], |c| Ok(count(c.dict(0).len()))),
-    both("len", &[req("sequence", Ty::List)], |mut c| {
+    both("len", &[req("sequence", Ty::List)], |c| {
         Ok(count(c.list(0)?.len()))
     }),
     both("len", &[req("set", Ty::Set)], |c| {
@@ -93,7 +93,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         without(c, keys)
     })
     .rest(Ty::Any),
-    method("deleteAll", &[DICT, req("keys", Ty::Iterable)], |mut c| {
+    method("deleteAll", &[DICT, req("keys", Ty::Iterable)], |c| {
         let keys = c.list(1)?.iter().collect();
         without(c, keys)
     }),
@@ -113,7 +113,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .rest(Ty::Any),
     method("toSet", &[ITERABLE], |c| {
         let value = c.arg(0);
-        c.ev.to_set(&value).map(Val::Set)
+        c.ev.set_of(&value).map(Val::Set)
     }),
     method("union", SETS, |c| combine(c, |_, _| true, |_, _| true)),
     method("intersect", SETS, |c| {
@@ -187,19 +187,19 @@ fn make_set(ev: &mut Eval<'_>, items: Vec<Val>) -> Res<Rc<Set>> {
 }
 
 fn set_and_rest(ev: &mut Eval<'_>, args: &[Val], rest: &[Val]) -> Res<(Rc<Set>, Rc<Set>)> {
-    let set = ev.to_set(args.first().unwrap_or(&Val::Null))?;
+    let set = ev.set_of(args.first().unwrap_or(&Val::Null))?;
     let rest = make_set(ev, rest.to_vec())?;
     Ok((set, rest))
 }
 
 /// The items of the left set and then those of the right set that are wanted, given the other.
 fn combine(
-    c: Call<'_, '_>,
+    c: &mut Call<'_, '_>,
     from_left: fn(&Key, &Set) -> bool,
     from_right: fn(&Key, &Set) -> bool,
 ) -> Res<Val> {
     let (left, right) = (c.arg(0), c.arg(1));
-    let (left, right) = (c.ev.to_set(&left)?, c.ev.to_set(&right)?);
+    let (left, right) = (c.ev.set_of(&left)?, c.ev.set_of(&right)?);
     c.ev.step((left.items.len() + right.items.len()) as u64)?;
     let items = left.items.iter().filter(|(key, _)| from_left(key, &right));
     let items = items.chain(right.items.iter().filter(|(key, _)| from_right(key, &left)));
@@ -209,8 +209,8 @@ fn combine(
     c.ev.set(items).map(Val::Set)
 }
 
-fn dict_of_pairs(c: Call<'_, '_>) -> Res<Val> {
-    let mut dict = c.ev.dict_builder();
+fn dict_of_pairs(c: &mut Call<'_, '_>) -> Res<Val> {
+    let mut dict = DictBuilder::default();
     for pair in &c.rest {
         if let Val::Pair(pair) = pair {
             dict.insert(c.ev, pair.0.clone(), pair.1.clone())?;
@@ -219,7 +219,7 @@ fn dict_of_pairs(c: Call<'_, '_>) -> Res<Val> {
     dict.finish(c.ev)
 }
 
-fn set_pairs(c: Call<'_, '_>) -> Res<Val> {
+fn set_pairs(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut dict = c.ev.dict_from(&c.dict(0))?;
     for pair in &c.rest {
         if let Val::Pair(pair) = pair {
@@ -229,9 +229,9 @@ fn set_pairs(c: Call<'_, '_>) -> Res<Val> {
     dict.finish(c.ev)
 }
 
-fn dict_of_items(mut c: Call<'_, '_>) -> Res<Val> {
+fn dict_of_items(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut source = c.source(0)?;
-    let mut dict = c.ev.dict_builder();
+    let mut dict = DictBuilder::default();
     while let Some(item) = source.next(c.ev)? {
         let (key, value) = match &item {
             // Python goes through a string's characters.
@@ -255,10 +255,10 @@ fn dict_of_items(mut c: Call<'_, '_>) -> Res<Val> {
     dict.finish(c.ev)
 }
 
-fn to_dict(mut c: Call<'_, '_>) -> Res<Val> {
+fn to_dict(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut source = c.source(0)?;
     let (key_selector, value_selector) = (c.lambda(1), c.lambda(2));
-    let mut dict = c.ev.dict_builder();
+    let mut dict = DictBuilder::default();
     while let Some(item) = source.next(c.ev)? {
         let item = [item];
         let key = match &key_selector {
@@ -274,7 +274,7 @@ fn to_dict(mut c: Call<'_, '_>) -> Res<Val> {
     dict.finish(c.ev)
 }
 
-fn get(c: Call<'_, '_>) -> Res<Val> {
+fn get(c: &mut Call<'_, '_>) -> Res<Val> {
     let key = c.arg(1);
     let key = c.ev.key(&key)?;
     Ok(match c.dict(0).get(&key) {
@@ -284,7 +284,7 @@ fn get(c: Call<'_, '_>) -> Res<Val> {
     })
 }
 
-fn without(c: Call<'_, '_>, keys: Vec<Val>) -> Res<Val> {
+fn without(c: &mut Call<'_, '_>, keys: Vec<Val>) -> Res<Val> {
     let dict: Dict = c.dict(0);
     let mut builder = c.ev.dict_from(&dict)?;
     for key in keys {
@@ -295,7 +295,7 @@ fn without(c: Call<'_, '_>, keys: Vec<Val>) -> Res<Val> {
     builder.finish(c.ev)
 }
 
-fn insert(mut c: Call<'_, '_>) -> Res<Val> {
+fn insert(c: &mut Call<'_, '_>) -> Res<Val> {
     let list = c.list(0)?;
     let length = i64::try_from(list.len()).unwrap_or(i64::MAX);
     let position = c.int_or(1, 0);

@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Fail, Res, fail};
 use crate::eval::{Call, Eval, number};
 use crate::value::{Key, Val};
 
-fn malformed(what: &str) -> Box<Fail> {
+fn malformed(what: &str) -> Fail {
     fail(ErrorKind::Value, format!("the format string {what}")).hint(Some(
         "a brace that is text is written twice: `{{`".to_owned(),
     ))
@@ -21,7 +21,7 @@ struct Arguments {
     next: Option<usize>,
 }
 
-pub(super) fn format(mut c: Call<'_, '_>) -> Res<Val> {
+pub(super) fn format(c: &mut Call<'_, '_>) -> Res<Val> {
     let template = c.text(0);
     let mut arguments = Arguments {
         positions: std::mem::take(&mut c.rest),
@@ -161,7 +161,12 @@ fn lookup(ev: &mut Eval<'_>, target: &str, arguments: &mut Arguments) -> Res<Val
             .ok_or_else(missing)?
     } else {
         let found = arguments.names.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, value)| value.clone()).ok_or_else(missing)?
+        found.map(|(_, value)| value.clone()).ok_or_else(|| {
+            fail(
+                ErrorKind::MissingKey,
+                "the format string has a named field without an argument",
+            )
+        })?
     };
     while !path.is_empty() {
         let Some(inner) = path.strip_prefix('[') else {
@@ -187,10 +192,14 @@ fn item(value: &Val, key: &str) -> Res<Val> {
         (Val::Dict(dict), Err(_)) => dict.get(&Key::Str(key.into())),
         _ => None,
     };
+    let kind = match value {
+        Val::List(_) => ErrorKind::Index,
+        _ => ErrorKind::MissingKey,
+    };
     found.ok_or_else(|| {
         fail(
-            ErrorKind::MissingKey,
-            format!("an argument of the format string has no `[{key}]`"),
+            kind,
+            "an argument of the format string has no item that a field asks for",
         )
     })
 }
@@ -277,13 +286,20 @@ fn apply(ev: &mut Eval<'_>, value: &Val, spec: &str) -> Res<String> {
         }
         Val::Int(_) | Val::Float(_) | Val::Bool(_) => {
             let (negative, digits) = numeral(value, &spec).ok_or_else(wrong)?;
+            let prefix = match spec.kind {
+                Some('x') if spec.alternate => "0x",
+                Some('X') if spec.alternate => "0X",
+                Some('o') if spec.alternate => "0o",
+                Some('b') if spec.alternate => "0b",
+                _ => "",
+            };
             let sign = match spec.sign {
                 _ if negative => "-",
                 Some('+') => "+",
                 Some(' ') => " ",
                 _ => "",
             };
-            (sign.to_owned(), digits, true)
+            (format!("{sign}{prefix}"), digits, true)
         }
         _ => return Err(wrong()),
     };
@@ -317,18 +333,11 @@ fn numeral(value: &Val, spec: &Spec) -> Option<(bool, String)> {
             return None;
         }
         let magnitude = whole.unsigned_abs();
-        let prefix = |mark: &str| {
-            if spec.alternate {
-                mark.to_owned()
-            } else {
-                String::new()
-            }
-        };
         let digits = match spec.kind {
-            Some('x') => prefix("0x") + &format!("{magnitude:x}"),
-            Some('X') => prefix("0X") + &format!("{magnitude:X}"),
-            Some('o') => prefix("0o") + &format!("{magnitude:o}"),
-            Some('b') => prefix("0b") + &format!("{magnitude:b}"),
+            Some('x') => format!("{magnitude:x}"),
+            Some('X') => format!("{magnitude:X}"),
+            Some('o') => format!("{magnitude:o}"),
+            Some('b') => format!("{magnitude:b}"),
             Some('c') => char::from_u32(u32::try_from(*whole).ok()?)?.to_string(),
             _ => grouped(&magnitude.to_string(), spec.grouping),
         };

@@ -24,7 +24,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("isNumber", ONE, |c| {
         Ok(Val::Bool(matches!(c.arg(0), Val::Int(_) | Val::Float(_))))
     }),
-    function("random", &[], |c| random(&c).map(Val::Float)),
+    function("random", &[], |c| random(c).map(Val::Float)),
     function(
         "random",
         &[req("from", Ty::Int), req("to", Ty::Int)],
@@ -96,7 +96,7 @@ impl crate::eval::Eval<'_> {
     }
 }
 
-fn abs(c: Call<'_, '_>) -> Res<Val> {
+fn abs(c: &mut Call<'_, '_>) -> Res<Val> {
     match c.arg(0) {
         Val::Int(number) => number.checked_abs().map(Val::Int).ok_or_else(overflow),
         Val::Float(number) => Ok(Val::Float(number.abs())),
@@ -104,7 +104,7 @@ fn abs(c: Call<'_, '_>) -> Res<Val> {
     }
 }
 
-fn not_a(what: &str, value: &Val) -> Box<crate::error::Fail> {
+fn not_a(what: &str, value: &Val) -> crate::error::Fail {
     fail(
         ErrorKind::Value,
         format!("this value of type {} is no {what}", value.kind()),
@@ -126,7 +126,7 @@ fn digits(text: &str) -> Option<String> {
     (!misplaced).then(|| text.replace('_', ""))
 }
 
-fn int(c: Call<'_, '_>) -> Res<Val> {
+fn int(c: &mut Call<'_, '_>) -> Res<Val> {
     let value = c.arg(0);
     match &value {
         Val::Null => Ok(Val::Int(0)),
@@ -162,7 +162,7 @@ fn whole(number: f64) -> Res<Val> {
     }
 }
 
-fn float_(c: Call<'_, '_>) -> Res<Val> {
+fn float_(c: &mut Call<'_, '_>) -> Res<Val> {
     let value = c.arg(0);
     match &value {
         Val::Null => Ok(Val::Float(0.0)),
@@ -188,7 +188,7 @@ fn random(c: &Call<'_, '_>) -> Res<f64> {
     clippy::cast_possible_truncation,
     reason = "the product is within the range that was asked for"
 )]
-fn random_int(c: Call<'_, '_>) -> Res<Val> {
+fn random_int(c: &mut Call<'_, '_>) -> Res<Val> {
     let (from, to) = (c.int_or(0, 0), c.int_or(1, 0));
     let count = to
         .checked_sub(from)
@@ -200,7 +200,7 @@ fn random_int(c: Call<'_, '_>) -> Res<Val> {
             "the range of random numbers is empty",
         ));
     };
-    let offset = (random(&c)? * float(count)).floor() as i64;
+    let offset = (random(c)? * float(count)).floor() as i64;
     Ok(Val::Int(from + offset.clamp(0, count - 1)))
 }
 
@@ -221,7 +221,7 @@ fn shift(value: i64, bits: i64, left: bool) -> Res<Val> {
     }
 }
 
-fn pow(c: Call<'_, '_>) -> Res<Val> {
+fn pow(c: &mut Call<'_, '_>) -> Res<Val> {
     match (c.arg(0), c.arg(1), c.arg(2)) {
         (Val::Int(base), Val::Int(exponent), Val::Int(modulus)) => {
             let Ok(exponent) = u64::try_from(exponent) else {
@@ -286,7 +286,7 @@ fn power_modulo(base: i64, mut exponent: u64, modulus: i64) -> Res<i64> {
 }
 
 /// Python's rounding: to the even neighbour in the middle, exactly, by way of decimal digits.
-fn round(c: Call<'_, '_>) -> Res<Val> {
+fn round(c: &mut Call<'_, '_>) -> Res<Val> {
     let digits = c.int_or(1, 0);
     match c.arg(0) {
         Val::Int(number) if digits >= 0 => Ok(Val::Int(number)),

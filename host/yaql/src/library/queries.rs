@@ -37,9 +37,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
             value => value,
         })
     }),
-    method("sum", INITIAL, |c| reduce(c, |ev, a, b| ev.add(a, b))),
-    method("max", INITIAL, |c| reduce(c, |ev, a, b| ev.larger(a, b))),
-    method("min", INITIAL, |c| reduce(c, |ev, a, b| ev.smaller(a, b))),
+    method("sum", INITIAL, |c| reduce(c, Reduce::Add)),
+    method("max", INITIAL, |c| reduce(c, Reduce::Larger)),
+    method("min", INITIAL, |c| reduce(c, Reduce::Smaller)),
     method("aggregate", AGGREGATE, aggregate),
     method("reduce", AGGREGATE, aggregate),
     method("first", DEFAULT, first),
@@ -49,10 +49,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     method("lastIndexOf", ITEM, |c| index_of(c, true)),
     method("indexWhere", WHERE, |c| index_where(c, false)),
     method("lastIndexWhere", WHERE, |c| index_where(c, true)),
-    method("orderBy", ORDER, |c| order_by(&c, true)),
-    method("orderByDescending", ORDER, |c| order_by(&c, false)),
-    method("thenBy", THEN, |c| then_by(&c, true)),
-    method("thenByDescending", THEN, |c| then_by(&c, false)),
+    method("orderBy", ORDER, |c| order_by(c, true)),
+    method("orderByDescending", ORDER, |c| order_by(c, false)),
+    method("thenBy", THEN, |c| then_by(c, true)),
+    method("thenByDescending", THEN, |c| then_by(c, false)),
     method(
         "groupBy",
         &[
@@ -63,7 +63,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ],
         group_by,
     ),
-    method("reverse", &[ITERABLE], |mut c| {
+    method("reverse", &[ITERABLE], |c| {
         let list = c.list(0)?;
         let items = c.ev.own_list(list.iter().rev().collect())?;
         let sources = VecDeque::from([crate::eval::Source::List(items, 0)]);
@@ -99,16 +99,16 @@ pub(super) fn memorized(stream: Rc<Stream>) -> Val {
 }
 
 /// One collection after the other, lazily.
-pub(crate) fn chain(ev: &mut Eval<'_>, values: Vec<Val>) -> Res<Val> {
+pub(crate) fn chain(ev: &mut Eval<'_>, values: &[Val]) -> Res<Val> {
     let depth = values.iter().map(Val::depth).max().unwrap_or(0);
     let mut sources = VecDeque::new();
-    for value in &values {
+    for value in values {
         sources.push_back(ev.source(value)?);
     }
     ev.stream(depth + 1, Box::new(Chain { sources }))
 }
 
-pub(super) fn nothing_to_reduce() -> Box<Fail> {
+pub(super) fn nothing_to_reduce() -> Fail {
     fail(
         ErrorKind::Cardinality,
         "the collection is empty and there is no initial value",
@@ -116,7 +116,7 @@ pub(super) fn nothing_to_reduce() -> Box<Fail> {
     .hint(Some("give one, as in `sum(0)`".to_owned()))
 }
 
-fn quantify(mut c: Call<'_, '_>, all: bool) -> Res<Val> {
+fn quantify(c: &mut Call<'_, '_>, all: bool) -> Res<Val> {
     let mut source = c.source(0)?;
     let predicate = c.lambda(1);
     while let Some(item) = source.next(c.ev)? {
@@ -132,19 +132,31 @@ fn quantify(mut c: Call<'_, '_>, all: bool) -> Res<Val> {
     Ok(Val::Bool(all))
 }
 
-fn reduce(mut c: Call<'_, '_>, f: impl Fn(&mut Eval<'_>, Val, Val) -> Res<Val>) -> Res<Val> {
+/// How two items become one.
+#[derive(Clone, Copy)]
+enum Reduce {
+    Add,
+    Larger,
+    Smaller,
+}
+
+fn reduce(c: &mut Call<'_, '_>, how: Reduce) -> Res<Val> {
     let mut source = c.source(0)?;
     let mut total = match c.arg(1) {
         Val::Missing => source.next(c.ev)?.ok_or_else(nothing_to_reduce)?,
         initial => initial,
     };
     while let Some(item) = source.next(c.ev)? {
-        total = f(c.ev, total, item)?;
+        total = match how {
+            Reduce::Add => c.ev.add(total, item)?,
+            Reduce::Larger => c.ev.larger(total, item)?,
+            Reduce::Smaller => c.ev.smaller(total, item)?,
+        };
     }
     Ok(total)
 }
 
-fn aggregate(mut c: Call<'_, '_>) -> Res<Val> {
+fn aggregate(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut source = c.source(0)?;
     let Some(selector) = c.lambda(1) else {
         return Err(nothing_to_reduce());
@@ -159,12 +171,12 @@ fn aggregate(mut c: Call<'_, '_>) -> Res<Val> {
     Ok(total)
 }
 
-fn empty() -> Box<Fail> {
+fn empty() -> Fail {
     fail(ErrorKind::Cardinality, "the collection is empty")
         .hint(Some("give a default, as in `first(null)`".to_owned()))
 }
 
-fn first(mut c: Call<'_, '_>) -> Res<Val> {
+fn first(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut source = c.source(0)?;
     match (source.next(c.ev)?, c.arg(1)) {
         (Some(item), _) => Ok(item),
@@ -173,7 +185,7 @@ fn first(mut c: Call<'_, '_>) -> Res<Val> {
     }
 }
 
-fn last(mut c: Call<'_, '_>) -> Res<Val> {
+fn last(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut last = c.arg(1);
     if let Val::List(list) = c.arg(0) {
         last = list.iter().next_back().unwrap_or(last);
@@ -189,7 +201,7 @@ fn last(mut c: Call<'_, '_>) -> Res<Val> {
     }
 }
 
-fn single(mut c: Call<'_, '_>) -> Res<Val> {
+fn single(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut source = c.source(0)?;
     let item = source.next(c.ev)?.ok_or_else(|| {
         fail(
@@ -206,7 +218,7 @@ fn single(mut c: Call<'_, '_>) -> Res<Val> {
     }
 }
 
-fn index_of(mut c: Call<'_, '_>, last: bool) -> Res<Val> {
+fn index_of(c: &mut Call<'_, '_>, last: bool) -> Res<Val> {
     let (mut source, wanted) = (c.source(0)?, c.arg(1));
     let (mut found, mut at) = (-1, 0);
     while let Some(item) = source.next(c.ev)? {
@@ -221,7 +233,7 @@ fn index_of(mut c: Call<'_, '_>, last: bool) -> Res<Val> {
     Ok(Val::Int(found))
 }
 
-fn index_where(mut c: Call<'_, '_>, last: bool) -> Res<Val> {
+fn index_where(c: &mut Call<'_, '_>, last: bool) -> Res<Val> {
     let (mut source, predicate) = (c.source(0)?, c.lambda(1));
     let (mut found, mut at) = (-1, 0);
     while let Some(item) = source.next(c.ev)? {
@@ -264,7 +276,7 @@ fn then_by(c: &Call<'_, '_>, ascending: bool) -> Res<Val> {
     ordered(c, order.source.clone(), by)
 }
 
-fn group_by(mut c: Call<'_, '_>) -> Res<Val> {
+fn group_by(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut source = c.source(0)?;
     let (key_selector, value_selector, aggregator) = (c.lambda(1), c.lambda(2), c.lambda(3));
     let mut groups: indexmap::IndexMap<_, (Val, Vec<Val>)> = indexmap::IndexMap::new();
@@ -316,10 +328,10 @@ fn group_by(mut c: Call<'_, '_>) -> Res<Val> {
 
 /// Whether an aggregator failed as one does that was written for `[key, values]`.
 fn old_convention(error: &Fail) -> bool {
-    matches!(error.kind, ErrorKind::NoMatch | ErrorKind::Index)
+    matches!(error.kind(), ErrorKind::NoMatch | ErrorKind::Index)
 }
 
-fn split_at(mut c: Call<'_, '_>) -> Res<Val> {
+fn split_at(c: &mut Call<'_, '_>) -> Res<Val> {
     let list = c.list(0)?;
     let length = i64::try_from(list.len()).unwrap_or(i64::MAX);
     let index = c.int_or(1, 0);
@@ -334,7 +346,7 @@ fn split_at(mut c: Call<'_, '_>) -> Res<Val> {
     c.ev.list(vec![head, tail])
 }
 
-fn parts(mut c: Call<'_, '_>, parts: Vec<Vec<Val>>) -> Res<Val> {
+fn parts(c: &mut Call<'_, '_>, parts: Vec<Vec<Val>>) -> Res<Val> {
     let mut lists = Vec::with_capacity(parts.len());
     for part in parts {
         lists.push(c.ev.list(part)?);
@@ -344,7 +356,7 @@ fn parts(mut c: Call<'_, '_>, parts: Vec<Vec<Val>>) -> Res<Val> {
     c.stream(Chain { sources })
 }
 
-fn split_where(mut c: Call<'_, '_>) -> Res<Val> {
+fn split_where(c: &mut Call<'_, '_>) -> Res<Val> {
     let (mut source, predicate) = (c.source(0)?, c.lambda(1));
     let mut done = Vec::new();
     let mut part = Vec::new();
@@ -362,7 +374,7 @@ fn split_where(mut c: Call<'_, '_>) -> Res<Val> {
     parts(c, done)
 }
 
-fn slice_where(mut c: Call<'_, '_>) -> Res<Val> {
+fn slice_where(c: &mut Call<'_, '_>) -> Res<Val> {
     let (mut source, predicate) = (c.source(0)?, c.lambda(1));
     let mut done = Vec::new();
     let mut part = Vec::new();
@@ -384,7 +396,7 @@ fn slice_where(mut c: Call<'_, '_>) -> Res<Val> {
     parts(c, done)
 }
 
-fn default_if_empty(c: Call<'_, '_>) -> Res<Val> {
+fn default_if_empty(c: &mut Call<'_, '_>) -> Res<Val> {
     let value = match c.arg(0) {
         Val::Iter(stream) => memorized(stream),
         value => value,
@@ -399,7 +411,7 @@ struct Mergers {
     items: Option<Rc<Lambda>>,
 }
 
-fn merge_with(c: Call<'_, '_>) -> Res<Val> {
+fn merge_with(c: &mut Call<'_, '_>) -> Res<Val> {
     let mergers = Mergers {
         lists: c.lambda(2),
         items: c.lambda(3),
@@ -432,7 +444,7 @@ impl Mergers {
                         ));
                     }
                     _ => match &self.items {
-                        Some(merger) => ev.apply(merger, &[ours, theirs])?,
+                        Some(lambda) => ev.apply(lambda, &[ours, theirs])?,
                         None => theirs,
                     },
                 },
@@ -448,7 +460,7 @@ impl Mergers {
             return ev.apply(merger, &[ours, theirs]);
         }
         let both = ev.add(ours, theirs)?;
-        let set = ev.to_set(&both)?;
+        let set = ev.set_of(&both)?;
         ev.list(set.items.values().cloned().collect())
     }
 }

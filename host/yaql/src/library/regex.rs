@@ -7,7 +7,7 @@ use fancy_regex::{Captures, Regex, RegexBuilder};
 use super::{function, method, opt, req};
 use crate::ast::Name;
 use crate::error::{ErrorKind, Fail, Res, fail};
-use crate::eval::{Call, Eval, Function, Param, Ty};
+use crate::eval::{Call, DictBuilder, Eval, Function, Param, Ty};
 use crate::library::strings::length;
 use crate::value::{Lambda, Val};
 
@@ -79,14 +79,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-fn invalid(pattern: &str) -> Box<Fail> {
-    let _ = pattern;
+fn invalid() -> Fail {
     fail(ErrorKind::Value, "this is no regular expression").hint(Some(
         "brackets, braces and parentheses come in pairs; escape others with `\\`".to_owned(),
     ))
 }
 
-fn runaway(_: fancy_regex::Error) -> Box<Fail> {
+fn runaway(_: fancy_regex::Error) -> Fail {
     fail(
         ErrorKind::Steps,
         "the regular expression takes too many steps on this text",
@@ -114,7 +113,7 @@ impl Pattern {
             .delegate_size_limit(4 << 20)
             .delegate_dfa_size_limit(4 << 20)
             .build()
-            .map_err(|_| invalid(pattern))?;
+            .map_err(|_| invalid())?;
         Ok(Pattern { regex })
     }
 
@@ -214,19 +213,19 @@ impl Call<'_, '_> {
     fn regex(&self, index: usize) -> Res<Rc<Pattern>> {
         match self.arg(index) {
             Val::Regex(pattern) => Ok(pattern),
-            _ => Err(invalid("")),
+            _ => Err(invalid()),
         }
     }
 }
 
-fn matches(c: Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
+fn matches(c: &mut Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
     let text = c.text(string);
     c.regex(regex)?.is_match(c.ev, &text).map(Val::Bool)
 }
 
 /// One group as a mapping: its value, start and end; null and -1 if it took no part.
 fn group(ev: &mut Eval<'_>, text: &str, found: Option<fancy_regex::Match<'_>>) -> Res<Val> {
-    let mut record = ev.dict_builder();
+    let mut record = DictBuilder::default();
     let (value, start, end) = match found {
         Some(found) => (
             ev.text(found.as_str())?,
@@ -260,7 +259,7 @@ fn with_match(
     ev.eval(lambda.body, &ctx)
 }
 
-fn search(c: Call<'_, '_>) -> Res<Val> {
+fn search(c: &mut Call<'_, '_>) -> Res<Val> {
     let (pattern, text) = (c.regex(0)?, c.text(1));
     let found = pattern.matches(c.ev, &text, 1)?;
     match (found.first(), c.lambda(2)) {
@@ -270,7 +269,7 @@ fn search(c: Call<'_, '_>) -> Res<Val> {
     }
 }
 
-fn search_all(c: Call<'_, '_>) -> Res<Val> {
+fn search_all(c: &mut Call<'_, '_>) -> Res<Val> {
     let (pattern, text) = (c.regex(0)?, c.text(1));
     let lambda = c.lambda(2);
     let mut items = Vec::new();
@@ -281,7 +280,7 @@ fn search_all(c: Call<'_, '_>) -> Res<Val> {
         });
     }
     let items = c.ev.list(items)?;
-    super::queries::chain(c.ev, vec![items])
+    super::queries::chain(c.ev, &[items])
 }
 
 /// How many matches to look at: Python's 0 is all, and a negative number none.
@@ -292,7 +291,7 @@ fn limit(count: i64) -> usize {
     }
 }
 
-fn split(c: Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
+fn split(c: &mut Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
     let (pattern, text) = (c.regex(regex)?, c.text(string));
     let mut items = Vec::new();
     let mut at = 0;
@@ -333,7 +332,7 @@ fn substitute(
     ev.text(&out)
 }
 
-fn replace(c: Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
+fn replace(c: &mut Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
     let (pattern, text, template) = (c.regex(regex)?, c.text(string), c.text(2));
     let found = pattern.matches(c.ev, &text, limit(c.int_or(3, 0)))?;
     substitute(c.ev, &text, &found, |_, found| expand(&template, found))
@@ -407,10 +406,10 @@ fn expand(template: &str, found: &Captures<'_>) -> Res<String> {
     Ok(out)
 }
 
-fn replace_by(c: Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
+fn replace_by(c: &mut Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
     let (pattern, text) = (c.regex(regex)?, c.text(string));
     let Some(lambda) = c.lambda(2) else {
-        return Err(invalid(""));
+        return Err(invalid());
     };
     let found = pattern.matches(c.ev, &text, limit(c.int_or(3, 0)))?;
     substitute(c.ev, &text, &found, |ev, found| {

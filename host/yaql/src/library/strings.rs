@@ -49,19 +49,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         c.ev.string(&value).map(Val::Str)
     }),
     method("trim", &[STRING, CHARS], |c| {
-        c.ev.text(trim(&c.text(0), c.text_or_none(1), true, true))
+        c.ev.text(trim(&c.text(0), c.text_or_none(1).as_ref(), true, true))
     }),
     method("trimLeft", &[STRING, CHARS], |c| {
-        c.ev.text(trim(&c.text(0), c.text_or_none(1), true, false))
+        c.ev.text(trim(&c.text(0), c.text_or_none(1).as_ref(), true, false))
     }),
     method("trimRight", &[STRING, CHARS], |c| {
-        c.ev.text(trim(&c.text(0), c.text_or_none(1), false, true))
+        c.ev.text(trim(&c.text(0), c.text_or_none(1).as_ref(), false, true))
     }),
     both("norm", &[req("string", Ty::StrOrNull), CHARS], norm),
     both(
         "isEmpty",
         &[req("string", Ty::StrOrNull), opt("trim", Ty::Bool), CHARS],
-        is_empty,
+        |c| Ok(Val::Bool(is_empty(c))),
     ),
     method(
         "replace",
@@ -83,10 +83,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[STRING, req("start", Ty::Int), opt("length", Ty::Int)],
         substring,
     ),
-    method("indexOf", FIND, |c| find(&c, false)),
-    method("indexOf", FIND_IN, |c| find_in(&c, false)),
-    method("lastIndexOf", FIND, |c| find(&c, true)),
-    method("lastIndexOf", FIND_IN, |c| find_in(&c, true)),
+    method("indexOf", FIND, |c| find(c, false)),
+    method("indexOf", FIND_IN, |c| find_in(c, false)),
+    method("lastIndexOf", FIND, |c| find(c, true)),
+    method("lastIndexOf", FIND_IN, |c| find_in(c, true)),
     method("toCharArray", &[STRING], |c| {
         let text = c.text(0);
         characters(c.ev, text.chars())
@@ -127,7 +127,7 @@ pub(super) fn length(text: &str) -> i64 {
     i64::try_from(text.chars().count()).unwrap_or(i64::MAX)
 }
 
-fn concat(c: Call<'_, '_>) -> Res<Val> {
+fn concat(c: &mut Call<'_, '_>) -> Res<Val> {
     let text: String = strings(&c.rest).collect();
     c.ev.text(&text)
 }
@@ -140,7 +140,7 @@ fn texts<'a>(ev: &mut Eval<'_>, parts: impl Iterator<Item = &'a str>) -> Res<Val
     ev.list(items)
 }
 
-fn empty_separator() -> Box<crate::error::Fail> {
+fn empty_separator() -> crate::error::Fail {
     fail(ErrorKind::Value, "the separator is empty")
         .hint(Some("`toCharArray()` splits into characters".to_owned()))
 }
@@ -152,7 +152,7 @@ fn pieces(max_splits: i64) -> Option<usize> {
         .map(|splits| splits.saturating_add(1))
 }
 
-fn split(c: Call<'_, '_>) -> Res<Val> {
+fn split(c: &mut Call<'_, '_>) -> Res<Val> {
     let text = c.text(0);
     let limit = pieces(c.int_or(2, -1));
     match (c.text_or_none(1), limit) {
@@ -183,7 +183,7 @@ fn split(c: Call<'_, '_>) -> Res<Val> {
     }
 }
 
-fn right_split(c: Call<'_, '_>) -> Res<Val> {
+fn right_split(c: &mut Call<'_, '_>) -> Res<Val> {
     let text = c.text(0);
     let limit = pieces(c.int_or(2, -1)).unwrap_or(usize::MAX);
     let mut parts = Vec::new();
@@ -209,7 +209,7 @@ fn right_split(c: Call<'_, '_>) -> Res<Val> {
     texts(c.ev, parts.into_iter().rev())
 }
 
-fn join(mut c: Call<'_, '_>, sequence: usize, separator: usize) -> Res<Val> {
+fn join(c: &mut Call<'_, '_>, sequence: usize, separator: usize) -> Res<Val> {
     let separator = c.text(separator);
     let mut source = c.source(sequence)?;
     let mut text = String::new();
@@ -226,8 +226,8 @@ fn join(mut c: Call<'_, '_>, sequence: usize, separator: usize) -> Res<Val> {
 }
 
 /// `text` without `chars`, or without blanks, at its ends.
-fn trim(text: &str, chars: Option<Arc<str>>, left: bool, right: bool) -> &str {
-    let cut = |c: char| match &chars {
+fn trim<'a>(text: &'a str, chars: Option<&Arc<str>>, left: bool, right: bool) -> &'a str {
+    let cut = |c: char| match chars {
         Some(chars) => chars.contains(c),
         None => c.is_whitespace(),
     };
@@ -243,27 +243,27 @@ fn trim(text: &str, chars: Option<Arc<str>>, left: bool, right: bool) -> &str {
     }
 }
 
-fn norm(c: Call<'_, '_>) -> Res<Val> {
+fn norm(c: &mut Call<'_, '_>) -> Res<Val> {
     let Some(text) = c.text_or_none(0) else {
         return Ok(Val::Null);
     };
-    match trim(&text, c.text_or_none(1), true, true) {
+    match trim(&text, c.text_or_none(1).as_ref(), true, true) {
         "" => Ok(Val::Null),
         text => c.ev.text(text),
     }
 }
 
-fn is_empty(c: Call<'_, '_>) -> Res<Val> {
+fn is_empty(c: &Call<'_, '_>) -> bool {
     let Some(text) = c.text_or_none(0) else {
-        return Ok(Val::Bool(true));
+        return true;
     };
-    let cut = c.flag(1, true);
-    let text = if cut {
-        trim(&text, c.text_or_none(2), true, true)
+    let chars = c.text_or_none(2);
+    let text = if c.flag(1, true) {
+        trim(&text, chars.as_ref(), true, true)
     } else {
         &text
     };
-    Ok(Val::Bool(text.is_empty()))
+    text.is_empty()
 }
 
 /// `text` with the first `count` of `old` as `new`, or all for a negative count.
@@ -274,14 +274,14 @@ fn replaced(ev: &mut Eval<'_>, text: &str, old: &str, new: &str, count: i64) -> 
     Ok(text.replacen(old, new, count))
 }
 
-fn replace(c: Call<'_, '_>) -> Res<Val> {
+fn replace(c: &mut Call<'_, '_>) -> Res<Val> {
     let count = c.int_or(3, -1);
     let (text, old, new) = (c.text(0), c.text(1), c.text(2));
     let text = replaced(c.ev, &text, &old, &new, count)?;
     c.ev.text(&text)
 }
 
-fn replace_all(c: Call<'_, '_>) -> Res<Val> {
+fn replace_all(c: &mut Call<'_, '_>) -> Res<Val> {
     let count = c.int_or(2, -1);
     let mut text = c.text(0).to_string();
     for (old, new) in c.dict(1).iter() {
@@ -311,7 +311,7 @@ fn slice(text: &str, start: i64, end: i64) -> (usize, usize) {
     (start, end.max(start))
 }
 
-fn substring(c: Call<'_, '_>) -> Res<Val> {
+fn substring(c: &mut Call<'_, '_>) -> Res<Val> {
     let text = c.text(0);
     let whole = length(&text);
     let (mut start, mut count) = (c.int_or(1, 0), c.int_or(2, -1));
@@ -400,7 +400,7 @@ const CLASSES: &[Param] = &[
     opt("whitespace", Ty::Bool),
 ];
 
-fn character_classes(c: Call<'_, '_>) -> Res<Val> {
+fn character_classes(c: &mut Call<'_, '_>) -> Res<Val> {
     let classes: [fn(char) -> bool; 12] = [
         |c| c.is_ascii_digit(),
         |c| c.is_ascii_hexdigit(),
@@ -427,7 +427,7 @@ fn character_classes(c: Call<'_, '_>) -> Res<Val> {
     )
 }
 
-fn hex(c: Call<'_, '_>) -> Res<Val> {
+fn hex(c: &mut Call<'_, '_>) -> Res<Val> {
     match c.arg(0) {
         Val::Int(number) => {
             let sign = if number < 0 { "-" } else { "" };
@@ -498,9 +498,9 @@ impl Eval<'_> {
             Val::Str(text) => {
                 self.charge(text.len())?;
                 if quoted {
-                    quote(out, text)
+                    quote(out, text);
                 } else {
-                    out.push_str(text)
+                    out.push_str(text);
                 }
             }
             Val::List(list) => {

@@ -24,7 +24,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-fn let_(mut c: Call<'_, '_>) -> Res<Val> {
+fn let_(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut variables: Vec<(Name, Val)> = std::mem::take(&mut c.rest)
         .into_iter()
         .enumerate()
@@ -39,7 +39,7 @@ fn let_(mut c: Call<'_, '_>) -> Res<Val> {
     c.ev.context(&ctx, variables).map(Val::Context)
 }
 
-fn def(c: Call<'_, '_>) -> Res<Val> {
+fn def(c: &mut Call<'_, '_>) -> Res<Val> {
     let depth = c.ev.nested(c.ctx.depth + 1)?;
     let Some(lambda) = c.lambda(1) else {
         return Err(fail(ErrorKind::NoMatch, "`def` needs the function's body"));
@@ -52,7 +52,7 @@ fn def(c: Call<'_, '_>) -> Res<Val> {
     })))
 }
 
-fn unpack(mut c: Call<'_, '_>) -> Res<Val> {
+fn unpack(c: &mut Call<'_, '_>) -> Res<Val> {
     let mut source = c.source(0)?;
     let mut items = Vec::new();
     let names = std::mem::take(&mut c.rest);
@@ -88,7 +88,7 @@ fn unpack(mut c: Call<'_, '_>) -> Res<Val> {
     c.ev.context(&ctx, variables).map(Val::Context)
 }
 
-fn assert(c: Call<'_, '_>) -> Res<Val> {
+fn assert(c: &mut Call<'_, '_>) -> Res<Val> {
     let value = match c.arg(0) {
         Val::Iter(stream) => super::queries::memorized(stream),
         value => value,

@@ -126,7 +126,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-fn out_of_range() -> Box<Fail> {
+fn out_of_range() -> Fail {
     fail(
         ErrorKind::Value,
         "a part of the date or time is out of range",
@@ -181,7 +181,7 @@ fn build([year, month, day, hour, minute, second, microsecond]: [i64; 7]) -> Res
     .map_err(|_| out_of_range())
 }
 
-fn timespan(c: Call<'_, '_>) -> Res<Val> {
+fn timespan(c: &mut Call<'_, '_>) -> Res<Val> {
     let units = [DAY, 3600 * SECOND, 60 * SECOND, SECOND, 1000, 1];
     let mut total: i64 = 0;
     for (i, unit) in units.into_iter().enumerate() {
@@ -191,7 +191,7 @@ fn timespan(c: Call<'_, '_>) -> Res<Val> {
     Ok(Val::Span(total))
 }
 
-fn replace(c: Call<'_, '_>) -> Res<Val> {
+fn replace(c: &mut Call<'_, '_>) -> Res<Val> {
     let Val::Time(moment) = c.arg(0) else {
         return Ok(Val::Null);
     };
@@ -415,7 +415,7 @@ pub(crate) fn strftime(moment: &Moment, format: &str) -> Res<String> {
     Ok(out)
 }
 
-fn unreadable() -> Box<Fail> {
+fn unreadable() -> Fail {
     fail(
         ErrorKind::Value,
         "this text is no date or time in the expected format",
