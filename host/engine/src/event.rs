@@ -93,7 +93,7 @@ pub enum Command {
         task_id: TaskExecutionId,
         /// The task's name.
         task_name: Arc<str>,
-        /// The workflow's full name, as [`crate::Definitions`] resolved it.
+        /// The workflow's full name, as [`crate::Resolver`] found it.
         workflow: Arc<str>,
         /// Its input, evaluated.
         input: Arc<Map>,

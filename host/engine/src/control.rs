@@ -1,0 +1,143 @@
+//! What comes from outside: start, timers, pause, resume, stop.
+
+use std::sync::Arc;
+
+use ostro_core::{Map, State, Value};
+
+use crate::context::Context;
+use crate::decide::{Step, Turn};
+use crate::event::{Change, Command, TimerId};
+use crate::execution::TimerPurpose;
+use crate::task::Arrivals;
+
+impl Turn<'_> {
+    /// Changes the state of the execution and tells.
+    pub(crate) fn set_execution_state(&mut self, state: State, info: Option<String>) {
+        self.execution.state = state;
+        self.execution.state_info.clone_from(&info);
+        self.changes.push(Change::Execution { state, info });
+    }
+
+    pub(crate) fn start(&mut self) {
+        if self.execution.state != State::Idle {
+            return;
+        }
+        self.set_execution_state(State::Running, None);
+        if let Some(vars) = &self.workflow.vars {
+            let data = self.execution.data(&Map::new()).into();
+            match self.evaluate(vars, &data, None) {
+                Ok(Value::Map(vars)) => self.execution.globals = vars,
+                Ok(other) => {
+                    let message = format!("vars must be an object, got {}", other.kind());
+                    return self.end(State::Error, Some(message));
+                }
+                Err(error) => {
+                    let message = format!("Failed to evaluate vars [error={error}]");
+                    return self.end(State::Error, Some(message));
+                }
+            }
+        }
+        if self.is_reverse() {
+            return self.start_satisfied();
+        }
+        let workflow = self.workflow;
+        for name in workflow.tasks.keys() {
+            if self.graph.inbound(name).is_empty() {
+                let context = Context::default();
+                let task = self.create(name, State::Idle, context, Arrivals::default());
+                self.queue.push_back(Step::Begin(task));
+            }
+        }
+    }
+
+    pub(crate) fn timer_fired(&mut self, id: &TimerId) {
+        let Some(timer) = self.execution.timers.remove(id) else {
+            return;
+        };
+        let task = timer.task;
+        match timer.purpose {
+            TimerPurpose::WaitBefore | TimerPurpose::Retry => {
+                // A paused execution starts nothing new.
+                if self.execution.state == State::Paused {
+                    self.execution.held.insert(task);
+                } else {
+                    self.go_on(task);
+                }
+            }
+            TimerPurpose::WaitAfter { state, info } => self.complete_after_wait(task, state, info),
+            TimerPurpose::Timeout { seconds } => {
+                let info = format!("Task timed out [timeout(s)={seconds}].");
+                self.complete(task, State::Error, Some(info));
+            }
+        }
+    }
+
+    /// Pauses the execution and its sub-workflows. What is in flight goes on; nothing new starts.
+    pub(crate) fn pause(&mut self, message: Option<String>) {
+        if self.execution.state != State::Running {
+            return;
+        }
+        self.set_execution_state(State::Paused, message);
+        for id in self.children() {
+            self.commands.push(Command::PauseChild { id });
+        }
+    }
+
+    pub(crate) fn resume(&mut self, env: Option<Map>) {
+        if self.execution.state != State::Paused {
+            return;
+        }
+        if let Some(env) = env {
+            Arc::make_mut(&mut self.execution.params.env).extend(env);
+        }
+        self.set_execution_state(State::Running, None);
+        for id in self.children() {
+            self.commands.push(Command::ResumeChild { id });
+        }
+        let open: Vec<usize> = self.execution.open.iter().copied().collect();
+        let ended: Vec<usize> = (0..self.execution.tasks.len())
+            .filter(|task| {
+                let task = &self.execution.tasks[*task];
+                task.state.is_completed() && !task.processed
+            })
+            .collect();
+        let backlog = std::mem::take(&mut self.execution.backlog);
+        let held = std::mem::take(&mut self.execution.held);
+        for task in &open {
+            if self.execution.tasks[*task].state == State::Idle {
+                self.queue.push_back(Step::Begin(*task));
+            }
+        }
+        self.dispatch(backlog);
+        for task in ended {
+            if self.execution.state.is_completed() {
+                return;
+            }
+            self.follow_after_pause(task);
+        }
+        for task in held {
+            if !self.execution.state.is_completed() {
+                self.go_on(task);
+            }
+        }
+        for task in open {
+            let current = &self.execution.tasks[task];
+            if current.state == State::Running
+                && current.items.is_some()
+                && !self.execution.state.is_completed()
+                && let Some(spec) = self.spec(task)
+            {
+                self.fill_up(task, spec);
+                if !self.execution.tasks[task].state.is_completed() {
+                    self.check_items(task);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn stop(&mut self, state: State, message: Option<String>) {
+        if state.is_completed() {
+            self.end(state, message);
+        }
+    }
+}

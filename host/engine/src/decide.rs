@@ -1,0 +1,227 @@
+//! The turn: one event in, all that follows from it out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ostro_core::{Map, State, Value};
+use ostro_lang::{
+    Budget, Definitions, ExpressionError, Scope, Task, Template, Workflow, WorkflowKind,
+};
+
+use crate::event::{Change, Command, Event, EventKind};
+use crate::execution::Execution;
+use crate::functions::Functions;
+use crate::graph::Graph;
+
+/// How many task executions one turn may start. A loop of tasks that wait for nothing would
+/// otherwise never end.
+const TASKS_A_TURN: usize = 10_000;
+
+/// Finds definitions by name.
+pub trait Resolver {
+    /// The workflow that `name` means inside of `from`: one of the same workbook first.
+    fn workflow(&self, name: &str, from: &Workflow) -> Option<Arc<Workflow>>;
+
+    /// The full name of the ad-hoc action that `name` means inside of `from`; none if it is no
+    /// ad-hoc action.
+    fn action(&self, name: &str, from: &Workflow) -> Option<Arc<str>>;
+}
+
+impl Resolver for Definitions {
+    fn workflow(&self, name: &str, from: &Workflow) -> Option<Arc<Workflow>> {
+        self.resolve(name, from)
+    }
+
+    fn action(&self, name: &str, from: &Workflow) -> Option<Arc<str>> {
+        Definitions::action(self, name, from).map(|action| Arc::clone(&action.name))
+    }
+}
+
+/// What follows from an event.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Decision {
+    /// The execution after the event.
+    pub execution: Execution,
+    /// What is wanted, in order.
+    pub commands: Vec<Command>,
+    /// What changed, in order.
+    pub changes: Vec<Change>,
+}
+
+/// Takes `execution` of `workflow` one event further.
+///
+/// The turn goes on until nothing more follows without the world: tasks that run nothing, and
+/// what follows them, are part of it. Events that do not apply any more (the result of an action
+/// that timed out, a timer that was cancelled) change nothing.
+///
+/// After it, the execution has ended or waits for something that [`Execution::waits_for`] names.
+pub fn decide(
+    definitions: &dyn Resolver,
+    workflow: &Workflow,
+    execution: Execution,
+    event: Event,
+) -> Decision {
+    let mut turn = Turn {
+        definitions,
+        workflow,
+        graph: Graph::new(workflow),
+        execution,
+        now: event.now,
+        commands: Vec::new(),
+        changes: Vec::new(),
+        queue: VecDeque::new(),
+        started: 0,
+    };
+    turn.take(event.kind);
+    turn.run();
+    Decision {
+        execution: turn.execution,
+        commands: turn.commands,
+        changes: turn.changes,
+    }
+}
+
+/// Something to be done in this turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// A task execution begins.
+    Begin(usize),
+    /// A task execution has ended: what follows it is to be found.
+    Follow(usize),
+}
+
+/// A turn that is under way.
+pub(crate) struct Turn<'a> {
+    pub(crate) definitions: &'a dyn Resolver,
+    pub(crate) workflow: &'a Workflow,
+    pub(crate) graph: Graph<'a>,
+    pub(crate) execution: Execution,
+    pub(crate) now: i64,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) queue: VecDeque<Step>,
+    started: usize,
+}
+
+impl<'a> Turn<'a> {
+    fn take(&mut self, event: EventKind) {
+        match event {
+            EventKind::Started => self.start(),
+            EventKind::ActionFinished { id, outcome } => self.action_finished(&id, outcome),
+            EventKind::ChildFinished {
+                id,
+                state,
+                output,
+                state_info,
+            } => {
+                self.child_finished(&id, state, output, state_info);
+            }
+            EventKind::TimerFired { id } => self.timer_fired(&id),
+            EventKind::Paused => self.pause(None),
+            EventKind::Resumed { env } => self.resume(env),
+            EventKind::Stopped { state, message } => self.stop(state, message),
+        }
+    }
+
+    fn run(&mut self) {
+        loop {
+            while let Some(step) = self.queue.pop_front() {
+                if self.execution.state.is_completed() {
+                    self.queue.clear();
+                    break;
+                }
+                self.perform(step);
+            }
+            if self.execution.state != State::Running {
+                break;
+            }
+            if !self.refresh_joins() && self.queue.is_empty() {
+                break;
+            }
+        }
+        if self.execution.state == State::Running {
+            self.check_completion();
+        }
+        if self.execution.state == State::Running && self.execution.waits_for().is_empty() {
+            self.end(
+                State::Error,
+                Some(
+                    "internal error: the execution is RUNNING and waits for nothing; \
+                     please report this workflow"
+                        .to_owned(),
+                ),
+            );
+        }
+        if !self.changes.is_empty() || !self.commands.is_empty() {
+            self.execution.updated_at = self.now;
+        }
+    }
+
+    fn perform(&mut self, step: Step) {
+        match step {
+            Step::Begin(task) => {
+                self.started += 1;
+                if self.started > TASKS_A_TURN {
+                    let name = Arc::clone(&self.execution.tasks[task].name);
+                    self.end(
+                        State::Error,
+                        Some(format!(
+                            "more than {TASKS_A_TURN} tasks followed each other without waiting \
+                             for anything, at last task {name}: is there a loop without an end?"
+                        )),
+                    );
+                } else {
+                    self.begin(task);
+                }
+            }
+            Step::Follow(task) => self.follow(task),
+        }
+    }
+
+    /// Where the definition of `task` stands. None only if the definition was changed under the
+    /// execution.
+    pub(crate) fn spec(&self, task: usize) -> Option<&'a Arc<Task>> {
+        self.workflow.tasks.get(&*self.execution.tasks[task].name)
+    }
+
+    pub(crate) fn is_reverse(&self) -> bool {
+        self.workflow.kind == WorkflowKind::Reverse
+    }
+
+    /// The value of `template` with `data` as `$`; `task` is the current one.
+    pub(crate) fn evaluate(
+        &mut self,
+        template: &Template,
+        data: &Value,
+        task: Option<usize>,
+    ) -> Result<Value, ExpressionError> {
+        if let Template::Literal(value) = template {
+            return Ok(value.clone());
+        }
+        let functions = Functions::new(&self.execution, self.workflow, task, self.now);
+        let budget = Budget::default();
+        let value = template.evaluate(Scope {
+            data,
+            host: &functions,
+            budget: &budget,
+        });
+        let ids = functions.ids();
+        self.execution.ids = ids;
+        value
+    }
+
+    /// The value of `template` for `task`, with `extra` over what the task got.
+    pub(crate) fn evaluate_for(
+        &mut self,
+        template: &Template,
+        task: usize,
+        extra: &Map,
+    ) -> Result<Value, ExpressionError> {
+        if let Template::Literal(value) = template {
+            return Ok(value.clone());
+        }
+        let data = self.task_data(task, extra);
+        self.evaluate(template, &data, Some(task))
+    }
+}

@@ -1,0 +1,284 @@
+//! The state of an execution: one value that can be stored and restored at any turn's end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ostro_core::{ExecutionId, Map, State, TaskExecutionId, Value};
+use ostro_lang::Workflow;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::InputError;
+use crate::event::TimerId;
+use crate::task::{RunRef, TaskExecution};
+use crate::transitions::Pending;
+
+/// What an execution is started with beside its input (Mistral's `params`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Params {
+    /// The environment. A sub-workflow has that of its root execution.
+    pub env: Arc<Map>,
+    /// The task that a reverse workflow is to reach.
+    pub task_name: Option<Arc<str>>,
+    /// The task execution that wants this execution, if it is a sub-workflow's.
+    pub task_execution_id: Option<TaskExecutionId>,
+    /// The execution at the top, if this is a sub-workflow's.
+    pub root_execution_id: Option<ExecutionId>,
+    /// Which item of a with-items task this is, from 0.
+    pub index: usize,
+    /// How many executions are above this one.
+    pub depth: usize,
+    /// What a person wrote about this execution.
+    pub description: Option<Arc<str>>,
+    /// Everything else that was given: `execution().params` shows it.
+    pub extra: Arc<Map>,
+    /// When the execution was created, in milliseconds since 1970 UTC.
+    pub created_at: i64,
+}
+
+impl Params {
+    /// The parameters that [`crate::Command::StartChild`] carries, for an execution that is
+    /// created at `created_at`.
+    pub fn from_map(map: &Map, created_at: i64) -> Self {
+        let mut params = Params {
+            created_at,
+            ..Params::default()
+        };
+        let mut extra = Map::new();
+        for (key, value) in map {
+            match (&**key, value) {
+                ("env", Value::Map(env)) => params.env = Arc::clone(env),
+                ("task_name", Value::String(name)) => params.task_name = Some(Arc::clone(name)),
+                ("task_execution_id", Value::String(id)) => {
+                    params.task_execution_id = Some(TaskExecutionId::new(Arc::clone(id)));
+                }
+                ("root_execution_id", Value::String(id)) => {
+                    params.root_execution_id = Some(ExecutionId::new(Arc::clone(id)));
+                }
+                ("index", Value::Int(index)) => {
+                    params.index = usize::try_from(*index).unwrap_or_default();
+                }
+                ("depth", Value::Int(depth)) => {
+                    params.depth = usize::try_from(*depth).unwrap_or(usize::MAX);
+                }
+                ("description", Value::String(text)) => {
+                    params.description = Some(Arc::clone(text));
+                }
+                _ => {
+                    extra.insert(Arc::clone(key), value.clone());
+                }
+            }
+        }
+        params.extra = Arc::new(extra);
+        params
+    }
+
+    /// The inverse of [`Params::from_map`], as `execution().params` shows it.
+    pub fn to_map(&self) -> Map {
+        let mut map = Map::new();
+        map.insert("env".into(), Value::Map(Arc::clone(&self.env)));
+        if let Some(name) = &self.task_name {
+            map.insert("task_name".into(), Arc::clone(name).into());
+        }
+        if let Some(id) = &self.task_execution_id {
+            map.insert("task_execution_id".into(), id.as_str().into());
+            map.insert(
+                "index".into(),
+                Value::Int(i64::try_from(self.index).unwrap_or(i64::MAX)),
+            );
+        }
+        if let Some(id) = &self.root_execution_id {
+            map.insert("root_execution_id".into(), id.as_str().into());
+        }
+        if let Some(text) = &self.description {
+            map.insert("description".into(), Arc::clone(text).into());
+        }
+        for (key, value) in self.extra.iter() {
+            map.entry(Arc::clone(key)).or_insert_with(|| value.clone());
+        }
+        map
+    }
+}
+
+/// Why a timer was set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TimerPurpose {
+    /// `wait-before`: the task starts when it fires.
+    WaitBefore,
+    /// `wait-after`: the task, which ended like this, is over when it fires.
+    WaitAfter { state: State, info: Option<String> },
+    /// A retry's delay: the next try starts when it fires.
+    Retry,
+    /// `timeout`: the task fails when it fires.
+    Timeout { seconds: String },
+}
+
+/// A timer that was set and has not fired.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Timer {
+    pub(crate) task: usize,
+    pub(crate) at: i64,
+    pub(crate) purpose: TimerPurpose,
+}
+
+/// An end that waits for the tasks that stand before `fail` or `succeed` in the same list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ending {
+    pub(crate) state: State,
+    pub(crate) message: Option<String>,
+    pub(crate) after: BTreeSet<usize>,
+}
+
+/// The state of one execution. Cloning is cheap: tasks and values are shared.
+///
+/// It can be stored with serde after any turn and restored later, elsewhere: the next turn is
+/// the same. Only [`crate::decide`] changes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    pub(crate) id: ExecutionId,
+    pub(crate) workflow: Arc<str>,
+    pub(crate) state: State,
+    pub(crate) state_info: Option<String>,
+    pub(crate) input: Arc<Map>,
+    pub(crate) params: Params,
+    /// `vars` and what was published globally.
+    pub(crate) globals: Arc<Map>,
+    pub(crate) output: Option<Value>,
+    pub(crate) updated_at: i64,
+    pub(crate) ended_at: Option<i64>,
+    /// All task executions, in the order of their creation. Tasks are named by their place.
+    pub(crate) tasks: Vec<Arc<TaskExecution>>,
+    /// The task executions that have not ended.
+    pub(crate) open: BTreeSet<usize>,
+    /// The newest execution of each task.
+    pub(crate) latest: BTreeMap<Arc<str>, usize>,
+    /// Actions and sub-workflows in flight, by their ids.
+    pub(crate) in_flight: BTreeMap<Arc<str>, RunRef>,
+    pub(crate) timers: BTreeMap<TimerId, Timer>,
+    /// What is to follow when the execution is resumed.
+    pub(crate) backlog: Vec<Pending>,
+    /// Tasks whose delay was over while the execution was paused.
+    pub(crate) held: BTreeSet<usize>,
+    pub(crate) ending: Option<Ending>,
+    /// How many ids were made.
+    pub(crate) ids: u64,
+}
+
+impl Execution {
+    /// An execution of `workflow` that has not started: the event
+    /// [`crate::EventKind::Started`] starts it.
+    ///
+    /// `input` gets the defaults of what it leaves out.
+    ///
+    /// # Errors
+    /// If an input without a default is missing, or one is given that the workflow does not take.
+    pub fn new(
+        id: ExecutionId,
+        workflow: &Workflow,
+        input: &Map,
+        params: Params,
+    ) -> Result<Self, InputError> {
+        let input = InputError::bind(workflow, input)?;
+        Ok(Self {
+            id,
+            workflow: Arc::clone(&workflow.name),
+            state: State::Idle,
+            state_info: None,
+            input: Arc::new(input),
+            updated_at: params.created_at,
+            params,
+            globals: Arc::default(),
+            output: None,
+            ended_at: None,
+            tasks: Vec::new(),
+            open: BTreeSet::new(),
+            latest: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            backlog: Vec::new(),
+            held: BTreeSet::new(),
+            ending: None,
+            ids: 0,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &ExecutionId {
+        &self.id
+    }
+
+    /// The full name of its workflow.
+    pub fn workflow_name(&self) -> &Arc<str> {
+        &self.workflow
+    }
+
+    /// Its state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Why it is in its state: the failure, the message of the command.
+    pub fn state_info(&self) -> Option<&str> {
+        self.state_info.as_deref()
+    }
+
+    /// Its output, once it has ended.
+    pub fn output(&self) -> Option<&Value> {
+        self.output.as_ref()
+    }
+
+    /// Its input, defaults filled in.
+    pub fn input(&self) -> &Arc<Map> {
+        &self.input
+    }
+
+    /// What it was started with beside its input.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// `vars`, and what was published globally.
+    pub fn globals(&self) -> &Arc<Map> {
+        &self.globals
+    }
+
+    /// When it was created, in milliseconds since 1970 UTC.
+    pub fn created_at(&self) -> i64 {
+        self.params.created_at
+    }
+
+    /// When it last changed, in milliseconds since 1970 UTC.
+    pub fn updated_at(&self) -> i64 {
+        self.updated_at
+    }
+
+    /// When it ended, in milliseconds since 1970 UTC.
+    pub fn ended_at(&self) -> Option<i64> {
+        self.ended_at
+    }
+
+    /// The execution at the top: its own, if no other started it.
+    pub fn root_id(&self) -> &ExecutionId {
+        self.params.root_execution_id.as_ref().unwrap_or(&self.id)
+    }
+
+    /// The next id: the same for the same history.
+    pub(crate) fn next_id(&mut self) -> String {
+        let id = nth_id(&self.id, self.ids);
+        self.ids += 1;
+        id
+    }
+
+    /// The task execution at `task`, to be changed.
+    pub(crate) fn task_mut(&mut self, task: usize) -> &mut TaskExecution {
+        Arc::make_mut(&mut self.tasks[task])
+    }
+}
+
+/// The id number `count` of the execution `id`.
+pub(crate) fn nth_id(id: &ExecutionId, count: u64) -> String {
+    let namespace = Uuid::parse_str(id.as_str())
+        .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_str().as_bytes()));
+    Uuid::new_v5(&namespace, &count.to_be_bytes()).to_string()
+}

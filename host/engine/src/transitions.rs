@@ -1,0 +1,233 @@
+//! What follows a task that has ended.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ostro_core::{State, Value};
+use ostro_lang::{EngineCommand, Target, Task, Transition};
+use serde::{Deserialize, Serialize};
+
+use crate::decide::{Step, Turn};
+use crate::execution::Ending;
+use crate::task::{Arrivals, Clause};
+
+/// Where a transition leads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Goal {
+    Task(Arc<str>),
+    Fail(Option<String>),
+    Succeed(Option<String>),
+    Pause(Option<String>),
+    Noop,
+}
+
+/// A transition that is to be taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// The task execution that it comes from.
+    pub(crate) from: usize,
+    pub(crate) clause: Clause,
+    pub(crate) goal: Goal,
+}
+
+impl Turn<'_> {
+    /// Finds and takes what follows `task`, which has ended.
+    pub(crate) fn follow(&mut self, task: usize) {
+        if self.execution.state == State::Paused {
+            // It is found again when the execution is resumed.
+            return;
+        }
+        self.take_all(task, true);
+    }
+
+    /// As [`Turn::follow`], for what ended while the execution was paused: `pause` does nothing.
+    pub(crate) fn follow_after_pause(&mut self, task: usize) {
+        self.take_all(task, false);
+    }
+
+    fn take_all(&mut self, task: usize, may_pause: bool) {
+        self.execution.task_mut(task).processed = true;
+        if let Some(ending) = &mut self.execution.ending {
+            ending.after.remove(&task);
+            return self.check_ending();
+        }
+        if self.is_reverse() {
+            return self.start_satisfied();
+        }
+        let Some(spec) = self.spec(task) else {
+            return;
+        };
+        match self.find(task, spec) {
+            Err(message) => self.break_task(task, "complete", &message),
+            Ok(mut following) => {
+                // What stands after `fail` or `succeed` never comes, so this task may be an end.
+                let ends =
+                    |pending: &Pending| matches!(pending.goal, Goal::Fail(_) | Goal::Succeed(_));
+                if let Some(end) = following.iter().position(ends) {
+                    following.truncate(end + 1);
+                }
+                let changed = self.execution.task_mut(task);
+                changed.error_handled = changed.state == State::Error
+                    && following
+                        .iter()
+                        .any(|pending| pending.clause == Clause::Error);
+                changed.next = following
+                    .iter()
+                    .filter_map(|pending| match &pending.goal {
+                        Goal::Task(name) => Some((Arc::clone(name), pending.clause)),
+                        _ => None,
+                    })
+                    .collect();
+                if !may_pause {
+                    following.retain(|pending| !matches!(pending.goal, Goal::Pause(_)));
+                }
+                self.dispatch(following);
+            }
+        }
+    }
+
+    /// The transitions of `task` whose conditions hold.
+    fn find(&mut self, task: usize, spec: &Task) -> Result<Vec<Pending>, String> {
+        let transitions = &spec.transitions;
+        let outbound = self.execution.outbound(task).data;
+        let data = self.task_data(task, &outbound);
+        let lists: &[(&[Transition], Clause)] = match self.execution.tasks[task].state {
+            State::Error => &[
+                (&transitions.on_error, Clause::Error),
+                (&transitions.on_complete, Clause::Complete),
+            ],
+            State::Success => &[
+                (&transitions.on_success, Clause::Success),
+                (&transitions.on_complete, Clause::Complete),
+            ],
+            State::Skipped => &[
+                (&transitions.on_skip, Clause::Skip),
+                (&transitions.on_success, Clause::Success),
+            ],
+            _ => &[],
+        };
+        let mut found: Vec<Pending> = Vec::new();
+        for (list, clause) in lists {
+            // A skipped task goes on as a successful one unless `on-skip` says how.
+            let skipped = found.iter().any(|pending| pending.clause == Clause::Skip);
+            if skipped && *clause == Clause::Success {
+                break;
+            }
+            for transition in *list {
+                if self.holds(transition, &data, task)? {
+                    let goal = self.goal(transition, &data, task)?;
+                    found.push(Pending {
+                        from: task,
+                        clause: *clause,
+                        goal,
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn holds(
+        &mut self,
+        transition: &Transition,
+        data: &Value,
+        task: usize,
+    ) -> Result<bool, String> {
+        match &transition.condition {
+            None => Ok(true),
+            Some(condition) => self
+                .evaluate(condition, data, Some(task))
+                .map(|value| value.is_truthy())
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    fn goal(&mut self, transition: &Transition, data: &Value, task: usize) -> Result<Goal, String> {
+        match &transition.target {
+            Target::Task(name) if self.workflow.tasks.contains_key(name) => {
+                Ok(Goal::Task(Arc::clone(name)))
+            }
+            Target::Task(name) => Err(format!("{}: Task '{name}' not found.", transition.location)),
+            Target::Command { command, message } => {
+                let message = match message {
+                    None => None,
+                    Some(message) => {
+                        let message = self.evaluate(message, data, Some(task));
+                        let message = message.map_err(|error| error.to_string())?;
+                        (!message.is_null()).then(|| crate::text::explain(&message))
+                    }
+                };
+                Ok(match command {
+                    EngineCommand::Noop => Goal::Noop,
+                    EngineCommand::Fail => Goal::Fail(message),
+                    EngineCommand::Succeed => Goal::Succeed(message),
+                    EngineCommand::Pause => Goal::Pause(message),
+                })
+            }
+        }
+    }
+
+    /// Takes transitions in order. What stands after `pause` waits for the execution to be
+    /// resumed.
+    pub(crate) fn dispatch(&mut self, transitions: Vec<Pending>) {
+        let mut started = BTreeSet::new();
+        let mut rest = transitions.into_iter();
+        while let Some(pending) = rest.next() {
+            match pending.goal {
+                Goal::Noop => {}
+                Goal::Task(name) => started.extend(self.lead(pending.from, pending.clause, &name)),
+                Goal::Fail(message) => return self.end_after(started, State::Error, message),
+                Goal::Succeed(message) => return self.end_after(started, State::Success, message),
+                Goal::Pause(message) => {
+                    self.execution.backlog.extend(rest);
+                    return self.pause(message);
+                }
+            }
+        }
+    }
+
+    /// Ends the execution once the tasks that stand before `fail` or `succeed` have ended.
+    fn end_after(&mut self, after: BTreeSet<usize>, state: State, message: Option<String>) {
+        if self.execution.ending.is_none() {
+            self.execution.ending = Some(Ending {
+                state,
+                message,
+                after,
+            });
+        }
+        self.check_ending();
+    }
+
+    /// Ends the execution if it only waited for tasks that have ended.
+    pub(crate) fn check_ending(&mut self) {
+        if let Some(ending) = &self.execution.ending
+            && ending.after.is_empty()
+        {
+            let (state, message) = (ending.state, ending.message.clone());
+            self.end(state, message);
+        }
+    }
+
+    /// Leads from the task execution `from` to the task `name`: creates an execution of it, or
+    /// arrives at a join that waits. The answer is the execution that begins.
+    fn lead(&mut self, from: usize, clause: Clause, name: &Arc<str>) -> Option<usize> {
+        let arrival = (Arc::clone(&self.execution.tasks[from].name), (from, clause));
+        let join = self
+            .workflow
+            .tasks
+            .get(name)
+            .is_some_and(|spec| spec.join.is_some());
+        if join {
+            self.arrive(name, arrival);
+            return None;
+        }
+        let context = self.execution.outbound(from);
+        let arrivals = Arrivals {
+            by_name: [arrival].into_iter().collect(),
+        };
+        let task = self.create(name, State::Idle, context, arrivals);
+        self.queue.push_back(Step::Begin(task));
+        Some(task)
+    }
+}

@@ -1,0 +1,176 @@
+//! What drivers, reports and people see of task executions.
+
+use std::sync::Arc;
+
+use ostro_core::{ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value};
+
+use crate::execution::Execution;
+use crate::task::{RunKind, TaskExecution};
+
+/// A task execution, to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskView<'a> {
+    task: &'a TaskExecution,
+}
+
+/// How far a with-items task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemsView {
+    /// How many items have ended in this try.
+    pub done: usize,
+    /// How many there are.
+    pub total: usize,
+}
+
+/// An action execution, to look at.
+#[derive(Clone, Debug)]
+pub struct ActionView<'a> {
+    /// Its id.
+    pub id: &'a ActionExecutionId,
+    /// The action's full name.
+    pub name: &'a Arc<str>,
+    /// Its input.
+    pub input: &'a Arc<Map>,
+    /// Its state.
+    pub state: State,
+    /// Its result or error; null while there is none, and where the task keeps none.
+    pub output: &'a Value,
+    /// Which try of the task it belongs to, from 1.
+    pub attempt: u32,
+    /// Which item it is for, from 0.
+    pub index: usize,
+    /// When it started, in milliseconds since 1970 UTC.
+    pub started_at: i64,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+}
+
+/// A sub-workflow of a task, to look at.
+#[derive(Clone, Debug)]
+pub struct ChildView<'a> {
+    /// Its execution.
+    pub id: &'a ExecutionId,
+    /// The workflow's full name.
+    pub workflow: &'a Arc<str>,
+    /// Its input, without defaults.
+    pub input: &'a Arc<Map>,
+    /// Its state, as far as the task knows: `Running` until it ends.
+    pub state: State,
+    /// Its output; null while there is none.
+    pub output: &'a Value,
+    /// Which try of the task it belongs to, from 1.
+    pub attempt: u32,
+    /// Which item it is for, from 0.
+    pub index: usize,
+}
+
+impl<'a> TaskView<'a> {
+    /// Its id.
+    pub fn id(&self) -> &'a TaskExecutionId {
+        &self.task.id
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> &'a Arc<str> {
+        &self.task.name
+    }
+
+    /// Its state.
+    pub fn state(&self) -> State {
+        self.task.state
+    }
+
+    /// Why it is in its state.
+    pub fn state_info(&self) -> Option<&'a str> {
+        self.task.state_info.as_deref()
+    }
+
+    /// What `task(…).result` is.
+    pub fn result(&self) -> Value {
+        self.task.result(self.task.items.is_some())
+    }
+
+    /// What it published for the tasks after it.
+    pub fn published(&self) -> &'a Arc<Map> {
+        &self.task.published
+    }
+
+    /// When it was created, in milliseconds since 1970 UTC.
+    pub fn created_at(&self) -> i64 {
+        self.task.created_at
+    }
+
+    /// When it began.
+    pub fn started_at(&self) -> Option<i64> {
+        self.task.started_at
+    }
+
+    /// When it ended.
+    pub fn ended_at(&self) -> Option<i64> {
+        self.task.ended_at
+    }
+
+    /// Which try it is at, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.task.attempt
+    }
+
+    /// Whether its error was handled.
+    pub fn is_error_handled(&self) -> bool {
+        self.task.error_handled
+    }
+
+    /// How far it is, if it runs over items.
+    pub fn items(&self) -> Option<ItemsView> {
+        self.task.items.as_ref().map(|items| ItemsView {
+            done: items.done,
+            total: items.count,
+        })
+    }
+
+    /// Its action executions, in the order of their start, those of earlier tries too.
+    pub fn actions(&self) -> impl Iterator<Item = ActionView<'a>> + use<'a> {
+        self.task.runs.iter().filter_map(|run| match &run.kind {
+            RunKind::Action { id, name } => Some(ActionView {
+                id,
+                name,
+                input: &run.input,
+                state: run.state,
+                output: &run.output,
+                attempt: run.attempt,
+                index: run.index,
+                started_at: run.started_at,
+                ended_at: run.ended_at,
+            }),
+            RunKind::Child { .. } => None,
+        })
+    }
+
+    /// Its sub-workflows, in the order of their start, those of earlier tries too.
+    pub fn children(&self) -> impl Iterator<Item = ChildView<'a>> + use<'a> {
+        self.task.runs.iter().filter_map(|run| match &run.kind {
+            RunKind::Child { id, workflow } => Some(ChildView {
+                id,
+                workflow,
+                input: &run.input,
+                state: run.state,
+                output: &run.output,
+                attempt: run.attempt,
+                index: run.index,
+            }),
+            RunKind::Action { .. } => None,
+        })
+    }
+}
+
+impl Execution {
+    /// Its task executions, in the order of their creation.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskView<'_>> {
+        self.tasks.iter().map(|task| TaskView { task })
+    }
+
+    /// The task execution `id`.
+    pub fn task(&self, id: &TaskExecutionId) -> Option<TaskView<'_>> {
+        self.tasks().find(|task| task.id() == id)
+    }
+}

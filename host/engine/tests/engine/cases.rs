@@ -1,0 +1,438 @@
+//! Cases as data: each file of `tests/cases` is a list of them.
+//!
+//! A case has `workflows` (texts), the `workflow` to run (or the only one), `input`, `env`,
+//! `params`, `actions` (by task or action: one outcome, or a list of them), `events` from outside
+//! (`at` a second) and what to `expect`.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use ostro_core::{ActionOutcome, Map, State, Value};
+use ostro_engine::{EventKind, Execution, Params, TaskView, Waiting};
+use serde::Deserialize;
+
+use crate::world::{START, Scripted, World, failure, parse};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    workflows: OneOrMore<String>,
+    #[serde(default)]
+    workflow: Option<String>,
+    #[serde(default)]
+    input: Map,
+    #[serde(default)]
+    env: Map,
+    #[serde(default)]
+    params: Map,
+    #[serde(default)]
+    actions: BTreeMap<String, OneOrMore<Outcome>>,
+    #[serde(default)]
+    events: Vec<Outside>,
+    expect: Expected,
+}
+
+/// A list, or its only item.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore<T> {
+    More(Vec<T>),
+    One(T),
+}
+
+impl<T> OneOrMore<T> {
+    fn into_vec(self) -> Vec<T> {
+        match self {
+            OneOrMore::More(items) => items,
+            OneOrMore::One(item) => vec![item],
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outcome {
+    /// It succeeds with this.
+    ok: Option<Value>,
+    /// It fails with this.
+    error: Option<Value>,
+    /// It will be ended from outside.
+    #[serde(default)]
+    deferred: bool,
+    /// Nothing ever comes of it.
+    #[serde(default)]
+    silent: bool,
+    /// Seconds that it takes.
+    #[serde(default)]
+    after: i64,
+}
+
+impl From<Outcome> for Scripted {
+    fn from(outcome: Outcome) -> Self {
+        let after = outcome.after * 1000;
+        let outcome = match outcome {
+            Outcome { silent: true, .. } => None,
+            Outcome { deferred: true, .. } => Some(ActionOutcome::Deferred),
+            Outcome {
+                error: Some(error), ..
+            } => Some(failure(error)),
+            Outcome { ok, .. } => Some(ActionOutcome::Success(ok.unwrap_or_default())),
+        };
+        Scripted { outcome, after }
+    }
+}
+
+/// Something from outside, to the root execution.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outside {
+    at: i64,
+    #[serde(default)]
+    pause: bool,
+    #[serde(default)]
+    resume: bool,
+    env: Option<Map>,
+    stop: Option<State>,
+    message: Option<String>,
+    /// Ends the deferred action of this task.
+    finish: Option<String>,
+    ok: Option<Value>,
+    error: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    /// The reason why it cannot be created.
+    refused: Option<String>,
+    state: Option<State>,
+    /// Texts that the state's explanation holds.
+    info: Option<OneOrMore<String>>,
+    output: Option<Value>,
+    /// All tasks by name, with what is to be seen of each of their executions.
+    tasks: Option<BTreeMap<String, OneOrMore<TaskExpected>>>,
+    /// All sub-workflows' executions by workflow, with their states, in any order.
+    executions: Option<BTreeMap<String, Vec<State>>>,
+    /// What the engine wanted, in order, with the second.
+    log: Option<Vec<String>>,
+    /// What it waits for at the end.
+    waits: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum TaskExpected {
+    State(State),
+    More(TaskMore),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskMore {
+    state: State,
+    info: Option<String>,
+    result: Option<Value>,
+    published: Option<Value>,
+    attempt: Option<u32>,
+    /// Seconds from the start to its end.
+    ended: Option<i64>,
+}
+
+impl TaskMore {
+    fn of(state: State) -> Self {
+        Self {
+            state,
+            info: None,
+            result: None,
+            published: None,
+            attempt: None,
+            ended: None,
+        }
+    }
+}
+
+fn run(case: Case) -> Result<(), String> {
+    let Case {
+        workflows,
+        workflow,
+        input,
+        env,
+        params,
+        actions,
+        events,
+        expect,
+        ..
+    } = case;
+    let library = parse(&workflows.into_vec());
+    let only = library
+        .workflows()
+        .next()
+        .map(|workflow| workflow.name.to_string());
+    let script = actions
+        .into_iter()
+        .map(|(key, outcomes)| {
+            (
+                key,
+                outcomes
+                    .into_vec()
+                    .into_iter()
+                    .map(Scripted::from)
+                    .collect(),
+            )
+        })
+        .collect();
+    let mut world = World::new(library, script);
+    let workflow = workflow.or(only).ok_or("no workflow")?;
+    let mut all = Params::from_map(&params, START);
+    all.env = Arc::new(env);
+    if let Err(error) = world.start(&workflow, &input, all) {
+        return match expect.refused {
+            Some(refused) if error.contains(&refused) => Ok(()),
+            _ => Err(format!("refused: {error}")),
+        };
+    }
+    for event in events {
+        world.run(START + event.at * 1000);
+        let root = world.root.clone();
+        if event.pause {
+            world.plan(0, root.clone(), EventKind::Paused);
+        }
+        if event.resume {
+            world.plan(0, root.clone(), EventKind::Resumed { env: event.env });
+        }
+        if let Some(state) = event.stop {
+            world.plan(
+                0,
+                root,
+                EventKind::Stopped {
+                    state,
+                    message: event.message,
+                },
+            );
+        }
+        if let Some(task) = event.finish {
+            let outcome = match event.error {
+                Some(error) => failure(error),
+                None => ActionOutcome::Success(event.ok.unwrap_or_default()),
+            };
+            world.finish_deferred(&task, outcome);
+        }
+    }
+    world.run(i64::MAX - 1);
+    check(&world, expect)
+}
+
+/// What is not as it was expected.
+#[derive(Default)]
+struct Differences(String);
+
+impl Differences {
+    fn compare<T: PartialEq + Debug>(&mut self, what: &str, expected: &T, got: &T) {
+        if expected != got {
+            let _ = writeln!(
+                self.0,
+                "  {what}\n    expected {expected:?}\n         got {got:?}"
+            );
+        }
+    }
+
+    fn contains(&mut self, what: &str, part: &str, got: &str) {
+        if !got.contains(part) {
+            let _ = writeln!(self.0, "  {what}\n    expected {part:?} in\n    {got:?}");
+        }
+    }
+}
+
+fn check(world: &World, expect: Expected) -> Result<(), String> {
+    let mut wrong = Differences::default();
+    let root = world.root();
+    if let Some(state) = expect.state {
+        wrong.compare("state", &state, &root.state());
+    }
+    for info in expect.info.map(OneOrMore::into_vec).unwrap_or_default() {
+        wrong.contains("info", &info, root.state_info().unwrap_or_default());
+    }
+    if let Some(output) = expect.output {
+        wrong.compare(
+            "output",
+            &output,
+            &root.output().cloned().unwrap_or_default(),
+        );
+    }
+    if let Some(tasks) = expect.tasks {
+        check_tasks(&mut wrong, root, tasks);
+    }
+    if let Some(expected) = expect.executions {
+        check_executions(&mut wrong, world, expected);
+    }
+    if let Some(log) = expect.log {
+        wrong.compare("log", &log, &world.log);
+    }
+    wrong.compare(
+        "waits for",
+        &expect.waits.unwrap_or_default(),
+        &waits_for(root),
+    );
+    if wrong.0.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{}  {:#?}", wrong.0, world.log))
+    }
+}
+
+fn check_tasks(
+    wrong: &mut Differences,
+    root: &Execution,
+    tasks: BTreeMap<String, OneOrMore<TaskExpected>>,
+) {
+    let mut runs: BTreeMap<String, Vec<TaskView<'_>>> = BTreeMap::new();
+    for task in root.tasks() {
+        runs.entry(task.name().to_string()).or_default().push(task);
+    }
+    let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>();
+    wrong.compare(
+        "tasks",
+        &names(tasks.keys().collect()),
+        &names(runs.keys().collect()),
+    );
+    for (name, expected) in tasks {
+        let expected = expected.into_vec();
+        let got = runs.remove(&name).unwrap_or_default();
+        wrong.compare(&format!("runs of {name}"), &expected.len(), &got.len());
+        for (expected, got) in expected.into_iter().zip(got) {
+            let expected = match expected {
+                TaskExpected::State(state) => TaskMore::of(state),
+                TaskExpected::More(more) => more,
+            };
+            check_task(wrong, &name, expected, got);
+        }
+    }
+}
+
+fn check_task(wrong: &mut Differences, name: &str, expected: TaskMore, got: TaskView<'_>) {
+    let info = got.state_info().unwrap_or_default();
+    wrong.compare(
+        &format!("state of {name} ({info})"),
+        &expected.state,
+        &got.state(),
+    );
+    if let Some(part) = expected.info {
+        wrong.contains(&format!("info of {name}"), &part, info);
+    }
+    if let Some(result) = expected.result {
+        wrong.compare(&format!("result of {name}"), &result, &got.result());
+    }
+    if let Some(published) = expected.published {
+        let got = Value::Map(Arc::clone(got.published()));
+        wrong.compare(&format!("published by {name}"), &published, &got);
+    }
+    if let Some(attempt) = expected.attempt {
+        wrong.compare(&format!("tries of {name}"), &attempt, &got.attempt());
+    }
+    if let Some(ended) = expected.ended {
+        let got = got.ended_at().map(|at| (at - START) / 1000);
+        wrong.compare(&format!("end of {name}"), &Some(ended), &got);
+    }
+}
+
+fn check_executions(
+    wrong: &mut Differences,
+    world: &World,
+    expected: BTreeMap<String, Vec<State>>,
+) {
+    let mut got: BTreeMap<String, Vec<State>> = BTreeMap::new();
+    for (id, execution) in &world.executions {
+        if *id != world.root {
+            got.entry(execution.workflow_name().to_string())
+                .or_default()
+                .push(execution.state());
+        }
+    }
+    for (name, mut states) in expected {
+        let mut got = got.remove(&name).unwrap_or_default();
+        states.sort_by_key(|state| state.as_str());
+        got.sort_by_key(|state| state.as_str());
+        wrong.compare(&format!("executions of {name}"), &states, &got);
+    }
+}
+
+fn waits_for(execution: &Execution) -> Vec<String> {
+    let waiting = execution.waits_for();
+    waiting
+        .iter()
+        .map(|waiting| match waiting {
+            Waiting::Start => "start".to_owned(),
+            Waiting::Action {
+                task,
+                deferred: false,
+                ..
+            } => format!("action of {task}"),
+            Waiting::Action {
+                task,
+                deferred: true,
+                ..
+            } => format!("outside for {task}"),
+            Waiting::Child { task, .. } => format!("child of {task}"),
+            Waiting::Timer { task, .. } => format!("timer of {task}"),
+            Waiting::Person => "person".to_owned(),
+        })
+        .collect()
+}
+
+fn run_file(file: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases")
+        .join(file);
+    let text = std::fs::read_to_string(path).unwrap();
+    let cases: Vec<Case> = serde_yaml::from_str(&text).unwrap();
+    let mut wrong = Vec::new();
+    for case in cases {
+        let name = case.name.clone();
+        let result = std::panic::catch_unwind(|| run(case));
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(message)) => wrong.push(format!("{name}:\n{message}")),
+            Err(_) => wrong.push(format!("{name}: panicked")),
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} wrong in {file}\n\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+macro_rules! files {
+    ($($test:ident => $file:literal;)*) => {
+        $(#[test] fn $test() { run_file($file); })*
+
+        #[test]
+        fn every_file_of_cases_is_run() {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+            let mut found: Vec<_> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            found.sort();
+            assert_eq!(found, [$($file),*]);
+        }
+    };
+}
+
+files! {
+    context_flows_as_in_mistral => "context.yaml";
+    control_from_outside_holds => "control.yaml";
+    cycles_run_again => "cycles.yaml";
+    errors_end_where_nobody_handles_them => "errors.yaml";
+    functions_answer_as_in_mistral => "functions.yaml";
+    joins_wait_for_what_can_come => "joins.yaml";
+    policies_hold => "policies.yaml";
+    reverse_workflows_reach_their_target => "reverse.yaml";
+    sub_workflows_are_tasks => "subworkflows.yaml";
+    transitions_are_taken => "transitions.yaml";
+    items_are_run_over => "with_items.yaml";
+}

@@ -1,0 +1,11 @@
+//! What the engine decides, shown by cases in `tests/cases` and by random workflows.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that panics has failed"
+)]
+
+mod cases;
+mod property;
+mod world;

@@ -1,0 +1,350 @@
+//! A driver in memory: scripted actions, sub-workflows, and a clock that jumps from event to
+//! event.
+//!
+//! It is as unkind as a driver may be: timers that were cancelled fire all the same, results of
+//! actions that were cancelled come all the same, and every turn is taken twice, the second time
+//! with a state that was stored and restored.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ostro_core::{
+    ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome, ExecutionId, Map, Value,
+};
+use ostro_engine::{Change, Command, Decision, Event, EventKind, Execution, Params, decide};
+use ostro_lang::Definitions;
+
+/// 2026-01-01 00:00:00 UTC.
+pub(crate) const START: i64 = 1_767_225_600_000;
+
+/// How many turns a world may take.
+const MAX_TURNS: usize = 20_000;
+
+/// How a scripted action goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Scripted {
+    /// What comes of it; none if nothing ever does.
+    pub(crate) outcome: Option<ActionOutcome>,
+    /// After how many milliseconds.
+    pub(crate) after: i64,
+}
+
+/// What `texts` define.
+pub(crate) fn parse(texts: &[String]) -> Definitions {
+    let parsed = texts
+        .iter()
+        .map(|text| ostro_lang::parse(text, "case.yaml"));
+    let definitions: Definitions = parsed.collect();
+    let errors: Vec<_> = definitions
+        .diagnostics()
+        .iter()
+        .filter(|problem| problem.is_error())
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    definitions
+}
+
+/// All executions of a case, and what is to happen to them.
+pub(crate) struct World {
+    library: Definitions,
+    script: BTreeMap<String, Vec<Scripted>>,
+    called: BTreeMap<String, usize>,
+    pub(crate) root: ExecutionId,
+    pub(crate) executions: BTreeMap<ExecutionId, Execution>,
+    parents: BTreeMap<ExecutionId, ExecutionId>,
+    /// What is to happen, by time and then in order.
+    agenda: BTreeMap<(i64, u64), (ExecutionId, EventKind)>,
+    count: u64,
+    pub(crate) now: i64,
+    /// The commands, with the second in which they came.
+    pub(crate) log: Vec<String>,
+    pub(crate) changes: Vec<(ExecutionId, Change)>,
+    /// Actions that wait for somebody outside, by task.
+    deferred: BTreeMap<String, (ExecutionId, ActionExecutionId)>,
+}
+
+impl World {
+    pub(crate) fn new(library: Definitions, script: BTreeMap<String, Vec<Scripted>>) -> Self {
+        Self {
+            library,
+            script,
+            called: BTreeMap::new(),
+            root: ExecutionId::new("7d0f1c3e-5d7c-4b0e-9a53-0a7cbd7d3c11"),
+            executions: BTreeMap::new(),
+            parents: BTreeMap::new(),
+            agenda: BTreeMap::new(),
+            count: 0,
+            now: START,
+            log: Vec::new(),
+            changes: Vec::new(),
+            deferred: BTreeMap::new(),
+        }
+    }
+
+    /// Creates the first execution, of `workflow`, and has it start.
+    pub(crate) fn start(
+        &mut self,
+        workflow: &str,
+        input: &Map,
+        mut params: Params,
+    ) -> Result<(), String> {
+        params.created_at = self.now;
+        let spec = self.library.workflow(workflow).cloned();
+        let spec = spec.ok_or_else(|| format!("no workflow {workflow}"))?;
+        let execution = Execution::new(self.root.clone(), &spec, input, params)
+            .map_err(|error| error.to_string())?;
+        self.executions.insert(self.root.clone(), execution);
+        self.plan(0, self.root.clone(), EventKind::Started);
+        Ok(())
+    }
+
+    /// Has `kind` happen to `execution` in `after` milliseconds.
+    pub(crate) fn plan(&mut self, after: i64, execution: ExecutionId, kind: EventKind) {
+        self.count += 1;
+        self.agenda
+            .insert((self.now + after, self.count), (execution, kind));
+    }
+
+    /// Has the deferred action of `task` end in `after` milliseconds from the start.
+    pub(crate) fn finish_deferred(&mut self, task: &str, outcome: ActionOutcome) {
+        let Some((execution, id)) = self.deferred.remove(task) else {
+            panic!("no action of task {task} waits for anybody");
+        };
+        self.plan(0, execution, EventKind::ActionFinished { id, outcome });
+    }
+
+    /// Lets happen what is to happen until `until`; whether all is done.
+    pub(crate) fn run(&mut self, until: i64) {
+        let mut turns = 0;
+        while let Some((&(at, count), _)) = self.agenda.first_key_value() {
+            if at > until {
+                break;
+            }
+            turns += 1;
+            assert!(turns < MAX_TURNS, "too many turns: {:#?}", self.log);
+            let Some((id, kind)) = self.agenda.remove(&(at, count)) else {
+                break;
+            };
+            self.now = self.now.max(at);
+            self.step(&id, kind);
+        }
+        self.now = self.now.max(until.min(i64::MAX - 1));
+    }
+
+    /// What can happen next, in no particular time: for random orders.
+    pub(crate) fn agenda(&self) -> Vec<(i64, u64)> {
+        self.agenda.keys().copied().collect()
+    }
+
+    /// Lets `key` of the agenda happen.
+    pub(crate) fn pick(&mut self, key: (i64, u64)) {
+        if let Some((id, kind)) = self.agenda.remove(&key) {
+            self.now = self.now.max(key.0);
+            self.step(&id, kind);
+        }
+    }
+
+    fn step(&mut self, id: &ExecutionId, kind: EventKind) {
+        let Some(execution) = self.executions.get(id).cloned() else {
+            return;
+        };
+        let workflow = Arc::clone(self.library.workflow(execution.workflow_name()).unwrap());
+        let event = Event {
+            now: self.now,
+            kind,
+        };
+        let stored = serde_json::to_string(&execution).unwrap();
+        let restored: Execution = serde_json::from_str(&stored).unwrap();
+        assert_eq!(restored, execution, "what is restored is what was stored");
+        let again = decide(&self.library, &workflow, restored, event.clone());
+        let decision = decide(&self.library, &workflow, execution, event);
+        assert_eq!(decision, again, "a restored state decides as the live one");
+        assert_eq!(
+            serde_json::to_string(&decision.execution).unwrap(),
+            serde_json::to_string(&again.execution).unwrap(),
+        );
+        self.carry_out(id, decision);
+    }
+
+    fn carry_out(&mut self, id: &ExecutionId, decision: Decision) {
+        let Decision {
+            execution,
+            commands,
+            changes,
+        } = decision;
+        let waiting = execution.waits_for();
+        assert_eq!(
+            waiting.is_empty(),
+            execution.state().is_completed(),
+            "it has ended or waits for something: {execution:#?}"
+        );
+        self.executions.insert(id.clone(), execution);
+        self.changes
+            .extend(changes.into_iter().map(|change| (id.clone(), change)));
+        for command in commands {
+            let second = (self.now - START) / 1000;
+            let what = self.command(id, command);
+            self.log.push(format!("{second}s {what}"));
+        }
+    }
+
+    fn command(&mut self, id: &ExecutionId, command: Command) -> String {
+        match command {
+            Command::RunAction {
+                id: action,
+                task_name,
+                name,
+                input,
+                attempt,
+                timeout,
+                ..
+            } => {
+                self.run_action(id, action, &task_name, &name, &input);
+                let attempt = if attempt > 1 {
+                    format!(" try={attempt}")
+                } else {
+                    String::new()
+                };
+                let timeout = timeout.map(|t| format!(" timeout={t}")).unwrap_or_default();
+                format!(
+                    "run {task_name}: {name} {}{attempt}{timeout}",
+                    Value::Map(input)
+                )
+            }
+            Command::StartChild {
+                id: child,
+                task_name,
+                workflow,
+                input,
+                params,
+                ..
+            } => {
+                let spec = Arc::clone(self.library.workflow(&workflow).unwrap());
+                let params = Params::from_map(&params, self.now);
+                let execution = Execution::new(child.clone(), &spec, &input, params).unwrap();
+                self.executions.insert(child.clone(), execution);
+                self.parents.insert(child.clone(), id.clone());
+                self.plan(0, child, EventKind::Started);
+                format!("start {task_name}: {workflow} {}", Value::Map(input))
+            }
+            Command::SetTimer { id: timer, at } => {
+                self.plan(
+                    at - self.now,
+                    id.clone(),
+                    EventKind::TimerFired { id: timer },
+                );
+                format!("timer in {}s", (at - self.now) / 1000)
+            }
+            Command::CancelTimer { .. } => "cancel timer".to_owned(),
+            Command::CancelAction { id: action } => {
+                // Its result comes all the same, too late.
+                let outcome = ActionOutcome::Success("too late".into());
+                self.plan(
+                    0,
+                    id.clone(),
+                    EventKind::ActionFinished {
+                        id: action,
+                        outcome,
+                    },
+                );
+                "cancel action".to_owned()
+            }
+            Command::StopChild {
+                id: child,
+                state,
+                message,
+            } => {
+                let name = self.tell(child, EventKind::Stopped { state, message });
+                format!("stop {name} {state}")
+            }
+            Command::PauseChild { id: child } => {
+                format!("pause {}", self.tell(child, EventKind::Paused))
+            }
+            Command::ResumeChild { id: child } => {
+                format!(
+                    "resume {}",
+                    self.tell(child, EventKind::Resumed { env: None })
+                )
+            }
+            Command::Finish {
+                state,
+                output,
+                state_info,
+            } => {
+                let name = Arc::clone(self.executions[id].workflow_name());
+                if let Some(parent) = self.parents.get(id).cloned() {
+                    let id = id.clone();
+                    let event = EventKind::ChildFinished {
+                        id,
+                        state,
+                        output,
+                        state_info,
+                    };
+                    self.plan(0, parent, event);
+                }
+                format!("finish {name} {state}")
+            }
+        }
+    }
+
+    /// Has `event` happen to a sub-workflow, whose name is the answer.
+    fn tell(&mut self, child: ExecutionId, event: EventKind) -> Arc<str> {
+        let name = Arc::clone(self.executions[&child].workflow_name());
+        self.plan(0, child, event);
+        name
+    }
+
+    fn run_action(
+        &mut self,
+        execution: &ExecutionId,
+        id: ActionExecutionId,
+        task: &Arc<str>,
+        name: &str,
+        input: &Arc<Map>,
+    ) {
+        let scripted = self.scripted(task, name, input);
+        let Some(outcome) = scripted.outcome else {
+            return;
+        };
+        if outcome == ActionOutcome::Deferred {
+            self.deferred
+                .insert(task.to_string(), (execution.clone(), id.clone()));
+        }
+        let event = EventKind::ActionFinished { id, outcome };
+        self.plan(scripted.after, execution.clone(), event);
+    }
+
+    /// How the next call of the action for the task goes: by the task's name, or the action's.
+    /// One without a script gives its input.
+    fn scripted(&mut self, task: &str, action: &str, input: &Arc<Map>) -> Scripted {
+        let key = if self.script.contains_key(task) {
+            task
+        } else {
+            action
+        };
+        let Some(script) = self.script.get(key) else {
+            let outcome = Some(ActionOutcome::Success(Value::Map(Arc::clone(input))));
+            return Scripted { outcome, after: 0 };
+        };
+        let call = self.called.entry(key.to_owned()).or_default();
+        let scripted = script.get(*call).or(script.last()).unwrap().clone();
+        *call += 1;
+        scripted
+    }
+
+    pub(crate) fn root(&self) -> &Execution {
+        &self.executions[&self.root]
+    }
+}
+
+/// The outcome of an action that fails with `value`.
+pub(crate) fn failure(value: Value) -> ActionOutcome {
+    let message = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    ActionOutcome::Error(ActionError {
+        kind: ActionErrorKind::Action,
+        message,
+        value,
+    })
+}
