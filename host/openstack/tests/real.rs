@@ -446,19 +446,84 @@ async fn a_service_that_is_not_there_is_told_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_without_it() {
-    let mut environment = environment();
+async fn an_application_credential_logs_in() {
+    use ostro_core::{Method, RelativePath, ServiceRequest};
+    use ostro_openstack::Cloud;
+    let cloud = cloud().await;
+    let environment = environment();
     let text = std::fs::read_to_string(&environment.variables["OS_CLIENT_CONFIG_FILE"]).unwrap();
     let mut clouds: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
-    clouds["clouds"]["admin"]["auth"]["password"] = "not-the-password".into();
+    let auth_url = clouds["clouds"]["admin"]["auth"]["auth_url"].clone();
+
+    let me = ServiceRequest::new(
+        "identity",
+        Method::Get,
+        RelativePath::parse("/v3/auth/projects").unwrap(),
+    );
+    assert_eq!(cloud.send(me).await.unwrap().status, 200);
+    let users = ServiceRequest {
+        query: vec![("name".to_owned(), "admin".to_owned())],
+        ..ServiceRequest::new(
+            "identity",
+            Method::Get,
+            RelativePath::parse("/v3/users").unwrap(),
+        )
+    };
+    let users: serde_json::Value =
+        serde_json::from_slice(&cloud.send(users).await.unwrap().body).unwrap();
+    let user = users["users"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v3/users/{user}/application_credentials");
+    let mut create = ServiceRequest::new(
+        "identity",
+        Method::Post,
+        RelativePath::parse(&path).unwrap(),
+    );
+    create.body = json!({"application_credential": {"name": name("credential")}})
+        .to_string()
+        .into_bytes();
+    let created = cloud.send(create).await.unwrap();
+    assert_eq!(created.status, 201);
+    let created: serde_json::Value = serde_json::from_slice(&created.body).unwrap();
+    let credential = &created["application_credential"];
+    let id = credential["id"].as_str().unwrap();
+
+    let entry = json!({"auth_type": "v3applicationcredential", "auth": {"auth_url": auth_url,
+        "application_credential_id": id,
+        "application_credential_secret": credential["secret"]}});
+    clouds["clouds"]["admin"] = serde_yaml::to_value(entry).unwrap();
+    let as_credential = with(&clouds);
+    let nodes = call(&as_credential, "ironic.node_list", json!({"limit": 1})).await;
+
+    let path = format!("{path}/{id}");
+    let delete = ServiceRequest::new(
+        "identity",
+        Method::Delete,
+        RelativePath::parse(&path).unwrap(),
+    );
+    assert_eq!(cloud.send(delete).await.unwrap().status, 204);
+    assert!(nodes.is_ok(), "{nodes:?}");
+}
+
+/// A session with the cloud `admin` of `clouds`.
+fn with(clouds: &serde_yaml::Value) -> Session {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clouds.yaml");
-    std::fs::write(&path, serde_yaml::to_string(&clouds).unwrap()).unwrap();
+    std::fs::write(&path, serde_yaml::to_string(clouds).unwrap()).unwrap();
+    let mut environment = environment();
     environment.variables.insert(
         "OS_CLIENT_CONFIG_FILE".to_owned(),
         path.to_str().unwrap().to_owned(),
     );
-    let session = Session::new(CloudConfig::load(Some("admin"), &environment).unwrap()).unwrap();
+    Session::new(CloudConfig::load(Some("admin"), &environment).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_without_it() {
+    let environment = environment();
+    let text = std::fs::read_to_string(&environment.variables["OS_CLIENT_CONFIG_FILE"]).unwrap();
+    let mut clouds: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+    clouds["clouds"]["admin"]["auth"]["password"] = "not-the-password".into();
+    let session = with(&clouds);
     let error = session.connect().await.unwrap_err();
     let CloudError::Authentication(text) = &error else {
         panic!("{error:?}; {HOW}")

@@ -7,6 +7,10 @@ use openstack_sdk::auth::Auth;
 use openstack_sdk::config::CloudConfig as KeystoneConfig;
 use openstack_sdk::types::ServiceType;
 use openstack_sdk::{AsyncOpenStack, AuthError, OpenStackError};
+// A crate that nobody names is not linked, and then the SDK does not know its way to log in.
+use openstack_sdk_auth_applicationcredential as _;
+use openstack_sdk_auth_password as _;
+use openstack_sdk_auth_token as _;
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
