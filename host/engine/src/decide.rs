@@ -17,6 +17,9 @@ use crate::graph::Graph;
 /// otherwise never end.
 const TASKS_A_TURN: usize = 10_000;
 
+/// How many task executions one execution may have. All of them are kept.
+const TASKS_AN_EXECUTION: usize = 100_000;
+
 /// Finds definitions by name.
 pub trait Resolver {
     /// The workflow that `name` means inside of `from`: one of the same workbook first.
@@ -162,15 +165,19 @@ impl<'a> Turn<'a> {
         match step {
             Step::Begin(task) => {
                 self.started += 1;
+                let name = &self.execution.tasks[task].name;
                 if self.started > TASKS_A_TURN {
-                    let name = Arc::clone(&self.execution.tasks[task].name);
-                    self.end(
-                        State::Error,
-                        Some(format!(
-                            "more than {TASKS_A_TURN} tasks followed each other without waiting \
-                             for anything, at last task {name}: is there a loop without an end?"
-                        )),
+                    let message = format!(
+                        "more than {TASKS_A_TURN} tasks followed each other without waiting for \
+                         anything, at last task {name}: is there a loop without an end?"
                     );
+                    self.end(State::Error, Some(message));
+                } else if self.execution.tasks.len() > TASKS_AN_EXECUTION {
+                    let message = format!(
+                        "more than {TASKS_AN_EXECUTION} tasks have run, at last task {name}: is \
+                         there a loop without an end?"
+                    );
+                    self.end(State::Error, Some(message));
                 } else {
                     self.begin(task);
                 }

@@ -5,6 +5,37 @@
 //! driver makes state and commands durable, carries the commands out, and comes back with what
 //! happened.
 //!
+//! ```
+//! use ostro_core::{ActionOutcome, ExecutionId, Map, State};
+//! use ostro_engine::{Command, Event, EventKind, Execution, Params, decide};
+//! use ostro_lang::{Definitions, parse};
+//!
+//! let text = "
+//! version: '2.0'
+//! greet:
+//!   output: {said: <% task(say).result %>}
+//!   tasks:
+//!     say: {action: voice.say text=hello}
+//! ";
+//! let definitions: Definitions = [parse(text, "greet.yaml")].into_iter().collect();
+//! let workflow = definitions.workflow("greet").ok_or("no such workflow")?;
+//! let id = ExecutionId::new("c7f9…");
+//! let execution = Execution::new(id, workflow, &Map::new(), Params::default())?;
+//!
+//! let started = Event { now: 0, kind: EventKind::Started };
+//! let turn = decide(&definitions, workflow, execution, started);
+//! let [Command::RunAction { id, name, .. }] = &turn.commands[..] else {
+//!     return Err("an action is wanted".into());
+//! };
+//! assert_eq!(&**name, "voice.say");
+//!
+//! let outcome = ActionOutcome::Success("hello".into());
+//! let finished = Event { now: 9, kind: EventKind::ActionFinished { id: id.clone(), outcome } };
+//! let turn = decide(&definitions, workflow, turn.execution, finished);
+//! assert_eq!(turn.execution.state(), State::Success);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The semantics are those of Mistral 23's direct and reverse workflows; `COMPATIBILITY.md`
 //! beside this crate's manifest lists where and why they differ.
 //!

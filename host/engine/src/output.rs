@@ -59,9 +59,7 @@ impl Turn<'_> {
                 (state, message, output)
             }
             _ => {
-                let message = message.unwrap_or_else(|| {
-                    format!("Workflow failed [execution_id={}]", self.execution.id)
-                });
+                let message = message.unwrap_or_else(|| "Stopped as ERROR".to_owned());
                 self.output_of_error(&message)
             }
         };

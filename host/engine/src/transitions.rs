@@ -16,7 +16,7 @@ use crate::task::{Arrivals, Clause};
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Goal {
     Task(Arc<str>),
-    Fail(Option<String>),
+    Fail(String),
     Succeed(Option<String>),
     Pause(Option<String>),
     Noop,
@@ -158,9 +158,12 @@ impl Turn<'_> {
                         (!message.is_null()).then(|| crate::text::explain(&message))
                     }
                 };
+                let name = &self.execution.tasks[task].name;
                 Ok(match command {
                     EngineCommand::Noop => Goal::Noop,
-                    EngineCommand::Fail => Goal::Fail(message),
+                    EngineCommand::Fail => Goal::Fail(
+                        message.unwrap_or_else(|| format!("Failed by 'fail' after task '{name}'")),
+                    ),
                     EngineCommand::Succeed => Goal::Succeed(message),
                     EngineCommand::Pause => Goal::Pause(message),
                 })
@@ -177,7 +180,7 @@ impl Turn<'_> {
             match pending.goal {
                 Goal::Noop => {}
                 Goal::Task(name) => started.extend(self.lead(pending.from, pending.clause, &name)),
-                Goal::Fail(message) => return self.end_after(started, State::Error, message),
+                Goal::Fail(message) => return self.end_after(started, State::Error, Some(message)),
                 Goal::Succeed(message) => return self.end_after(started, State::Success, message),
                 Goal::Pause(message) => {
                     self.execution.backlog.extend(rest);

@@ -10,6 +10,9 @@ use crate::event::Change;
 use crate::runs::RunError;
 use crate::task::{Items, Run};
 
+/// How many items a task may have. All their results are kept.
+const MAX_ITEMS: usize = 100_000;
+
 impl Turn<'_> {
     /// Finds the items of `task` and starts as many as may run at a time.
     pub(crate) fn start_items(
@@ -48,6 +51,11 @@ impl Turn<'_> {
         if lengths.iter().any(|length| *length != count) {
             return Err(RunError::Broken(format!(
                 "with-items needs lists of the same length, got {lengths:?}"
+            )));
+        }
+        if count > MAX_ITEMS {
+            return Err(RunError::Broken(format!(
+                "with-items runs over {MAX_ITEMS} items at most, got {count}"
             )));
         }
         self.execution.task_mut(task).items = Some(Items {

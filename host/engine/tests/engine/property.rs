@@ -12,7 +12,7 @@ use crate::world::{Scripted, World, failure, parse};
 /// A task of a random workflow.
 #[derive(Clone, Debug)]
 struct RandomTask {
-    /// What it runs: nothing, an action, an action over items.
+    /// What it runs: nothing, an action, an action over items, a sub-workflow.
     kind: u8,
     success: Vec<usize>,
     error: Vec<usize>,
@@ -24,7 +24,7 @@ struct RandomTask {
 
 fn task(tasks: usize) -> impl Strategy<Value = RandomTask> {
     let targets = || prop::collection::vec(0..tasks + 2, 0..3);
-    (0..4u8, targets(), targets(), targets(), 0..4u8, 0..6u8).prop_map(
+    (0..6u8, targets(), targets(), targets(), 0..4u8, 0..6u8).prop_map(
         |(kind, success, error, complete, join, policy)| RandomTask {
             kind,
             success,
@@ -56,7 +56,7 @@ fn workflow() -> impl Strategy<Value = Vec<RandomTask>> {
 /// The text of a workflow. Its first task has no way in, so that there is a start; its joins
 /// have as many ways in as they need.
 fn text(tasks: &[RandomTask]) -> String {
-    let mut text = "version: '2.0'\nw:\n  tasks:\n".to_owned();
+    let mut text = SUB.to_owned();
     let mut inbound = vec![0; tasks.len()];
     for task in tasks {
         let mut targets: Vec<_> = [&task.success, &task.error, &task.complete]
@@ -75,7 +75,8 @@ fn text(tasks: &[RandomTask]) -> String {
         let _ = writeln!(text, "    t{index}:");
         let _ = match task.kind {
             0 => writeln!(text, "      action: std.noop"),
-            1 | 2 => writeln!(text, "      action: act n={index}"),
+            1 | 2 | 5 => writeln!(text, "      action: act n={index}"),
+            3 => writeln!(text, "      workflow: s"),
             _ => writeln!(
                 text,
                 "      with-items: i in [1, 2, 3]\n      concurrency: 2\n      action: act n=<% $.i %>"
@@ -119,6 +120,18 @@ fn text(tasks: &[RandomTask]) -> String {
     text
 }
 
+/// The sub-workflow, and how the workflow starts.
+const SUB: &str = "
+version: '2.0'
+s:
+  tasks:
+    a: {action: act, on-complete: j}
+    b: {action: std.noop, on-complete: j}
+    j: {join: all}
+w:
+  tasks:
+";
+
 fn outcome(number: u8) -> Scripted {
     let outcome = match number {
         0 => failure("no".into()),
@@ -150,14 +163,20 @@ proptest! {
     fn every_execution_ends_or_waits_for_something(
         tasks in workflow(),
         outcomes in prop::collection::vec(0..8u8, 1..12),
-        order in prop::collection::vec(any::<prop::sample::Index>(), 60),
+        order in prop::collection::vec((any::<prop::sample::Index>(), 0..20u8), 60),
     ) {
         let text = text(&tasks);
         let script: BTreeMap<_, _> =
             [("act".to_owned(), outcomes.into_iter().map(outcome).collect())].into();
         let mut world = World::new(parse(&[text]), script);
         world.start("w", &Map::new(), Params::default()).unwrap();
-        for index in order {
+        for (index, outside) in order {
+            let root = world.root.clone();
+            match outside {
+                0 => world.plan(0, root, EventKind::Paused),
+                1 => world.plan(0, root, EventKind::Resumed { env: None }),
+                _ => {}
+            }
             let agenda = world.agenda();
             if agenda.is_empty() {
                 // Nothing is under way: it has ended, or waits for a person or the outside.

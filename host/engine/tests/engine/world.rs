@@ -178,6 +178,11 @@ impl World {
             execution.state().is_completed(),
             "it has ended or waits for something: {execution:#?}"
         );
+        let info = execution.state_info().unwrap_or_default();
+        assert!(
+            !info.starts_with("internal error"),
+            "it was stuck: {execution:#?}"
+        );
         self.executions.insert(id.clone(), execution);
         self.changes
             .extend(changes.into_iter().map(|change| (id.clone(), change)));
