@@ -322,13 +322,7 @@ impl<'a> Eval<'a> {
             }
             (Val::List(list), [Val::Int(index)]) => at(list, *index),
             (Val::List(list), [Val::Bool(index)]) => at(list, i64::from(*index)),
-            _ => Err(no_operator("[]", &[target]).hint(match target {
-                _ if target.is_iterable() && !matches!(target, Val::List(_)) => {
-                    Some("an iterator becomes a list with `.toList()`".to_owned())
-                }
-                Val::List(_) => Some("a list's index is one integer".to_owned()),
-                _ => None,
-            })),
+            _ => Err(no_index(target)),
         }
     }
 
@@ -370,6 +364,15 @@ impl<'a> Eval<'a> {
             depth,
         }))
     }
+}
+
+/// An index on what has none, or one of the wrong type.
+fn no_index(target: &Val) -> Fail {
+    no_operator("[]", &[target]).hint(match target {
+        Val::List(_) => Some("a list's index is one integer".to_owned()),
+        _ if target.is_iterable() => Some("an iterator becomes a list with `.toList()`".to_owned()),
+        _ => None,
+    })
 }
 
 /// The item at `index`, from the end if that is negative.

@@ -105,10 +105,12 @@ impl Eval<'_> {
         let written = self.sort_arguments(is_method, args, first.pairs)?;
         let candidates: Vec<Candidate> = overloads
             .iter()
-            .filter_map(|f| Some((*f, self.map_arguments(f, &written)?)))
+            .filter_map(|f| Some((*f, self.map_arguments(f, &written, receiver.as_ref())?)))
             .collect();
         let Some((function, mapping)) = candidates.first() else {
-            return Err(no_match(name, is_method, &overloads).at(name_span));
+            let on =
+                receiver.map(|value| format!("it was called on a value of type {}", value.kind()));
+            return Err(no_match(name, is_method, &overloads).at(name_span).hint(on));
         };
         // All that is left agrees on what is lazy, or the call can't be decided.
         let lazy = lazy_arguments(function, mapping, &written);
@@ -167,8 +169,6 @@ impl Eval<'_> {
                 value: *value,
                 ctx: Rc::clone(ctx),
             })),
-            // Null in place of a lambda is as good as none.
-            (_, Kind::Constant(Value::Null)) => Val::Missing,
             _ => Val::Lambda(Rc::new(Lambda {
                 body: node,
                 ctx: Rc::clone(ctx),
@@ -212,7 +212,12 @@ impl Eval<'_> {
     }
 
     /// How the arguments meet the parameters, if they can.
-    fn map_arguments(&self, function: &Function, written: &Written) -> Option<Mapping> {
+    fn map_arguments(
+        &self,
+        function: &Function,
+        written: &Written,
+        receiver: Option<&Val>,
+    ) -> Option<Mapping> {
         let mut mapping = Mapping {
             params: vec![None; function.params.len()],
             rest: Vec::new(),
@@ -230,6 +235,7 @@ impl Eval<'_> {
             };
             match arg {
                 Arg::Node(node) if !ty.may_take(self.tree.kind(*node)) => return None,
+                Arg::Receiver if !receiver.is_some_and(|value| ty.takes(value)) => return None,
                 Arg::Gap if i >= function.params.len() => return None,
                 _ => {}
             }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::{both, method, opt, req};
-use crate::error::Res;
+use crate::error::{ErrorKind, Res, fail};
 use crate::eval::{Call, Eval, Function, Param, Source, Ty};
 use crate::library::collections::count;
 use crate::value::{Lambda, Lazy, Seen, Val};
@@ -99,7 +99,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     method("slice", &[ITERABLE, req("length", Ty::Int)], |c| {
         let source = c.source(0)?;
-        let length = usize::try_from(c.int_or(1, 0)).unwrap_or(0);
+        let length = size(c)?;
         c.stream(Slices { source, length })
     }),
 ];
@@ -191,14 +191,15 @@ impl Lazy for SelectMany {
     }
 }
 
+/// The second argument as a number of items.
+fn size(c: &Call<'_, '_>) -> Res<usize> {
+    usize::try_from(c.int_or(1, 0))
+        .map_err(|_| fail(ErrorKind::Value, "a number of items can't be negative"))
+}
+
 fn slice(c: &mut Call<'_, '_>, skip: bool) -> Res<Val> {
     let source = c.source(0)?;
-    let Ok(count) = u64::try_from(c.int_or(1, 0)) else {
-        return Err(crate::error::fail(
-            crate::error::ErrorKind::Value,
-            "a number of items can't be negative",
-        ));
-    };
+    let count = size(c)?;
     if skip {
         c.stream(Skip {
             source,
@@ -214,7 +215,7 @@ fn slice(c: &mut Call<'_, '_>, skip: bool) -> Res<Val> {
 
 struct Skip {
     source: Source,
-    left: u64,
+    left: usize,
 }
 
 impl Lazy for Skip {
@@ -231,7 +232,7 @@ impl Lazy for Skip {
 
 struct Take {
     source: Source,
-    left: u64,
+    left: usize,
 }
 
 impl Lazy for Take {
