@@ -1,1 +1,83 @@
-//! The driver on one machine: dispatch, timers, subscriptions.
+//! The driver on one machine: it gives events to the engine, makes turns durable, carries out
+//! commands, fires timers and tells whoever watches.
+//!
+//! An execution is one actor: one turn at a time, while thousands of executions run side by
+//! side. A turn is `engine::decide` on one event; its commands are carried out only after the
+//! turn is committed. For now a commit is to memory, in one place.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use ostro_core::{ActionCall, ActionOutcome, ActionRunner, Map, State, Value};
+//! use ostro_runtime::{Options, Runtime, RuntimeError, StartRequest, SystemClock};
+//!
+//! /// Runs every action as if it were `std.echo`.
+//! struct Echo;
+//!
+//! #[async_trait::async_trait]
+//! impl ActionRunner for Echo {
+//!     async fn run(&self, call: ActionCall) -> ActionOutcome {
+//!         ActionOutcome::Success(call.input["output"].clone())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), RuntimeError> {
+//! let text = "
+//! version: '2.0'
+//! hello:
+//!   input: [name]
+//!   tasks:
+//!     say:
+//!       action: std.echo output=<% 'hello ' + $.name %>
+//!       publish: {said: <% task().result %>}
+//! ";
+//! let definitions = [ostro_lang::parse(text, "hello.yaml")].into_iter().collect();
+//! let clock = Arc::new(SystemClock);
+//! let runtime = Runtime::new(Arc::new(definitions), Arc::new(Echo), clock, Options::default());
+//!
+//! let input = Map::from_iter([("name".into(), Value::from("Ada"))]);
+//! let id = runtime.start(StartRequest::new("hello", input)).await?;
+//! let outcome = runtime.wait(&id).await?;
+//! assert_eq!(outcome.state, State::Success);
+//! assert_eq!(outcome.output.get("said"), Some(&Value::from("hello Ada")));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Architecture Invariant: the runtime knows actions only through [`ostro_core::ActionRunner`].
+//! It depends on no crate that runs them, so it builds without wasm and is tested without it.
+//!
+//! Architecture Invariant: an execution that is not finished always waits for an action in
+//! flight, a timer, a child or a person. Whatever breaks (a runner that panics, a child that
+//! cannot start) comes back to the engine as an event.
+
+mod actor;
+mod child;
+mod clock;
+mod error;
+mod hub;
+mod notice;
+mod options;
+mod record;
+mod runtime;
+mod shared;
+mod slots;
+mod timers;
+mod turn;
+
+pub use clock::SystemClock;
+pub use error::RuntimeError;
+pub use hub::{Delivery, Subscription};
+pub use notice::{ActionEnd, ActionRef, Notice, NoticeKind};
+pub use options::Options;
+pub use record::{ExecutionInfo, Outcome};
+pub use runtime::{Runtime, StartRequest};
+
+/// Locks `mutex`, whether or not a thread panicked while it held it: what is behind the locks
+/// of this crate is whole between any two statements.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,35 @@
+//! The bounds of a runtime.
+
+/// How much a runtime takes on at a time, and how much it keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How many actions run at the same time. Those that wait are served in turns, one of each
+    /// root execution, so that a task with thousands of items holds up nobody else.
+    pub max_actions: usize,
+    /// How many root executions run at the same time; more are refused.
+    pub max_executions: usize,
+    /// How many executions a root and its sub-workflows may be together.
+    pub max_family: usize,
+    /// How deep sub-workflows may nest.
+    pub max_depth: usize,
+    /// How many finished root executions are kept for reports, the newest.
+    pub kept_roots: usize,
+    /// How many requests (pause, resume, stop, finish an action) may wait at one execution.
+    pub max_requests: usize,
+    /// How many notices a subscriber may be behind before it loses the oldest.
+    pub backlog: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_actions: 64,
+            max_executions: 10_000,
+            max_family: 10_000,
+            max_depth: 64,
+            kept_roots: 1_000,
+            max_requests: 64,
+            backlog: 4_096,
+        }
+    }
+}

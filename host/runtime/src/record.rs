@@ -1,0 +1,157 @@
+//! What the runtime keeps of an execution, while it runs and after.
+
+use std::sync::{Arc, Mutex};
+
+use ostro_core::{ExecutionId, State, TaskExecutionId, Value};
+use ostro_engine::{EventKind, Execution};
+use ostro_lang::Workflow;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::{RuntimeError, lock};
+
+/// Which execution it is, of what, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExecutionInfo {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Its workflow, by its full name.
+    pub workflow: Arc<str>,
+    /// The execution and the task execution that started it, for a sub-workflow.
+    pub parent: Option<(ExecutionId, TaskExecutionId)>,
+    /// The execution at the top; itself where it has no parent.
+    pub root_id: ExecutionId,
+    /// How many executions stand above it.
+    pub depth: usize,
+}
+
+/// How an execution ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// `Success`, `Error` or `Cancelled`.
+    pub state: State,
+    /// Its output.
+    pub output: Value,
+    /// Why it failed or was stopped.
+    pub state_info: Option<String>,
+}
+
+/// Where an execution stands, for those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    Running,
+    Ended(Arc<Outcome>),
+    /// The runtime shut down before the execution ended.
+    Interrupted,
+}
+
+/// Something for an execution's actor.
+pub(crate) struct Message {
+    pub(crate) event: EventKind,
+    /// Who wants to know that the turn is committed.
+    pub(crate) reply: Option<Reply>,
+}
+
+/// Tells somebody outside that the turn they asked for is committed.
+pub(crate) struct Reply {
+    pub(crate) sender: oneshot::Sender<Result<(), RuntimeError>>,
+    /// The place among the requests that may wait.
+    pub(crate) _place: Option<OwnedSemaphorePermit>,
+}
+
+/// An execution, as everybody but its actor sees it.
+pub(crate) struct Record {
+    pub(crate) about: ExecutionInfo,
+    pub(crate) workflow: Arc<Workflow>,
+    pub(crate) parent: Option<Arc<Record>>,
+    /// All executions of the root, in the order of their start.
+    pub(crate) family: Arc<Mutex<Vec<ExecutionId>>>,
+    /// The inbox takes whatever comes, because it is bounded by who may write: each child
+    /// writes once, the parent writes what its turns command, and everybody else needs one of
+    /// `places`.
+    inbox: mpsc::UnboundedSender<Message>,
+    places: Arc<Semaphore>,
+    /// As of the last committed turn.
+    snapshot: Mutex<Arc<Execution>>,
+    pub(crate) standing: watch::Sender<Standing>,
+}
+
+impl Record {
+    /// A record, and the end of the inbox that its actor reads.
+    pub(crate) fn new(
+        about: ExecutionInfo,
+        workflow: Arc<Workflow>,
+        parent: Option<Arc<Record>>,
+        execution: Execution,
+        max_requests: usize,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Message>) {
+        let (inbox, receiver) = mpsc::unbounded_channel();
+        let family = parent
+            .as_ref()
+            .map_or_else(Arc::default, |up| Arc::clone(&up.family));
+        let record = Self {
+            about,
+            workflow,
+            parent,
+            family,
+            inbox,
+            places: Arc::new(Semaphore::new(max_requests.max(1))),
+            snapshot: Mutex::new(Arc::new(execution)),
+            standing: watch::Sender::new(Standing::Running),
+        };
+        (Arc::new(record), receiver)
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<Execution> {
+        Arc::clone(&lock(&self.snapshot))
+    }
+
+    pub(crate) fn set_snapshot(&self, execution: Execution) {
+        *lock(&self.snapshot) = Arc::new(execution);
+    }
+
+    /// Hands an event to the actor. Nobody is there to take it once the execution has ended,
+    /// which is no error: what the event was about is then nobody's concern.
+    pub(crate) fn post(&self, event: EventKind) {
+        let _ = self.inbox.send(Message { event, reply: None });
+    }
+
+    /// Hands an event to the actor and waits until its turn is committed.
+    pub(crate) async fn request(&self, event: EventKind) -> Result<(), RuntimeError> {
+        if let Standing::Ended(_) = *self.standing.borrow() {
+            return Err(RuntimeError::Ended(self.about.id.clone()));
+        }
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| RuntimeError::Busy(self.about.id.clone()))?;
+        let (sender, receiver) = oneshot::channel();
+        let reply = Some(Reply {
+            sender,
+            _place: Some(place),
+        });
+        if self.inbox.send(Message { event, reply }).is_err() {
+            return Err(self.gone());
+        }
+        receiver.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn wait(&self) -> Result<Outcome, RuntimeError> {
+        let mut standing = self.standing.subscribe();
+        let seen = standing
+            .wait_for(|standing| !matches!(standing, Standing::Running))
+            .await;
+        match seen.as_deref() {
+            Ok(Standing::Ended(outcome)) => Ok(Outcome::clone(outcome)),
+            Ok(_) | Err(_) => Err(RuntimeError::ShutDown),
+        }
+    }
+
+    /// Why the actor takes nothing any more.
+    pub(crate) fn gone(&self) -> RuntimeError {
+        match *self.standing.borrow() {
+            Standing::Interrupted => RuntimeError::ShutDown,
+            Standing::Running | Standing::Ended(_) => RuntimeError::Ended(self.about.id.clone()),
+        }
+    }
+}

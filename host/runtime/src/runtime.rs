@@ -1,0 +1,227 @@
+//! The runtime as its users see it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ostro_core::{ActionExecutionId, ActionOutcome, ActionRunner, Clock, ExecutionId, Map, State};
+use ostro_engine::{EventKind, Execution, Params};
+use ostro_lang::Definitions;
+use tokio::sync::{oneshot, watch};
+use uuid::Uuid;
+
+use crate::hub::Subscription;
+use crate::record::{Reply, Standing};
+use crate::shared::{Launch, Phase, Shared};
+use crate::{ExecutionInfo, Options, Outcome, RuntimeError, lock};
+
+/// The driver of all executions in this process.
+///
+/// Clones are the same runtime. When the last one is dropped, or on [`Runtime::shutdown`],
+/// executions stop where they are and actions in flight are cancelled.
+///
+/// Everything async here needs a tokio runtime with time enabled.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+    phase: Arc<watch::Sender<Phase>>,
+}
+
+/// What to start.
+#[derive(Clone, Debug, Default)]
+pub struct StartRequest {
+    /// The workflow's full name: `tripleo.baremetal.v1.provide`.
+    pub workflow: String,
+    /// Its input.
+    pub input: Map,
+    /// The environment: what `env()` gives, in sub-workflows too.
+    pub env: Map,
+    /// The task that a reverse workflow is to reach.
+    pub task_name: Option<String>,
+    /// What a person says about this execution.
+    pub description: Option<String>,
+    /// Other parameters, for `execution().params` to show.
+    pub params: Map,
+    /// The execution's id; a random one if there is none. Starting with an id that is known
+    /// already starts nothing and gives that id, so that starting again is harmless.
+    pub id: Option<ExecutionId>,
+}
+
+impl StartRequest {
+    /// A request for `workflow` with `input`, and nothing else.
+    pub fn new(workflow: impl Into<String>, input: Map) -> Self {
+        Self {
+            workflow: workflow.into(),
+            input,
+            ..Self::default()
+        }
+    }
+}
+
+impl Runtime {
+    /// A runtime for the workflows of `definitions`, whose actions `runner` runs.
+    pub fn new(
+        definitions: Arc<Definitions>,
+        runner: Arc<dyn ActionRunner>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Self {
+        let (phase, seen) = watch::channel(Phase::Open);
+        Self {
+            shared: Arc::new(Shared::new(definitions, runner, clock, options, seen)),
+            phase: Arc::new(phase),
+        }
+    }
+
+    /// Starts an execution and gives its id once its first turn is committed.
+    pub async fn start(&self, request: StartRequest) -> Result<ExecutionId, RuntimeError> {
+        let id = request
+            .id
+            .unwrap_or_else(|| ExecutionId::new(Uuid::new_v4().to_string()));
+        if self.shared.record(&id).is_some() {
+            return Ok(id);
+        }
+        let workflow = self.shared.workflow(&request.workflow)?;
+        let params = Params {
+            env: Arc::new(request.env),
+            task_name: request.task_name.map(Into::into),
+            description: request.description.map(Into::into),
+            extra: Arc::new(request.params),
+            created_at: self.shared.clock.now_millis(),
+            ..Params::default()
+        };
+        let execution = Execution::new(id.clone(), &workflow, &request.input, params)
+            .map_err(|error| RuntimeError::Input(error.to_string()))?;
+        let (sender, receiver) = oneshot::channel();
+        let reply = Some(Reply {
+            sender,
+            _place: None,
+        });
+        let launch = Launch {
+            id: id.clone(),
+            workflow,
+            execution,
+            parent: None,
+            reply,
+        };
+        if self.shared.launch(launch)? {
+            receiver.await.unwrap_or(Err(RuntimeError::ShutDown))?;
+        }
+        Ok(id)
+    }
+
+    /// Waits for an execution to end.
+    pub async fn wait(&self, id: &ExecutionId) -> Result<Outcome, RuntimeError> {
+        self.shared.known(id)?.wait().await
+    }
+
+    /// How an execution ended; none while it runs, and for one that is not known.
+    pub fn outcome(&self, id: &ExecutionId) -> Option<Arc<Outcome>> {
+        match &*self.shared.record(id)?.standing.borrow() {
+            Standing::Ended(outcome) => Some(Arc::clone(outcome)),
+            Standing::Running | Standing::Interrupted => None,
+        }
+    }
+
+    /// All that happens from now on.
+    pub fn subscribe(&self) -> Subscription {
+        self.shared.hub.subscribe()
+    }
+
+    /// An execution as of its last committed turn; none if it is not running nor kept.
+    pub fn snapshot(&self, id: &ExecutionId) -> Option<Arc<Execution>> {
+        self.shared.record(id).map(|record| record.snapshot())
+    }
+
+    /// Which workflow an execution runs, and for whom.
+    pub fn info(&self, id: &ExecutionId) -> Option<ExecutionInfo> {
+        self.shared.record(id).map(|record| record.about.clone())
+    }
+
+    /// The root of an execution and all its sub-workflows, in the order of their start.
+    pub fn family(&self, id: &ExecutionId) -> Vec<ExecutionId> {
+        self.shared
+            .record(id)
+            .map(|record| lock(&record.family).clone())
+            .unwrap_or_default()
+    }
+
+    /// Pauses an execution and its sub-workflows: what is in flight comes to its end, and
+    /// nothing new starts.
+    pub async fn pause(&self, id: &ExecutionId) -> Result<(), RuntimeError> {
+        self.shared.known(id)?.request(EventKind::Paused).await
+    }
+
+    /// Resumes an execution, with `env` merged into its environment.
+    pub async fn resume(&self, id: &ExecutionId, env: Option<Map>) -> Result<(), RuntimeError> {
+        self.shared
+            .known(id)?
+            .request(EventKind::Resumed { env })
+            .await
+    }
+
+    /// Ends an execution as `Success`, `Error` or `Cancelled`, and cancels its actions in flight.
+    pub async fn stop(
+        &self,
+        id: &ExecutionId,
+        state: State,
+        message: Option<String>,
+    ) -> Result<(), RuntimeError> {
+        if !matches!(state, State::Success | State::Error | State::Cancelled) {
+            return Err(RuntimeError::Invalid(format!(
+                "an execution cannot be stopped as {state}: take SUCCESS, ERROR or CANCELLED"
+            )));
+        }
+        self.shared
+            .known(id)?
+            .request(EventKind::Stopped { state, message })
+            .await
+    }
+
+    /// Finishes an action from outside: one that goes on elsewhere, or one that runs, which is
+    /// cancelled then.
+    pub async fn finish_action(
+        &self,
+        id: &ActionExecutionId,
+        outcome: ActionOutcome,
+    ) -> Result<(), RuntimeError> {
+        if outcome == ActionOutcome::Deferred {
+            let reason = "an action that is finished from outside needs a result or an error";
+            return Err(RuntimeError::Invalid(reason.to_owned()));
+        }
+        let record = self
+            .shared
+            .execution_of(id)
+            .ok_or_else(|| RuntimeError::UnknownAction(id.clone()))?;
+        record
+            .request(EventKind::ActionFinished {
+                id: id.clone(),
+                outcome,
+            })
+            .await
+    }
+
+    /// Drops a root execution that has ended, and its sub-workflows, before newer ones take
+    /// their place. Whether there was one.
+    pub fn forget(&self, root: &ExecutionId) -> bool {
+        self.shared.forget(root)
+    }
+
+    /// Takes no more executions, lets those that run end for up to `grace`, and then stops the
+    /// rest where they are: actions in flight are cancelled, and whoever waits is told
+    /// [`RuntimeError::ShutDown`]. Whether all executions had ended.
+    pub async fn shutdown(&self, grace: Duration) -> bool {
+        self.phase.send_if_modified(|phase| {
+            let open = *phase == Phase::Open;
+            if open {
+                *phase = Phase::Draining;
+            }
+            open
+        });
+        let ended = tokio::time::timeout(grace, self.shared.idle())
+            .await
+            .is_ok();
+        self.phase.send_replace(Phase::Closed);
+        self.shared.idle().await;
+        ended
+    }
+}

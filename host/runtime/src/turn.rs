@@ -1,0 +1,63 @@
+//! Turns: what the engine decides, and the moment from which it holds.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ostro_engine::{Change, Command, Decision, Event, Execution, decide};
+use ostro_lang::Definitions;
+
+use crate::NoticeKind;
+use crate::hub::Hub;
+use crate::record::Record;
+
+/// The commands of a committed turn. There is no other way to get any, so that nothing can be
+/// carried out before it is durable.
+pub(crate) struct Committed(Vec<Command>);
+
+impl Committed {
+    pub(crate) fn into_commands(self) -> Vec<Command> {
+        self.0
+    }
+}
+
+/// What the engine decides on `event`. The error is what the engine panicked with, which only a
+/// bug of its own can bring about: the execution must end then, and the process must not.
+pub(crate) fn take(
+    definitions: &Definitions,
+    record: &Record,
+    event: Event,
+) -> Result<Decision, String> {
+    let before = Execution::clone(&record.snapshot());
+    catch_unwind(AssertUnwindSafe(|| {
+        decide(definitions, &record.workflow, before, event)
+    }))
+    .map_err(|panic| panic_message(panic.as_ref()))
+}
+
+/// Makes a turn durable. Here, and only here, a turn becomes something that has happened:
+/// memory now, a journal's transaction when there is one. What watchers see follows it.
+pub(crate) fn commit(hub: &Hub, record: &Record, turn: Decision) -> Committed {
+    let Decision {
+        execution,
+        commands,
+        changes,
+    } = turn;
+    record.set_snapshot(execution);
+    publish(hub, record, changes);
+    Committed(commands)
+}
+
+fn publish(hub: &Hub, record: &Record, changes: Vec<Change>) {
+    for change in changes {
+        hub.publish(&record.about, NoticeKind::Changed { change });
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it gave no reason".to_owned())
+}
