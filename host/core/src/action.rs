@@ -94,7 +94,11 @@ impl ActionError {
     /// An error whose value is its message.
     pub fn new(kind: ActionErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { kind, value: message.as_str().into(), message }
+        Self {
+            kind,
+            value: message.as_str().into(),
+            message,
+        }
     }
 }
 

@@ -117,9 +117,10 @@ impl From<serde_json::Value> for Value {
             },
             serde_json::Value::String(text) => text.into(),
             serde_json::Value::Array(items) => items.into_iter().map(Value::from).collect(),
-            serde_json::Value::Object(entries) => {
-                entries.into_iter().map(|(key, value)| (key, Value::from(value))).collect()
-            }
+            serde_json::Value::Object(entries) => entries
+                .into_iter()
+                .map(|(key, value)| (key, Value::from(value)))
+                .collect(),
         }
     }
 }
@@ -135,7 +136,10 @@ impl From<&Value> for serde_json::Value {
             Value::String(text) => (**text).into(),
             Value::List(items) => items.iter().map(serde_json::Value::from).collect(),
             Value::Map(entries) => serde_json::Value::Object(
-                entries.iter().map(|(key, value)| (key.to_string(), value.into())).collect(),
+                entries
+                    .iter()
+                    .map(|(key, value)| (key.to_string(), value.into()))
+                    .collect(),
             ),
         }
     }

@@ -23,8 +23,14 @@ pub enum Method {
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 6] =
-        [Method::Get, Method::Head, Method::Post, Method::Put, Method::Patch, Method::Delete];
+    pub const ALL: [Method; 6] = [
+        Method::Get,
+        Method::Head,
+        Method::Post,
+        Method::Put,
+        Method::Patch,
+        Method::Delete,
+    ];
 
     /// The method as HTTP spells it.
     pub fn as_str(self) -> &'static str {
@@ -40,7 +46,9 @@ impl Method {
 
     /// The method that `text` spells, in any case.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(text))
+        Self::ALL
+            .into_iter()
+            .find(|method| method.as_str().eq_ignore_ascii_case(text))
     }
 
     /// Whether it changes nothing.
@@ -109,7 +117,10 @@ impl RelativePath {
         // be read in two ways by two parsers.
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/%".contains(c);
         if let Some(found) = text.chars().find(|c| !plain(*c)) {
-            return Err(PathError::Character { path: text.to_owned(), found });
+            return Err(PathError::Character {
+                path: text.to_owned(),
+                found,
+            });
         }
         let segments: Vec<&str> = rest.split('/').collect();
         for (index, segment) in segments.iter().enumerate() {
@@ -121,7 +132,9 @@ impl RelativePath {
             // An encoded separator is one more segment for some servers, and a part of this one
             // for others; an encoded `%` may be decoded twice. No service needs either, but for
             // Swift, whose object names take separators as they are.
-            if decoded.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0..=31 | 127))
+            if decoded
+                .iter()
+                .any(|byte| matches!(byte, b'/' | b'\\' | 0..=31 | 127))
                 || segment.contains("%25")
             {
                 return Err(PathError::Encoding(text.to_owned()));
@@ -212,7 +225,10 @@ pub struct ServiceResponse {
 impl ServiceResponse {
     /// The first header called `name` (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -229,7 +245,13 @@ mod tests {
 
     #[test]
     fn paths_below_an_endpoint_are_taken_as_they_are() {
-        for path in ["/", "/v1/nodes", "/v1/nodes/", "/v1/nodes/a%20b", "/v1/c/o:1@x;y=z"] {
+        for path in [
+            "/",
+            "/v1/nodes",
+            "/v1/nodes/",
+            "/v1/nodes/a%20b",
+            "/v1/c/o:1@x;y=z",
+        ] {
             assert_eq!(RelativePath::parse(path).unwrap().as_str(), path);
         }
     }

@@ -31,7 +31,10 @@ pub enum State {
 impl State {
     /// Whether nothing follows this state by itself.
     pub fn is_completed(self) -> bool {
-        matches!(self, State::Success | State::Error | State::Cancelled | State::Skipped)
+        matches!(
+            self,
+            State::Success | State::Error | State::Cancelled | State::Skipped
+        )
     }
 
     /// The word of Mistral's API: `SUCCESS`, `ERROR`, …

@@ -125,7 +125,6 @@ impl PartialEq for Value {
         clippy::cast_precision_loss,
         reason = "Python compares an int with a float by value; past 2^53 no workflow relies on it"
     )]
-    #[expect(clippy::float_cmp, reason = "equality of values is exact")]
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Value::Null, Value::Null) => true,
@@ -196,6 +195,10 @@ impl FromIterator<Value> for Value {
 
 impl<K: Into<Arc<str>>> FromIterator<(K, Value)> for Value {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
-        entries.into_iter().map(|(key, value)| (key.into(), value)).collect::<Map>().into()
+        entries
+            .into_iter()
+            .map(|(key, value)| (key.into(), value))
+            .collect::<Map>()
+            .into()
     }
 }
