@@ -8,12 +8,13 @@
 mod build;
 mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use openstack_sdk::config::CloudConfig as KeystoneConfig;
+use openstack_sdk_auth_core::AuthTokenScope;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::CloudError;
@@ -87,11 +88,27 @@ pub(crate) enum Login {
     /// No Keystone: stand-alone services, reached at their `*_endpoint_override`.
     None,
     /// Keystone, by password, token or application credential.
-    Keystone {
-        /// For messages: Keystone's address, without user and password.
-        auth_url: Url,
-        config: Box<KeystoneConfig>,
-    },
+    Keystone(Box<KeystoneLogin>),
+}
+
+/// What Keystone is to be shown.
+#[derive(Clone)]
+pub(crate) struct KeystoneLogin {
+    /// Keystone's address, without user and password, with the version and a last slash.
+    pub(crate) auth_url: Url,
+    pub(crate) method: Method,
+    /// What the method takes, by its names.
+    pub(crate) values: HashMap<String, SecretString>,
+    /// What the token is for; Keystone chooses without it.
+    pub(crate) scope: Option<AuthTokenScope>,
+}
+
+/// The kind of what is shown to Keystone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Password,
+    Token,
+    ApplicationCredential,
 }
 
 impl CloudConfig {
@@ -124,7 +141,7 @@ impl fmt::Debug for CloudConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let auth_url = match &self.login {
             Login::None => "none",
-            Login::Keystone { auth_url, .. } => auth_url.as_str(),
+            Login::Keystone(login) => login.auth_url.as_str(),
         };
         f.debug_struct("CloudConfig")
             .field("label", &self.label)

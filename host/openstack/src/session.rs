@@ -101,7 +101,7 @@ impl Session {
             limits.timeout = timeout;
         }
         let exchange = Exchange::new(&config, &limits, Uuid::new_v4())?;
-        let account = Account::new(config, exchange.client().clone(), &limits);
+        let account = Account::new(config, exchange.client().clone());
         Ok(Self(Arc::new(Inner {
             limits,
             state: Ok(Ready { account, exchange }),
@@ -199,6 +199,6 @@ impl fmt::Debug for Session {
 impl Login {
     /// Whether requests carry a token.
     fn has_token(&self) -> bool {
-        matches!(self, Login::Keystone { .. })
+        matches!(self, Login::Keystone(_))
     }
 }

@@ -1,6 +1,12 @@
 //! Operations as data: each file of `tests/operations` has cases of the operation that it is
 //! named after: arguments, the requests that they make, what a service answers, the result.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;

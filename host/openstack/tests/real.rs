@@ -4,6 +4,12 @@
 //! `cargo xtask cloud up` started is asked. A cloud that is not there fails the tests. Each test
 //! makes what it needs under a name of its own and deletes it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -478,11 +484,12 @@ async fn an_application_credential_logs_in() {
         Method::Post,
         RelativePath::parse(&path).unwrap(),
     );
-    create.body = json!({"application_credential": {"name": name("credential")}})
+    create.body = json!({"application_credential": {"name": name("credential"), "roles": [{"name": "admin"}]}})
         .to_string()
         .into_bytes();
     let created = cloud.send(create).await.unwrap();
-    assert_eq!(created.status, 201);
+    let text = String::from_utf8_lossy(&created.body).into_owned();
+    assert_eq!(created.status, 201, "{text}");
     let created: serde_json::Value = serde_json::from_slice(&created.body).unwrap();
     let credential = &created["application_credential"];
     let id = credential["id"].as_str().unwrap();

@@ -1,15 +1,16 @@
 //! From an entry of `clouds.yaml` or `OS_*` variables to a [`CloudConfig`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Map as Json, json};
+use openstack_sdk_auth_core::{AuthTokenScope, Domain, Project, System};
+use secrecy::SecretString;
 use serde_yaml::{Mapping, Value as Yaml};
 use url::Url;
 
 use crate::CloudError;
-use crate::config::{CloudConfig, Environment, Login};
+use crate::config::{CloudConfig, Environment, KeystoneLogin, Login, Method};
 
 /// The keys of an entry's `auth`, which are also variables: `OS_` and the key in upper case.
 const AUTH_KEYS: [&str; 18] = [
@@ -177,7 +178,7 @@ fn build(raw: Raw) -> Result<CloudConfig, CloudError> {
 
 fn login(raw: &Raw, overrides: &mut BTreeMap<String, Url>) -> Result<Login, CloudError> {
     let has = |key: &str| raw.auth.contains_key(key);
-    let kind = match raw.auth_type.as_deref() {
+    let method = match raw.auth_type.as_deref() {
         Some("none") => {
             if let Some(endpoint) = raw.auth.get("endpoint") {
                 // One address is one service: stand-alone Ironic is the one that runs this way.
@@ -188,36 +189,36 @@ fn login(raw: &Raw, overrides: &mut BTreeMap<String, Url>) -> Result<Login, Clou
                 return Err(invalid(
                     raw,
                     "auth_type none needs an endpoint (OS_ENDPOINT) or a \
-                    baremetal_endpoint_override (OS_BAREMETAL_ENDPOINT_OVERRIDE)",
+                     baremetal_endpoint_override (OS_BAREMETAL_ENDPOINT_OVERRIDE)",
                 ));
             }
             return Ok(Login::None);
         }
-        Some("password" | "v3password") => "v3password",
-        Some("token" | "v3token") => "v3token",
+        Some("password" | "v3password") => Method::Password,
+        Some("token" | "v3token") => Method::Token,
         Some("v3applicationcredential" | "applicationcredential" | "application_credential") => {
-            "v3applicationcredential"
+            Method::ApplicationCredential
         }
         Some(other) => {
             return Err(invalid(
                 raw,
                 &format!(
                     "auth_type {other:?} is not known: use v3password, v3token, \
-                 v3applicationcredential or none"
+                     v3applicationcredential or none"
                 ),
             ));
         }
         None if has("application_credential_id") || has("application_credential_name") => {
-            "v3applicationcredential"
+            Method::ApplicationCredential
         }
-        None if has("token") && !has("password") => "v3token",
-        None => "v3password",
+        None if has("token") && !has("password") => Method::Token,
+        None => Method::Password,
     };
     let auth_url = raw
         .auth
         .get("auth_url")
         .ok_or_else(|| missing(raw, "auth_url"))?;
-    let auth_url = address_of(raw, "auth_url", auth_url)?;
+    let auth_url = versioned(address_of(raw, "auth_url", auth_url)?);
     let user = || {
         if has("username") || has("user_id") {
             Ok(())
@@ -225,15 +226,16 @@ fn login(raw: &Raw, overrides: &mut BTreeMap<String, Url>) -> Result<Login, Clou
             Err(missing(raw, "username"))
         }
     };
-    match kind {
-        "v3password" => {
+    match method {
+        Method::Password => {
             user()?;
             if !has("password") {
                 return Err(missing(raw, "password"));
             }
         }
-        "v3token" if !has("token") => return Err(missing(raw, "token")),
-        "v3applicationcredential" => {
+        Method::Token if !has("token") => return Err(missing(raw, "token")),
+        Method::Token => {}
+        Method::ApplicationCredential => {
             if !has("application_credential_secret") {
                 return Err(missing(raw, "application_credential_secret"));
             }
@@ -241,55 +243,95 @@ fn login(raw: &Raw, overrides: &mut BTreeMap<String, Url>) -> Result<Login, Clou
                 user()?;
             }
         }
-        _ => {}
     }
-    let mut auth: Json<String, serde_json::Value> = raw
+    let mut values: HashMap<String, SecretString> = raw
         .auth
         .iter()
-        .filter(|(key, _)| **key != "endpoint")
-        .map(|(key, value)| ((*key).to_owned(), value.clone().into()))
+        .map(|(key, value)| ((*key).to_owned(), SecretString::from(value.clone())))
         .collect();
-    auth.insert("auth_url".to_owned(), auth_url.as_str().into());
-    if kind == "v3applicationcredential" {
-        // An application credential belongs to a project, and Keystone refuses any other scope.
-        auth.retain(|key, _| !key.starts_with("project_") && !key.starts_with("domain_"));
+    if let Some(domain) = domain(raw, "user") {
+        values.extend(domain.id.map(|id| ("user_domain_id".to_owned(), id.into())));
+        values.extend(
+            domain
+                .name
+                .map(|name| ("user_domain_name".to_owned(), name.into())),
+        );
     }
-    for (owner, prefix) in [("username", "user"), ("project_name", "project")] {
-        default_domain(&mut auth, owner, prefix, &raw.default_domain);
-    }
-    let config = json!({"auth": auth, "auth_type": kind, "auth_cache": false,
-        "interface": "public", "region_name": raw.region, "cacert": raw.ca_file,
-        "verify": raw.verify});
-    let config =
-        serde_json::from_value(config).map_err(|error| invalid(raw, &error.to_string()))?;
-    Ok(Login::Keystone {
+    // An application credential belongs to a project, and Keystone refuses any other scope.
+    let scope = (method != Method::ApplicationCredential)
+        .then(|| scope(raw))
+        .flatten();
+    Ok(Login::Keystone(Box::new(KeystoneLogin {
         auth_url,
-        config: Box::new(config),
+        method,
+        values,
+        scope,
+    })))
+}
+
+/// What the token is to be for.
+fn scope(raw: &Raw) -> Option<AuthTokenScope> {
+    let text = |key: &str| raw.auth.get(key).cloned();
+    if let Some(id) = text("project_id") {
+        return Some(AuthTokenScope::Project(Project {
+            id: Some(id),
+            ..Project::default()
+        }));
+    }
+    if let Some(name) = text("project_name") {
+        let domain = domain(raw, "project");
+        return Some(AuthTokenScope::Project(Project {
+            name: Some(name),
+            domain,
+            id: None,
+        }));
+    }
+    if raw.auth.contains_key("domain_id") || raw.auth.contains_key("domain_name") {
+        let domain = Domain {
+            id: text("domain_id"),
+            name: text("domain_name"),
+        };
+        return Some(AuthTokenScope::Domain(domain));
+    }
+    text("system_scope").map(|scope| {
+        AuthTokenScope::System(System {
+            all: Some(scope == "all"),
+        })
     })
 }
 
-/// Names are unique in a domain only, so one is always named; `default` is what Keystone sets up.
-fn default_domain(
-    auth: &mut Json<String, serde_json::Value>,
-    owner: &str,
-    prefix: &str,
-    default: &BTreeMap<&'static str, String>,
-) {
-    let (id, name) = (
-        format!("{prefix}_domain_id"),
-        format!("{prefix}_domain_name"),
-    );
-    if !auth.contains_key(owner) || auth.contains_key(&id) || auth.contains_key(&name) {
-        return;
-    }
-    match (
-        default.get("default_domain_id"),
-        default.get("default_domain_name"),
-    ) {
-        (None, Some(domain)) => auth.insert(name, domain.clone().into()),
-        (Some(domain), _) => auth.insert(id, domain.clone().into()),
-        (None, None) => auth.insert(id, "default".into()),
+/// The domain of the user or the project, which `prefix` says. Names are unique in a domain only,
+/// so one is always named; `default` is what Keystone sets up.
+fn domain(raw: &Raw, prefix: &str) -> Option<Domain> {
+    let text = |key: &str| raw.auth.get(format!("{prefix}_{key}").as_str()).cloned();
+    let own = Domain {
+        id: text("domain_id"),
+        name: text("domain_name"),
     };
+    if own.id.is_some() || own.name.is_some() {
+        return Some(own);
+    }
+    if text("id").is_some() {
+        return None;
+    }
+    let default = |key: &str| raw.default_domain.get(key).cloned();
+    Some(
+        match (default("default_domain_id"), default("default_domain_name")) {
+            (None, None) => Domain {
+                id: Some("default".to_owned()),
+                name: None,
+            },
+            (id, name) => Domain { id, name },
+        },
+    )
+}
+
+/// `url` with the version of the Identity API, and a slash so that more can be joined.
+fn versioned(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/').to_owned();
+    let version = if path.ends_with("/v3") { "" } else { "/v3" };
+    url.set_path(&format!("{path}{version}/"));
+    url
 }
 
 /// The address under `what`, without user and password: those would end in messages.

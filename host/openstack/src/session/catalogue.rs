@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use openstack_sdk::types::identity::v3::ServiceEndpoints;
+use openstack_sdk_auth_core::ServiceEndpoints;
 use ostro_core::RelativePath;
 use url::Url;
 

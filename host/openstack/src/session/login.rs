@@ -1,22 +1,23 @@
 //! Logging in at Keystone, once for all that wait for it.
+//!
+//! The ways to log in are openstack_sdk's plugins (`OpenStackAuthType`), and a plugin of another
+//! way goes in beside them. Its client, which would call them, is not used: it refuses a catalogue
+//! with an address that is not HTTP, as Zaqar's websocket has; it follows redirects with the
+//! credentials; and it makes a folder in the user's home for tokens.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use openstack_sdk::auth::Auth;
-use openstack_sdk::config::CloudConfig as KeystoneConfig;
-use openstack_sdk::types::ServiceType;
-use openstack_sdk::{AsyncOpenStack, AuthError, OpenStackError};
-// A crate that nobody names is not linked, and then the SDK does not know its way to log in.
-use openstack_sdk_auth_applicationcredential as _;
-use openstack_sdk_auth_password as _;
-use openstack_sdk_auth_token as _;
+use openstack_sdk_auth_applicationcredential::ANCHOR as APPLICATION_CREDENTIAL;
+use openstack_sdk_auth_core::{Auth, AuthError, OpenStackAuthType};
+use openstack_sdk_auth_password::ANCHOR as PASSWORD;
+use openstack_sdk_auth_token::ANCHOR as TOKEN;
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
+use url::Url;
 
-use crate::config::Login;
-use crate::session::Limits;
+use crate::config::{KeystoneLogin, Login, Method};
 use crate::session::catalogue::Catalogue;
 use crate::session::exchange::reason;
 use crate::{CloudConfig, CloudError};
@@ -56,7 +57,6 @@ impl Identity {
 pub(super) struct Account {
     config: CloudConfig,
     client: Client,
-    timeout: Duration,
     state: Mutex<State>,
 }
 
@@ -67,11 +67,10 @@ struct State {
 }
 
 impl Account {
-    pub(super) fn new(config: CloudConfig, client: Client, limits: &Limits) -> Self {
+    pub(super) fn new(config: CloudConfig, client: Client) -> Self {
         Self {
             config,
             client,
-            timeout: limits.timeout,
             state: Mutex::default(),
         }
     }
@@ -116,99 +115,77 @@ impl Account {
     }
 
     async fn log_in(&self) -> Result<Identity, CloudError> {
-        let Login::Keystone { config, .. } = &self.config.login else {
+        let Login::Keystone(login) = &self.config.login else {
             return Ok(Identity {
                 token: None,
                 catalogue: Catalogue::default(),
                 expires: None,
             });
         };
-        // A new connection each time: the SDK would rather renew the token that it holds, which
-        // keeps that token's end. Its configuration has the cache on disk turned off.
-        let session = match self.connect(config).await {
-            Ok(session) => session,
-            Err(error) => return Err(self.explain(error).await),
+        let label = &self.config.label;
+        let KeystoneLogin {
+            auth_url,
+            method,
+            values,
+            scope,
+        } = &**login;
+        let method: &dyn OpenStackAuthType = match method {
+            Method::Password => &PASSWORD,
+            Method::Token => &TOKEN,
+            Method::ApplicationCredential => &APPLICATION_CREDENTIAL,
         };
-        let token = session.get_auth_token();
-        let info = session.get_auth_info();
-        let (Some(token), Some(info)) = (token, info) else {
+        let auth = method
+            .auth(&self.client, auth_url, values, scope.as_ref(), None)
+            .await
+            .map_err(|error| explain(label, auth_url, &error))?;
+        let Auth::AuthToken(auth) = auth else {
             return Err(CloudError::Authentication(format!(
-                "{}: Keystone gave no token",
-                self.config.label
+                "{label}: Keystone gave no token"
             )));
         };
-        let expires = u64::try_from(info.token.expires_at.timestamp()).ok();
-        let catalogue = Catalogue::new(info.token.catalog.unwrap_or_default());
-        tracing::debug!(cloud = %self.config.label, services = %catalogue, "logged in");
+        let info = auth.auth_info.unwrap_or_default().token;
+        let catalogue = Catalogue::new(info.catalog.unwrap_or_default());
+        tracing::debug!(cloud = %label, services = %catalogue, "logged in");
         Ok(Identity {
-            token: Some(token),
+            token: Some(auth.token),
             catalogue,
-            expires,
+            expires: u64::try_from(info.expires_at.timestamp()).ok(),
         })
     }
+}
 
-    async fn connect(&self, config: &KeystoneConfig) -> Result<AsyncOpenStack, OpenStackError> {
-        let mut config = config.clone();
-        config.options.insert(
-            "api_timeout".to_owned(),
-            self.timeout.as_secs().max(1).into(),
-        );
-        let session = AsyncOpenStack::new_impl(&config, Auth::None)?;
-        session
-            .discover_service_endpoint(&ServiceType::Identity)
-            .await?;
-        match session.authorize(None, false, true).await {
-            // Reading the catalogue is its last step, and it wants only http addresses there,
-            // where Zaqar's websocket has another. The catalogue is read here, so all is well.
-            Err(OpenStackError::Catalog { .. }) if session.get_auth_token().is_some() => {}
-            result => result?,
+/// What went wrong, where, and what to do about it.
+fn explain(label: &str, auth_url: &Url, error: &AuthError) -> CloudError {
+    let unreachable = |reason: String| CloudError::Unreachable {
+        service: "identity".to_owned(),
+        reason: format!(
+            "{label}: Keystone at {auth_url}: {reason}; check that it runs and that auth_url is \
+             right"
+        ),
+    };
+    match error {
+        AuthError::Identity(refusal) if (400..500).contains(&refusal.code) => {
+            CloudError::Authentication(format!(
+                "{label}: Keystone at {auth_url} refuses the credentials: {} Check user, \
+                 password, project and their domains",
+                sentence(&refusal.message)
+            ))
         }
-        Ok(session)
-    }
-
-    /// What went wrong, where, and what to do about it.
-    async fn explain(&self, error: OpenStackError) -> CloudError {
-        let Login::Keystone { auth_url, .. } = &self.config.login else {
-            return CloudError::Authentication(error.to_string());
-        };
-        let label = &self.config.label;
-        match &error {
-            OpenStackError::AuthError { source } => match source {
-                AuthError::Identity(refusal) => CloudError::Authentication(format!(
-                    "{label}: Keystone at {auth_url} refuses the credentials: {} Check user, \
-                     password, project and their domains",
-                    sentence(&refusal.message)
-                )),
-                AuthError::Reqwest { source } => self.unreachable(&reason(source)),
-                other => CloudError::Authentication(format!("{label}: {other}")),
-            },
-            OpenStackError::Communication { source } => self.unreachable(&reason(source)),
-            // The SDK keeps the reason to itself, so it is looked for.
-            OpenStackError::Discovery { .. } => {
-                match self.client.get(auth_url.clone()).send().await {
-                    Err(error) => self.unreachable(&reason(&error)),
-                    Ok(answer) => self.unreachable(&format!(
-                        "it answers {} and lists no version of the Identity API",
-                        answer.status()
-                    )),
-                }
-            }
-            other => CloudError::Authentication(format!("{label}: {other}")),
+        AuthError::Identity(failure) => {
+            unreachable(format!("it answers {}: {}", failure.code, failure.message))
         }
-    }
-
-    fn unreachable(&self, reason: &str) -> CloudError {
-        let address = match &self.config.login {
-            Login::Keystone { auth_url, .. } => auth_url.as_str(),
-            Login::None => "",
-        };
-        CloudError::Unreachable {
-            service: "identity".to_owned(),
-            reason: format!(
-                "{}: Keystone at {address}: {reason}; check that it runs and that auth_url is right",
-                self.config.label
-            ),
+        AuthError::AuthReceipt(_) => CloudError::Authentication(format!(
+            "{label}: Keystone at {auth_url} wants a second factor: use an application credential"
+        )),
+        // The body is of whoever listens there, and may be a page.
+        AuthError::UnknownAuth { code, .. } => {
+            unreachable(format!("it answers {code} and is no Identity API"))
         }
+        AuthError::AuthToken { .. } | AuthError::Serde { .. } => {
+            unreachable("it answers what is no token".to_owned())
+        }
+        AuthError::Reqwest { source } => unreachable(reason(source)),
+        other => CloudError::Authentication(format!("{label}: {other}")),
     }
 }
 

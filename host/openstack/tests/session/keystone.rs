@@ -4,7 +4,6 @@ use serde_json::{Value as Json, json};
 
 use crate::server::{Answer, Asked};
 use ostro_openstack::{CloudConfig, Environment, Limits, Session};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The password that is right.
@@ -13,11 +12,6 @@ pub(crate) const PASSWORD: &str = "correct-horse";
 /// What Keystone at `origin` answers; none for other paths. Tokens are `token-0`, `token-1`, …
 pub(crate) fn answer(origin: &str, asked: &Asked, before: usize, life: i64) -> Option<Answer> {
     match asked.line.as_str() {
-        "GET /v3/" => {
-            let links = json!([{"rel": "self", "href": format!("{origin}/v3/")}]);
-            let version = json!({"version": {"id": "v3.14", "status": "stable", "links": links}});
-            Some(Answer::new(200, version.to_string()))
-        }
         "POST /v3/auth/tokens" => {
             let identity = &asked.json()["auth"]["identity"];
             let known = [
@@ -98,7 +92,7 @@ pub(crate) fn environment(variables: &[(&str, &str)]) -> Environment {
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
     Environment {
-        variables: BTreeMap::from_iter(owned),
+        variables: owned.collect(),
         folder: "/nonexistent".into(),
         system_folder: None,
     }

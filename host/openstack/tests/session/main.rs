@@ -1,6 +1,8 @@
 //! Sessions with a cloud that is a small HTTP server: logging in, headers, what is sent again and
 //! what is not, redirects and bounds.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod config;
 mod keystone;
 mod server;
@@ -27,6 +29,29 @@ async fn cloud(
         keystone::answer(origin, asked, before, 3600).unwrap_or_else(|| services(asked, before))
     })
     .await
+}
+
+#[tokio::test]
+async fn a_password_logs_in_to_a_project_of_the_default_domain() {
+    let server = cloud(|_, _| Answer::new(200, "{}")).await;
+    session(&server.origin, &[]).connect().await.unwrap();
+    let auth = &server.asked(LOGIN)[0].json()["auth"];
+    assert_eq!(
+        auth["identity"]["password"]["user"]["domain"]["id"], "default",
+        "{auth}"
+    );
+    assert_eq!(auth["scope"]["project"]["domain"]["id"], "default");
+    let named = [
+        ("OS_USER_DOMAIN_NAME", "Users"),
+        ("OS_PROJECT_DOMAIN_NAME", "Projects"),
+    ];
+    session(&server.origin, &named).connect().await.unwrap();
+    let auth = &server.asked(LOGIN)[1].json()["auth"];
+    assert_eq!(
+        auth["identity"]["password"]["user"]["domain"]["name"], "Users",
+        "{auth}"
+    );
+    assert_eq!(auth["scope"]["project"]["domain"]["name"], "Projects");
 }
 
 const LOGIN: &str = "POST /v3/auth/tokens";
@@ -174,7 +199,7 @@ async fn a_wrong_password_is_told_without_it() {
     assert_eq!(
         text,
         &format!(
-            "the OS_* environment: Keystone at {}/v3 refuses the credentials: The request you \
+            "the OS_* environment: Keystone at {}/v3/ refuses the credentials: The request you \
              have made requires authentication. Check user, password, project and their domains",
             server.origin
         )
@@ -197,6 +222,25 @@ async fn a_keystone_that_is_down_is_told_with_its_address() {
     assert!(reason.contains(&format!("{origin}/v3")), "{reason}");
     assert!(reason.contains("no connection"), "{reason}");
     assert!(reason.contains("auth_url"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_login_that_is_redirected_does_not_take_the_password_along() {
+    let evil = Server::start(|_, _, _| Answer::new(200, "{}")).await;
+    let target = format!("{}/v3/auth/tokens", evil.origin);
+    let server =
+        Server::start(move |_, _, _| Answer::new(307, "").header("location", &target)).await;
+    let error = session(&server.origin, &[])
+        .send(nodes())
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("it answers 307 and is no Identity API"),
+        "{error}"
+    );
+    assert!(evil.asked("").is_empty());
 }
 
 #[tokio::test]
@@ -398,10 +442,9 @@ async fn a_write_is_not_sent_again() {
 async fn a_write_to_a_locked_node_is_sent_again() {
     let locked = r#"{"error_message": "Node a is locked by host x, please retry."}"#;
     let server = cloud(move |asked, before| match (asked.line.as_str(), before) {
-        ("PUT /ironic/v1/nodes/a/states/power", 0 | 1) => Answer::new(409, locked),
-        ("PUT /ironic/v1/nodes/a/states/power", _) => Answer::new(202, ""),
-        ("PUT /ironic/v1/nodes/b/states/power", _) => Answer::new(409, locked),
-        _ => Answer::new(409, "a node with that name exists"),
+        ("PUT /ironic/v1/nodes/a/states/power", 2) => Answer::new(202, ""),
+        ("PUT /ironic/v1/nodes/c/states/power", _) => Answer::new(409, "no such power state"),
+        _ => Answer::new(409, locked),
     })
     .await;
     let session = session(&server.origin, &[]);

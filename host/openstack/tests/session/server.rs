@@ -162,16 +162,18 @@ async fn serve(
     else {
         return Ok(());
     };
-    let mut text = format!("HTTP/1.1 {status} Status\r\nconnection: close\r\n");
-    for (name, value) in &headers {
-        text += &format!("{name}: {value}\r\n");
-    }
     let length = if asked.line.starts_with("HEAD") {
         0
     } else {
         body.len()
     };
-    text += &format!("content-length: {length}\r\n\r\n");
+    let more: String = headers
+        .iter()
+        .map(|(name, value)| [name, ": ", value, "\r\n"].concat())
+        .collect();
+    let mut text = format!(
+        "HTTP/1.1 {status} Status\r\nconnection: close\r\ncontent-length: {length}\r\n{more}\r\n"
+    );
     if length > 0 {
         text += &body;
     }
