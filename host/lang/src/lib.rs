@@ -1,7 +1,32 @@
 //! Mistral's DSL v2: YAML text to specs, expressions and diagnostics with line and column.
 //!
+//! `COMPATIBILITY.md` of this crate lists where it differs from Mistral.
+//!
 //! Architecture Invariant: nothing here does IO; whoever has text and a file name calls
-//! `parse` and gets what was understood and all that is wrong.
+//! [`parse`] and gets what was understood and all that is wrong.
+//!
+//! ```
+//! let text = "\
+//! version: '2.0'
+//! greet:
+//!   input: [name]
+//!   tasks:
+//!     hello:
+//!       action: std.echo output=\"hello <% $.name %>\"
+//!       on-success: [bye]
+//! ";
+//! let parsed = ostro_lang::parse(text, "greet.yaml");
+//! assert_eq!(&*parsed.workflows[0].tasks["hello"].name, "hello");
+//! assert_eq!(
+//!     parsed.diagnostics[0].render(text),
+//!     "error[E0401]: there is no task `bye`
+//!  --> greet.yaml:7:20
+//!   |
+//! 7 |       on-success: [bye]
+//!   |                    ^^^
+//! "
+//! );
+//! ```
 
 mod check;
 mod definitions;
