@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{Cloud, repository};
 
 /// A call of `ostro` in the making.
+#[must_use]
 pub struct Ostro(Command);
 
 /// How a call of `ostro` ended.
