@@ -178,6 +178,23 @@ impl World {
             execution.state().is_completed(),
             "it has ended or waits for something: {execution:#?}"
         );
+        if execution.state().is_completed() {
+            let open = execution.tasks().find(|task| !task.state().is_completed());
+            assert!(
+                open.is_none(),
+                "an ended execution has an open task: {open:#?}"
+            );
+        }
+        let ends = commands
+            .iter()
+            .filter(|c| matches!(c, Command::Finish { .. }))
+            .count();
+        let before = self.executions[id].state().is_completed();
+        assert_eq!(
+            ends,
+            usize::from(execution.state().is_completed() && !before),
+            "its end is told once"
+        );
         let info = execution.state_info().unwrap_or_default();
         assert!(
             !info.starts_with("internal error"),
