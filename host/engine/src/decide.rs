@@ -13,7 +13,7 @@ use crate::execution::Execution;
 use crate::functions::Functions;
 use crate::graph::Graph;
 
-/// How many task executions one turn may start. A loop of tasks that wait for nothing would
+/// How many task executions one turn may create. A loop of tasks that wait for nothing would
 /// otherwise never end.
 const TASKS_A_TURN: usize = 10_000;
 
@@ -74,7 +74,7 @@ pub fn decide(
         commands: Vec::new(),
         changes: Vec::new(),
         queue: VecDeque::new(),
-        started: 0,
+        created: 0,
     };
     turn.take(event.kind);
     turn.run();
@@ -104,7 +104,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) commands: Vec<Command>,
     pub(crate) changes: Vec<Change>,
     pub(crate) queue: VecDeque<Step>,
-    started: usize,
+    /// How many task executions this turn has created.
+    pub(crate) created: usize,
 }
 
 impl<'a> Turn<'a> {
@@ -135,6 +136,7 @@ impl<'a> Turn<'a> {
                     break;
                 }
                 self.perform(step);
+                self.check_bounds();
             }
             if self.execution.state != State::Running {
                 break;
@@ -142,6 +144,7 @@ impl<'a> Turn<'a> {
             if !self.refresh_joins() && self.queue.is_empty() {
                 break;
             }
+            self.check_bounds();
         }
         if self.execution.state == State::Running {
             self.check_completion();
@@ -161,27 +164,30 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Ends the execution if it has made too many tasks.
+    fn check_bounds(&mut self) {
+        let name = || self.execution.tasks.last().map_or("", |task| &*task.name);
+        let message = if self.created > TASKS_A_TURN {
+            format!(
+                "more than {TASKS_A_TURN} tasks followed each other without waiting for \
+                 anything, at last task {}: is there a loop without an end?",
+                name()
+            )
+        } else if self.execution.tasks.len() > TASKS_AN_EXECUTION {
+            format!(
+                "more than {TASKS_AN_EXECUTION} tasks have run, at last task {}: is there a \
+                 loop without an end?",
+                name()
+            )
+        } else {
+            return;
+        };
+        self.end(State::Error, Some(message));
+    }
+
     fn perform(&mut self, step: Step) {
         match step {
-            Step::Begin(task) => {
-                self.started += 1;
-                let name = &self.execution.tasks[task].name;
-                if self.started > TASKS_A_TURN {
-                    let message = format!(
-                        "more than {TASKS_A_TURN} tasks followed each other without waiting for \
-                         anything, at last task {name}: is there a loop without an end?"
-                    );
-                    self.end(State::Error, Some(message));
-                } else if self.execution.tasks.len() > TASKS_AN_EXECUTION {
-                    let message = format!(
-                        "more than {TASKS_AN_EXECUTION} tasks have run, at last task {name}: is \
-                         there a loop without an end?"
-                    );
-                    self.end(State::Error, Some(message));
-                } else {
-                    self.begin(task);
-                }
-            }
+            Step::Begin(task) => self.begin(task),
             Step::Follow(task) => self.follow(task),
         }
     }

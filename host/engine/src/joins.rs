@@ -35,7 +35,12 @@ impl Turn<'_> {
         if let Some(join) = latest {
             let current = &self.execution.tasks[join];
             let waits = current.state == State::Waiting;
-            if waits || !current.arrivals.by_name.contains_key(&arrival.0) {
+            let had = current.arrivals.by_name.get(&arrival.0);
+            if had.is_some_and(|(task, _)| *task == arrival.1.0) {
+                // The same task leads here by two of its clauses.
+                return;
+            }
+            if waits || had.is_none() {
                 let (from, by) = arrival;
                 self.execution
                     .task_mut(join)

@@ -23,6 +23,7 @@ impl Turn<'_> {
         context: Context,
         arrivals: Arrivals,
     ) -> usize {
+        self.created += 1;
         let id = TaskExecutionId::new(self.execution.next_id());
         let task = self.execution.tasks.len();
         let mut created = TaskExecution::new(id, Arc::clone(name), state, context, self.now);
