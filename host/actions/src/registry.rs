@@ -1,0 +1,299 @@
+//! Names to actions, and actions to outcomes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use ostro_core::{ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map};
+use ostro_lang::{ActionCatalogue, ActionParameter, AdHocAction, Definitions, Workflow};
+use ostro_openstack::Cloud;
+use ostro_openstack::operations::{self, Operation};
+use ostro_sandbox::LoadedPack;
+
+use crate::describe::{ActionDescription, check_names};
+use crate::pack::{PackAction, PackActions};
+use crate::standard::Standard;
+use crate::suggest::did_you_mean;
+use crate::{Parameter, RegistryError, adhoc, openstack, outcome};
+
+/// All actions that there are. Clones share everything.
+#[derive(Clone)]
+pub struct Registry {
+    packs: Arc<IndexMap<Arc<str>, PackAction>>,
+    cloud: Arc<dyn Cloud>,
+    definitions: Option<Arc<Definitions>>,
+}
+
+/// Puts a [`Registry`] together.
+#[derive(Default)]
+pub struct Builder {
+    packs: Vec<Arc<dyn PackActions>>,
+    cloud: Option<Arc<dyn Cloud>>,
+    definitions: Option<Arc<Definitions>>,
+}
+
+impl Builder {
+    /// The cloud that OpenStack's operations and the host calls of packs go to. Without one,
+    /// they fail and say so.
+    #[must_use]
+    pub fn cloud(mut self, cloud: Arc<dyn Cloud>) -> Self {
+        self.cloud = Some(cloud);
+        self
+    }
+
+    /// Adds a pack.
+    #[must_use]
+    pub fn pack(mut self, pack: LoadedPack) -> Self {
+        self.packs.push(Arc::new(pack));
+        self
+    }
+
+    /// The definitions whose ad-hoc actions can be called.
+    #[must_use]
+    pub fn definitions(mut self, definitions: Arc<Definitions>) -> Self {
+        self.definitions = Some(definitions);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn scripted(mut self, pack: Arc<dyn PackActions>) -> Self {
+        self.packs.push(pack);
+        self
+    }
+
+    /// The registry, if no two packs have the same action.
+    pub fn build(self) -> Result<Registry, RegistryError> {
+        let mut packs: IndexMap<Arc<str>, PackAction> = IndexMap::new();
+        for pack in self.packs {
+            for signature in pack.signatures() {
+                let name = Arc::clone(&signature.name);
+                if let Some(first) = packs.get(&name) {
+                    return Err(RegistryError::Duplicate {
+                        name: name.to_string(),
+                        first: first.pack.name().to_string(),
+                        second: pack.name().to_string(),
+                    });
+                }
+                packs.insert(
+                    name,
+                    PackAction {
+                        pack: Arc::clone(&pack),
+                        signature,
+                    },
+                );
+            }
+        }
+        Ok(Registry {
+            packs: Arc::new(packs),
+            cloud: self.cloud.unwrap_or_else(|| Arc::new(openstack::NoCloud)),
+            definitions: self.definitions,
+        })
+    }
+}
+
+/// What a name means.
+enum Found {
+    AdHoc(Arc<AdHocAction>),
+    Base(Base),
+}
+
+/// An action that needs no other.
+enum Base {
+    Pack(PackAction),
+    OpenStack(&'static Operation),
+    Standard(Standard),
+}
+
+impl Base {
+    fn describe(&self) -> ActionDescription {
+        match self {
+            Base::Pack(action) => action.describe(),
+            Base::OpenStack(operation) => openstack::describe(operation),
+            Base::Standard(action) => action.describe(),
+        }
+    }
+}
+
+impl Registry {
+    /// A registry of std actions and OpenStack operations, to which more can be added.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The same registry with the ad-hoc actions of `definitions`. Definitions are checked
+    /// against a registry before there are any to add to it.
+    #[must_use]
+    pub fn with_definitions(&self, definitions: Arc<Definitions>) -> Self {
+        Self {
+            definitions: Some(definitions),
+            ..self.clone()
+        }
+    }
+
+    /// The action that `name` means outside of any workflow; none if there is none.
+    pub fn describe(&self, name: &str) -> Option<ActionDescription> {
+        Some(match self.find(name, None)? {
+            Found::AdHoc(action) => adhoc::describe(&action),
+            Found::Base(base) => base.describe(),
+        })
+    }
+
+    /// The full names of all actions, sorted.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = self.packs.keys().cloned().collect();
+        names.extend(
+            operations::all()
+                .iter()
+                .map(|operation| operation.name.as_str().into()),
+        );
+        names.extend(Standard::names().map(Arc::from));
+        if let Some(definitions) = &self.definitions {
+            names.extend(definitions.actions().map(|action| Arc::clone(&action.name)));
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn workflow(&self, name: &str) -> Option<&Workflow> {
+        self.definitions
+            .as_ref()?
+            .workflow(name)
+            .map(|workflow| &**workflow)
+    }
+
+    /// What `name` means in the workflow `from`: there, ad-hoc actions of its workbook have
+    /// short names.
+    fn find(&self, name: &str, from: Option<&Workflow>) -> Option<Found> {
+        let ad_hoc = self
+            .definitions
+            .as_ref()
+            .and_then(|definitions| match from {
+                Some(workflow) => definitions.action(name, workflow),
+                None => definitions.action_named(name).cloned(),
+            });
+        match ad_hoc {
+            Some(action) => Some(Found::AdHoc(action)),
+            None => self.find_base(name).map(Found::Base),
+        }
+    }
+
+    fn find_base(&self, name: &str) -> Option<Base> {
+        if let Some(action) = self.packs.get(name) {
+            Some(Base::Pack(action.clone()))
+        } else if let Some(operation) = operations::find(name) {
+            Some(Base::OpenStack(operation))
+        } else {
+            Standard::find(name).map(Base::Standard)
+        }
+    }
+
+    fn unknown(&self, name: &str) -> ActionError {
+        let message = if Standard::is_absent(name) {
+            format!("the action {name} of Mistral is not in this version of Ostro yet")
+        } else {
+            let names = self.names();
+            let hint = did_you_mean(name, names.iter().map(|name| &**name));
+            format!("no action is called {name}{hint}")
+        };
+        ActionError::new(ActionErrorKind::Call, message)
+    }
+
+    /// Follows ad-hoc actions down to their base, runs that, and makes their results of its.
+    async fn dispatch(&self, call: &ActionCall) -> Result<ActionOutcome, ActionError> {
+        let from = self.workflow(&call.context.workflow_name);
+        let mut name = Arc::clone(&call.name);
+        let mut input = Arc::clone(&call.input);
+        let mut around: Vec<Arc<AdHocAction>> = Vec::new();
+        let base = loop {
+            let found = if around.is_empty() {
+                self.find(&name, from)
+            } else {
+                self.find(&name, None)
+            };
+            match found.ok_or_else(|| self.unknown(&name))? {
+                Found::Base(base) => break base,
+                Found::AdHoc(action) => {
+                    let known = around.iter().any(|above| above.name == action.name);
+                    if known || around.len() == adhoc::MAX_CHAIN {
+                        return Err(ActionError::new(
+                            ActionErrorKind::Call,
+                            format!("{}: its base leads back to {}", call.name, action.name),
+                        ));
+                    }
+                    input = Arc::new(adhoc::base_input(&action, &input)?);
+                    name = Arc::clone(&action.base);
+                    around.push(action);
+                }
+            }
+        };
+        let mut outcome = self.run_base(base, &input, call).await?;
+        for action in around.iter().rev() {
+            if let ActionOutcome::Success(result) = outcome {
+                outcome = ActionOutcome::Success(adhoc::output(action, result)?);
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn run_base(
+        &self,
+        base: Base,
+        input: &Arc<Map>,
+        call: &ActionCall,
+    ) -> Result<ActionOutcome, ActionError> {
+        match base {
+            Base::Standard(action) => {
+                check_names(action.name(), &action.parameters(), input)
+                    .map_err(|message| ActionError::new(ActionErrorKind::Call, message))?;
+                Ok(action.run(input).await)
+            }
+            Base::OpenStack(operation) => {
+                let result = operations::call(&*self.cloud, &operation.name, input).await;
+                result
+                    .map(ActionOutcome::Success)
+                    .map_err(|error| outcome::of_operation(&error))
+            }
+            Base::Pack(PackAction { pack, signature }) => {
+                let cloud = Arc::clone(&self.cloud);
+                let result = pack.call(&signature.name, input, call, cloud).await;
+                result
+                    .map(ActionOutcome::Success)
+                    .map_err(ActionError::from)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ActionRunner for Registry {
+    async fn run(&self, call: ActionCall) -> ActionOutcome {
+        self.dispatch(&call)
+            .await
+            .unwrap_or_else(ActionOutcome::Error)
+    }
+}
+
+/// What definitions are checked against. Their own ad-hoc actions they know by themselves.
+impl ActionCatalogue for Registry {
+    fn parameters(&self, action: &str) -> Option<Vec<ActionParameter>> {
+        let base = self.find_base(action)?;
+        if let Base::OpenStack(operation) = base {
+            return Some(openstack::parameters(operation));
+        }
+        let parameters = base.describe().parameters.into_iter();
+        Some(
+            parameters
+                .map(|Parameter { name, required, .. }| ActionParameter { name, required })
+                .collect(),
+        )
+    }
+
+    fn takes_more(&self, action: &str) -> bool {
+        matches!(self.find_base(action), Some(Base::OpenStack(operation)) if operation.open)
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        Registry::names(self)
+    }
+}
