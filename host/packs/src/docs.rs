@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wit_parser::{Docs as WitDocs, Resolve, SourceMap, TypeDefKind, UnresolvedPackageGroup};
 
+use crate::files::is_wit;
 use crate::reflect::interface_key;
 
 /// Ostro's own packages, which a pack need not carry.
@@ -49,7 +50,7 @@ impl Docs {
             let Some(inside) = below(path, dir) else {
                 continue;
             };
-            if !inside.ends_with(".wit") {
+            if !is_wit(inside) {
                 continue;
             }
             let text = std::str::from_utf8(bytes).map_err(|_| format!("{path} is no UTF-8"))?;
@@ -76,9 +77,9 @@ impl Docs {
             };
             if !is(&main) && !groups.iter().any(is) {
                 let mut map = SourceMap::new();
-                files
-                    .iter()
-                    .for_each(|(path, text)| map.push_str(path, *text));
+                for (path, text) in files {
+                    map.push_str(path, *text);
+                }
                 groups.push(parse(map)?);
             }
         }
@@ -108,7 +109,7 @@ impl Docs {
     }
 
     fn collect(&mut self, resolve: &Resolve) {
-        for (id, interface) in resolve.interfaces.iter() {
+        for (id, interface) in &resolve.interfaces {
             let key = interface_key(resolve, id);
             for (name, function) in &interface.functions {
                 self.keep(format!("{key}#{name}()"), &function.docs);

@@ -69,7 +69,7 @@ fn read_wit_folder(dir: &Path, path: &str, files: &mut Files) -> Result<Vec<Stri
         let name = inside(path, &name);
         if entry.path().is_dir() {
             folders.push(name);
-        } else if name.ends_with(".wit")
+        } else if is_wit(&name)
             && let Some(bytes) = read(dir, &name)?
         {
             files.insert(name, bytes);
@@ -83,6 +83,11 @@ fn read_wit_folder(dir: &Path, path: &str, files: &mut Files) -> Result<Vec<Stri
         }
     }
     Ok(folders)
+}
+
+/// Whether `path` is a file of WIT text.
+pub(crate) fn is_wit(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|end| end == "wit")
 }
 
 /// The path of `name` in the folder `path`.

@@ -109,7 +109,6 @@ fn refuse(import: &str, grants: &Grants, validates: bool) -> Option<String> {
     };
     let may_request = grants.has_requests() || !grants.operations.is_empty();
     match needs {
-        Needs::Nothing => None,
         Needs::Writes | Needs::Queues if validates => Some(
             "a component with a validation may only read: use ostro:host/openstack-read, or move \
              the actions that write to a component of their own"

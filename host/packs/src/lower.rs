@@ -137,34 +137,7 @@ pub fn lower<S: Sink>(ty: &Type, value: &Value, sink: &mut S) -> Result<S::Out, 
             Ok(sink.option(Some(inner)))
         }
         (Type::Bool, Value::Bool(truth)) => Ok(sink.bool(*truth)),
-        (Type::U8 | Type::U16 | Type::U32 | Type::U64, Value::Int(_) | Value::Float(_)) => {
-            let number = whole(value).ok_or_else(|| mismatch(ty, value))?;
-            match u64::try_from(number) {
-                Ok(number) if number <= max(ty) => Ok(sink.unsigned(ty, number)),
-                _ => Err(out_of_range(ty, value)),
-            }
-        }
-        (Type::S8 | Type::S16 | Type::S32 | Type::S64, Value::Int(_) | Value::Float(_)) => {
-            let number = whole(value).ok_or_else(|| mismatch(ty, value))?;
-            let bound = i128::from(max(ty));
-            match i64::try_from(number) {
-                Ok(small) if number <= bound && number >= -bound - 1 => Ok(sink.signed(ty, small)),
-                _ => Err(out_of_range(ty, value)),
-            }
-        }
-        (Type::F64, value @ (Value::Int(_) | Value::Float(_))) => Ok(sink.f64(float(value))),
-        (Type::F32, value @ (Value::Int(_) | Value::Float(_))) => {
-            let wide = float(value);
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "what f32 rounds to is f32's"
-            )]
-            let narrow = wide as f32;
-            if wide.is_finite() && narrow.is_infinite() {
-                return Err(out_of_range(ty, value));
-            }
-            Ok(sink.f32(narrow))
-        }
+        (ty, Value::Int(_) | Value::Float(_)) => lower_number(ty, value, sink),
         (Type::Char, Value::String(text)) => {
             let mut characters = text.chars();
             match (characters.next(), characters.next()) {
@@ -208,50 +181,12 @@ pub fn lower<S: Sink>(ty: &Type, value: &Value, sink: &mut S) -> Result<S::Out, 
         (Type::Variant(variant), Value::Map(_) | Value::String(_)) => {
             lower_variant(variant, value, sink)
         }
-        (Type::Result(sides), Value::Map(entries)) => {
-            let single = (entries.len() == 1).then(|| entries.first()).flatten();
-            match single.map(|(key, value)| (&**key, value)) {
-                Some(("ok", value)) => {
-                    let side = lower_side("ok", sides.0.as_ref(), value, sink)?;
-                    Ok(sink.result(Ok(side)))
-                }
-                Some(("err", value)) => {
-                    let side = lower_side("err", sides.1.as_ref(), value, sink)?;
-                    Ok(sink.result(Err(side)))
-                }
-                _ => Err(problem(
-                    "expected an object with either `ok` or `err`".into(),
-                )),
-            }
-        }
+        (Type::Result(sides), Value::Map(entries)) => lower_result(sides, entries, sink),
         (Type::Enum(labels), Value::String(text)) => match labels.find(text) {
             Some(label) => Ok(sink.label(&label.name)),
             None => Err(no_label(labels, text)),
         },
-        (Type::Flags(labels), Value::List(values)) => {
-            let flags = values.iter().enumerate().map(|(index, value)| {
-                let found = match value {
-                    Value::String(text) => labels.find(text).ok_or_else(|| no_label(labels, text)),
-                    other => Err(problem(format!(
-                        "expected a flag's name, got {}",
-                        other.kind()
-                    ))),
-                };
-                found
-                    .map(|label| &label.name)
-                    .map_err(|error| error.inside_item(index))
-            });
-            let mut flags: Vec<&Name> = flags.collect::<Result<_, _>>()?;
-            let mut seen = Vec::with_capacity(labels.labels.len().min(flags.len()));
-            flags.retain(|flag| {
-                let new = !seen.contains(flag);
-                if new {
-                    seen.push(*flag);
-                }
-                new
-            });
-            Ok(sink.flags(flags))
-        }
+        (Type::Flags(labels), Value::List(values)) => lower_flags(labels, values, sink),
         (ty, value) => Err(mismatch(ty, value)),
     }
 }
@@ -267,6 +202,90 @@ fn depth_within(value: &Value, levels: usize) -> bool {
             levels > 0 && entries.values().all(|item| depth_within(item, levels - 1))
         }
         _ => true,
+    }
+}
+
+fn lower_number<S: Sink>(ty: &Type, value: &Value, sink: &mut S) -> Result<S::Out, LowerError> {
+    match ty {
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 => {
+            let number = whole(value).ok_or_else(|| mismatch(ty, value))?;
+            match u64::try_from(number) {
+                Ok(number) if number <= max(ty) => Ok(sink.unsigned(ty, number)),
+                _ => Err(out_of_range(ty, value)),
+            }
+        }
+        Type::S8 | Type::S16 | Type::S32 | Type::S64 => {
+            let number = whole(value).ok_or_else(|| mismatch(ty, value))?;
+            let bound = i128::from(max(ty));
+            match i64::try_from(number) {
+                Ok(small) if number <= bound && number >= -bound - 1 => Ok(sink.signed(ty, small)),
+                _ => Err(out_of_range(ty, value)),
+            }
+        }
+        Type::F64 => Ok(sink.f64(float(value))),
+        Type::F32 => {
+            let wide = float(value);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "what f32 rounds to is f32's"
+            )]
+            let narrow = wide as f32;
+            if wide.is_finite() && narrow.is_infinite() {
+                return Err(out_of_range(ty, value));
+            }
+            Ok(sink.f32(narrow))
+        }
+        _ => Err(mismatch(ty, value)),
+    }
+}
+
+fn lower_flags<S: Sink>(
+    labels: &Labels,
+    values: &[Value],
+    sink: &mut S,
+) -> Result<S::Out, LowerError> {
+    let flags = values.iter().enumerate().map(|(index, value)| {
+        let found = match value {
+            Value::String(text) => labels.find(text).ok_or_else(|| no_label(labels, text)),
+            other => Err(problem(format!(
+                "expected a flag's name, got {}",
+                other.kind()
+            ))),
+        };
+        found
+            .map(|label| &label.name)
+            .map_err(|error| error.inside_item(index))
+    });
+    let mut flags: Vec<&Name> = flags.collect::<Result<_, _>>()?;
+    let mut seen = Vec::with_capacity(labels.labels.len().min(flags.len()));
+    flags.retain(|flag| {
+        let new = !seen.contains(flag);
+        if new {
+            seen.push(*flag);
+        }
+        new
+    });
+    Ok(sink.flags(flags))
+}
+
+fn lower_result<S: Sink>(
+    sides: &(Option<Type>, Option<Type>),
+    entries: &Map,
+    sink: &mut S,
+) -> Result<S::Out, LowerError> {
+    let single = (entries.len() == 1).then(|| entries.first()).flatten();
+    match single.map(|(key, value)| (&**key, value)) {
+        Some(("ok", value)) => {
+            let side = lower_side("ok", sides.0.as_ref(), value, sink)?;
+            Ok(sink.result(Ok(side)))
+        }
+        Some(("err", value)) => {
+            let side = lower_side("err", sides.1.as_ref(), value, sink)?;
+            Ok(sink.result(Err(side)))
+        }
+        _ => Err(problem(
+            "expected an object with either `ok` or `err`".into(),
+        )),
     }
 }
 

@@ -115,7 +115,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            time: Duration::from_secs(300),
+            time: Duration::from_mins(5),
             memory: 64 << 20,
             host_calls: 10_000,
             input: 4 << 20,

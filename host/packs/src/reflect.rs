@@ -229,14 +229,14 @@ impl Reflector<'_> {
             WitType::Char => Type::Char,
             WitType::String => Type::String,
             WitType::ErrorContext => return Err("holds an error-context".into()),
-            WitType::Id(id) => match self.types.get(id) {
-                Some(known) => known.clone(),
-                None => {
-                    let made = self.type_def(*id)?;
-                    self.types.insert(*id, made.clone());
-                    made
+            WitType::Id(id) => {
+                if let Some(known) = self.types.get(id) {
+                    return Ok(known.clone());
                 }
-            },
+                let made = self.type_def(*id)?;
+                self.types.insert(*id, made.clone());
+                made
+            }
         })
     }
 

@@ -105,7 +105,7 @@ async fn run(
 fn lift(action: &Action, result: Val, limits: &Limits) -> Result<Value, CallError> {
     let signature = &action.signature;
     let mut lifter = Lifter::new(limits.output);
-    let lifted = match (signature.fallible, result) {
+    let value = match (signature.fallible, result) {
         (true, Val::Result(Ok(value))) => lifter
             .lift_side(signature.result.as_ref(), value.as_deref())
             .map(Ok),
@@ -116,7 +116,7 @@ fn lift(action: &Action, result: Val, limits: &Limits) -> Result<Value, CallErro
             .lift_side(signature.result.as_ref(), Some(&value))
             .map(Ok),
     };
-    match lifted {
+    match value {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(CallError::Action(error)),
         Err(LiftError::TooBig) => Err(size_limit(LimitKind::Output, limits.output).into()),

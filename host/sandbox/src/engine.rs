@@ -42,7 +42,7 @@ impl Default for SandboxConfig {
             cache_dir: None,
             max_instances: 128,
             max_memory: 1 << 30,
-            max_time: Duration::from_secs(24 * 3600),
+            max_time: Duration::from_hours(24),
         }
     }
 }
@@ -131,6 +131,7 @@ pub(crate) struct Ticker {
 struct TickerState {
     running: AtomicUsize,
     parked: AtomicBool,
+    stop: AtomicBool,
 }
 
 impl Ticker {
@@ -143,7 +144,10 @@ impl Ticker {
                 let mut idle = 0;
                 loop {
                     thread::sleep(TICK);
-                    // The thread ends with its engine.
+                    // The thread ends with its sandbox, whoever still holds the engine.
+                    if ticks.stop.load(Ordering::SeqCst) {
+                        return;
+                    }
                     let Some(engine) = engine.upgrade() else {
                         return;
                     };
@@ -185,7 +189,7 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        // Parked, it would not see that the engine is gone.
+        self.state.stop.store(true, Ordering::SeqCst);
         self.thread.unpark();
     }
 }

@@ -26,23 +26,15 @@ pub(crate) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtim
     {
         let path = import.interface.split('@').next().unwrap_or_default();
         match path.strip_prefix("ostro:host/") {
-            Some("openstack") => {
-                contract::openstack::add_to_linker::<_, HasSelf<State>>(linker, same)?
-            }
+            Some("openstack") => contract::openstack::add_to_linker::<_, Data>(linker, same)?,
             Some("openstack-read") => {
-                contract::openstack_read::add_to_linker::<_, HasSelf<State>>(linker, same)?
+                contract::openstack_read::add_to_linker::<_, Data>(linker, same)?;
             }
-            Some("messaging") => {
-                contract::messaging::add_to_linker::<_, HasSelf<State>>(linker, same)?
-            }
-            Some("progress") => {
-                contract::progress::add_to_linker::<_, HasSelf<State>>(linker, same)?
-            }
-            Some("log") => contract::log::add_to_linker::<_, HasSelf<State>>(linker, same)?,
-            Some("execution") => {
-                contract::execution::add_to_linker::<_, HasSelf<State>>(linker, same)?
-            }
-            Some("clock") => contract::clock::add_to_linker::<_, HasSelf<State>>(linker, same)?,
+            Some("messaging") => contract::messaging::add_to_linker::<_, Data>(linker, same)?,
+            Some("progress") => contract::progress::add_to_linker::<_, Data>(linker, same)?,
+            Some("log") => contract::log::add_to_linker::<_, Data>(linker, same)?,
+            Some("execution") => contract::execution::add_to_linker::<_, Data>(linker, same)?,
+            Some("clock") => contract::clock::add_to_linker::<_, Data>(linker, same)?,
             _ => wasi |= path.starts_with("wasi:"),
         }
     }
@@ -53,6 +45,9 @@ pub(crate) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtim
 }
 
 /// What the functions of an interface work on: the store's data itself.
+type Data = HasSelf<State>;
+
+/// The [`Data`] in a store's data.
 fn same(state: &mut State) -> &mut State {
     state
 }

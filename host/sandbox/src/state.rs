@@ -14,6 +14,8 @@ use crate::pack::Policy;
 
 /// How many handles of WASI a guest may hold.
 const MAX_WASI_HANDLES: usize = 1024;
+/// How many random bytes a guest gets at once from WASI.
+const MAX_WASI_RANDOM: u64 = 64 << 10;
 /// How many elements the tables of an instance may have, all together.
 const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 
@@ -129,6 +131,7 @@ impl WasiView for State {
             let mut table = ResourceTable::new();
             table.set_max_capacity(MAX_WASI_HANDLES);
             let mut wasi = WasiCtx::builder();
+            wasi.max_random_size(MAX_WASI_RANDOM);
             wasi.allow_tcp(false)
                 .allow_udp(false)
                 .allow_ip_name_lookup(false);

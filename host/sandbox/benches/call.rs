@@ -1,0 +1,140 @@
+//! What a call of an action costs, against the same call with bare wasmtime.
+//!
+//! Both sides run in one process on one engine (pooling allocator, epochs) and make a fresh
+//! instance for each call of the same function, `greet(string, option<u32>) -> result<string,
+//! string>`. The bare side is a typed call. The action starts from JSON text and ends with JSON
+//! text, and has everything that an action has: signature, limits, grants, time, reflection.
+//!
+//! It prints the ratio, and fails if an action costs more than [`ALLOWED`] times the bare call.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use criterion::Criterion;
+use ostro_core::{
+    ActionContext, ActionExecutionId, ExecutionId, Progress, ProgressSink, ServiceRequest,
+    ServiceResponse, Value,
+};
+use ostro_openstack::{Cloud, CloudError};
+use ostro_sandbox::{Sandbox, SandboxConfig};
+use wasmtime::Store;
+use wasmtime::component::{Component, Linker};
+
+/// How many times the bare call an action may cost.
+const ALLOWED: f64 = 2.0;
+
+/// What both sides do.
+const INPUT: &str = r#"{"name": "node-0", "count": 3}"#;
+const OUTPUT: &str = r#""hello node-0, hello node-0, hello node-0""#;
+
+struct NoCloud;
+
+#[async_trait]
+impl Cloud for NoCloud {
+    async fn send(&self, _: ServiceRequest) -> Result<ServiceResponse, CloudError> {
+        Err(CloudError::NoCloud("a benchmark has none".to_owned()))
+    }
+}
+
+struct Nobody;
+
+impl ProgressSink for Nobody {
+    fn progress(&self, _: &ActionContext, _: Progress) {}
+    fn note(&self, _: &ActionContext, _: &str) {}
+}
+
+fn main() {
+    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/types");
+    let pack = ostro_packs::build::build(&guest, &mut |line| println!("{line}"))
+        .unwrap()
+        .pack;
+    let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
+    let loaded = sandbox.load(&pack, &pack.manifest.grants).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+
+    let engine = sandbox.engine();
+    let component = Component::from_binary(engine, &pack.components[0].bytes).unwrap();
+    let instance = Linker::<()>::new(engine)
+        .instantiate_pre(&component)
+        .unwrap();
+    let interface = component
+        .get_export_index(None, "test:types/echo@0.1.0")
+        .unwrap();
+    let greet = component
+        .get_export_index(Some(&interface), "greet")
+        .unwrap();
+    let bare = async || -> String {
+        let mut store = Store::new(engine, ());
+        store.set_epoch_deadline(1 << 40);
+        let instance = instance.instantiate_async(&mut store).await.unwrap();
+        let greet = instance
+            .get_typed_func::<(&str, Option<u32>), (Result<String, String>,)>(&mut store, greet)
+            .unwrap();
+        let (answer,) = greet
+            .call_async(&mut store, ("node-0", Some(3)))
+            .await
+            .unwrap();
+        answer.unwrap()
+    };
+
+    let cloud: Arc<dyn Cloud> = Arc::new(NoCloud);
+    let nobody: Arc<dyn ProgressSink> = Arc::new(Nobody);
+    let context = ActionContext {
+        execution_id: ExecutionId::new("execution"),
+        workflow_name: "bench.call".into(),
+        task_execution_id: None,
+        task_name: Some("call".into()),
+        action_execution_id: ActionExecutionId::new("action"),
+        attempt: 1,
+        timeout: None,
+    };
+    let action = async || -> String {
+        let input: Value = serde_json::from_str(INPUT).unwrap();
+        let Value::Map(input) = input else {
+            panic!("the input is an object")
+        };
+        let (cloud, nobody) = (cloud.clone(), nobody.clone());
+        let result = loaded
+            .call("test.echo.greet", &input, cloud, &context, nobody)
+            .await;
+        result.unwrap().to_string()
+    };
+    assert_eq!(format!("{:?}", runtime.block_on(bare())), OUTPUT);
+    assert_eq!(runtime.block_on(action()), OUTPUT);
+
+    let reports = tempfile::tempdir().unwrap();
+    let mut criterion = Criterion::default()
+        .output_directory(reports.path())
+        .warm_up_time(Duration::from_secs(2))
+        .measurement_time(Duration::from_secs(8))
+        .without_plots();
+    let mut group = criterion.benchmark_group("call");
+    group.bench_function("bare", |b| b.iter(|| black_box(runtime.block_on(bare()))));
+    group.bench_function("action", |b| {
+        b.iter(|| black_box(runtime.block_on(action())))
+    });
+    group.finish();
+
+    let median = |name: &str| -> f64 {
+        let file = reports
+            .path()
+            .join("call")
+            .join(name)
+            .join("new/estimates.json");
+        let text = std::fs::read_to_string(file).unwrap();
+        let estimates: serde_json::Value = serde_json::from_str(&text).unwrap();
+        estimates["median"]["point_estimate"].as_f64().unwrap()
+    };
+    let (bare, action) = (median("bare") / 1000.0, median("action") / 1000.0);
+    let ratio = action / bare;
+    println!("bare {bare:.1} µs, action {action:.1} µs: {ratio:.2} times, {ALLOWED:.1} allowed");
+    if ratio > ALLOWED {
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,10 @@
+//! The sandbox against real components, with a cloud that the tests play.
+//!
+//! The guests are in `tests/guests` of the repository; the tests build them.
+#![deny(dead_code)]
+
+mod common;
+mod conversions;
+mod hostile;
+mod load;
+mod requests;
