@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{PackError, yaml_error};
 use crate::pattern::PathPattern;
+use crate::scalar::scalars;
 
 /// What a pack may do, as `pack.yaml` asks for it under `grants`, or as an operator writes it
 /// in a file of its own.
@@ -242,27 +243,25 @@ fn yaml(text: &str) -> String {
 
 /// Names of operations: `client.operation` or `client.*`.
 fn operations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let names = Vec::<String>::deserialize(deserializer)?;
-    let word = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    let wrong = names.iter().find(|name| match name.rsplit_once('.') {
-        Some((client, operation)) => {
-            !client.split('.').all(word) || !(operation == "*" || word(operation))
+    scalars(deserializer, |name| {
+        let word = |text: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let valid = name.rsplit_once('.').is_some_and(|(client, operation)| {
+            client.split('.').all(word) && (operation == "*" || word(operation))
+        });
+        if valid {
+            return Ok(name.to_owned());
         }
-        None => true,
-    });
-    match wrong {
-        Some(name) => Err(serde::de::Error::custom(format!(
+        Err(format!(
             "{name:?} names no operation: write ironic.node_get, or ironic.* for all of a client"
-        ))),
-        None => Ok(names),
-    }
+        ))
+    })
 }
 
 /// Methods as HTTP spells them.
 mod methods {
-    use super::{Deserialize, Deserializer, Method, Serialize, Serializer};
+    use super::{Deserializer, Method, Serialize, Serializer, scalars};
 
     pub(super) fn serialize<S: Serializer>(methods: &[Method], to: S) -> Result<S::Ok, S::Error> {
         methods
@@ -273,19 +272,13 @@ mod methods {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Method>, D::Error> {
-        let names = Vec::<String>::deserialize(from)?;
-        names
-            .iter()
-            .map(|name| {
-                Method::ALL
-                    .into_iter()
-                    .find(|method| method.as_str() == name)
-                    .ok_or_else(|| {
-                        serde::de::Error::custom(format!(
-                            "{name:?} is no method: write GET, HEAD, POST, PUT, PATCH or DELETE"
-                        ))
-                    })
-            })
-            .collect()
+        scalars(from, |name| {
+            Method::ALL
+                .into_iter()
+                .find(|method| method.as_str() == name)
+                .ok_or_else(|| {
+                    format!("{name:?} is no method: write GET, HEAD, POST, PUT, PATCH or DELETE")
+                })
+        })
     }
 }

@@ -29,6 +29,7 @@ mod manifest;
 mod pack;
 mod pattern;
 mod reflect;
+mod scalar;
 mod signature;
 mod types;
 mod units;

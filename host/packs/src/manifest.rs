@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use semver::Version;
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::{PackError, yaml_error};
 use crate::grants::Grants;
+use crate::scalar::{scalar, scalars};
 use crate::units;
 
 /// What `pack.yaml` says.
@@ -169,25 +169,23 @@ fn here() -> String {
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if text.len() <= 64
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(plain)
-    {
-        Ok(text)
-    } else {
-        Err(D::Error::custom(format!(
+    scalar(deserializer, |text| {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
+        if starts && text.len() <= 64 && text.chars().all(plain) {
+            return Ok(text.to_owned());
+        }
+        Err(format!(
             "{text:?} is no name: a name starts with a lower-case letter and goes on with \
              lower-case letters, digits, - and _, up to 64 of them"
-        )))
-    }
+        ))
+    })
 }
 
 fn relative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    check_relative(&text).map_err(D::Error::custom)?;
-    Ok(text)
+    scalar(deserializer, |text| {
+        check_relative(text).map(|()| text.to_owned())
+    })
 }
 
 fn optional_relative<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -195,12 +193,9 @@ fn optional_relative<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String
 }
 
 fn relatives<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let paths = Vec::<String>::deserialize(deserializer)?;
-    paths
-        .iter()
-        .try_for_each(|path| check_relative(path))
-        .map_err(D::Error::custom)?;
-    Ok(paths)
+    scalars(deserializer, |text| {
+        check_relative(text).map(|()| text.to_owned())
+    })
 }
 
 /// Whether `text` is a path that stays in the pack's folder, on every system.
@@ -222,9 +217,9 @@ pub(crate) fn check_relative(text: &str) -> Result<(), String> {
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    units::duration(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    scalar(deserializer, units::duration)
 }
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    units::size(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    scalar(deserializer, units::size)
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use ostro_core::RelativePath;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::scalar::scalar;
+
 /// Which paths a grant covers. `*` stands for one segment that is not empty, a last `**` for
 /// any rest of at least one segment; everything else stands for itself. `%2A` is a `*` that
 /// stands for itself.
@@ -71,8 +73,7 @@ impl fmt::Display for PathPattern {
 
 impl<'de> Deserialize<'de> for PathPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        scalar(deserializer, Self::parse)
     }
 }
 

@@ -113,7 +113,7 @@ impl Reflector<'_> {
                         _ => "an interface without a package",
                     };
                     return Err(self.refuse(
-                        "its world",
+                        "world",
                         &name,
                         &format!(
                             "it is {what}, which gives it no namespace; export it from an \
@@ -384,7 +384,15 @@ impl Reflector<'_> {
         // `option<list<node>>` is documented by `node`.
         match &self.resolve.types[*id].kind {
             TypeDefKind::Option(inner) | TypeDefKind::List(inner) => self.type_docs(inner),
-            _ => self.docs.of_type(&self.type_key(self.origin(*id))),
+            // `json` says more about the contract than about the parameter.
+            _ => {
+                let key = self.type_key(self.origin(*id));
+                if key == "ostro:host/types#json" {
+                    None
+                } else {
+                    self.docs.of_type(&key)
+                }
+            }
         }
     }
 

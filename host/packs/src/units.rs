@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn units_read_and_show() {
-        assert_eq!(duration("300s"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("300s"), Ok(Duration::from_mins(5)));
         assert_eq!(duration("5m").map(show_duration), Ok("300s".into()));
         assert_eq!(duration("1500ms").map(show_duration), Ok("1500ms".into()));
         assert_eq!(size("64MiB").map(show_size), Ok("64MiB".into()));

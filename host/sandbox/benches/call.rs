@@ -7,6 +7,12 @@
 //!
 //! It prints the ratio, and fails if an action costs more than [`ALLOWED`] times the bare call.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark says no better what is wrong"
+)]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -117,7 +123,7 @@ fn main() {
     let mut group = criterion.benchmark_group("call");
     group.bench_function("bare", |b| b.iter(|| black_box(runtime.block_on(bare()))));
     group.bench_function("action", |b| {
-        b.iter(|| black_box(runtime.block_on(action())))
+        b.iter(|| black_box(runtime.block_on(action())));
     });
     group.finish();
 

@@ -61,23 +61,20 @@ async fn values_pass_through_every_type_or_say_why_not() {
         let arguments = Value::from_iter([(param.name.snake.clone(), input.clone())]);
         let checked = signature.check_input(arguments.as_map().unwrap());
         let result = call(&pack, &action, &arguments.to_string()).await.result;
-        match error {
-            Some(expected) => {
-                let said = checked.unwrap_err();
-                assert_eq!(said.to_string(), expected, "{action} of {input}");
-                let full = CallError::Input {
-                    action: action.clone(),
-                    error: said,
-                };
-                assert_eq!(result, Err(full), "{action} of {input}");
-            }
-            None => {
-                assert_eq!(checked, Ok(()), "{action} of {input}");
-                let expected = output.unwrap_or(input);
-                let result = result.unwrap_or_else(|error| panic!("{action}: {error}"));
-                // Numbers of different kinds are equal; their text tells them apart.
-                assert_eq!(result.to_string(), expected.to_string(), "{action}");
-            }
+        if let Some(expected) = error {
+            let said = checked.unwrap_err();
+            assert_eq!(said.to_string(), expected, "{action} of {input}");
+            let full = CallError::Input {
+                action: action.clone(),
+                error: said,
+            };
+            assert_eq!(result, Err(full), "{action} of {input}");
+        } else {
+            assert_eq!(checked, Ok(()), "{action} of {input}");
+            let expected = output.unwrap_or(input);
+            let result = result.unwrap_or_else(|error| panic!("{action}: {error}"));
+            // Numbers of different kinds are equal; their text tells them apart.
+            assert_eq!(result.to_string(), expected.to_string(), "{action}");
         }
         tested.insert(action);
     }

@@ -126,9 +126,9 @@ async fn each_attack_ends_with_its_own_error_while_another_execution_goes_on() {
             attack(&attacker, action, input, ends).await;
             Instant::now()
         };
-        let (attacked, worked) = tokio::join!(attack, work);
+        let (ended, worked) = tokio::join!(attack, work);
         if matches!(ends, Ends::Limit(LimitKind::Time)) {
-            assert!(worked < attacked, "{action} kept another execution waiting");
+            assert!(worked < ended, "{action} kept another execution waiting");
         }
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! The guests are in `tests/guests` of the repository; the tests build them.
 #![deny(dead_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says no better what is wrong"
+)]
 
 mod common;
 mod conversions;
