@@ -2,13 +2,18 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
 use crate::{cache, output};
 
+/// Tests of one process download one after the other.
+static DOWNLOAD: Mutex<()> = Mutex::new(());
+
 /// The folder with the workbooks of a release of tripleo-common, downloaded once.
 pub fn workbooks(version: &str) -> Result<PathBuf> {
+    let _turn = DOWNLOAD.lock().unwrap_or_else(PoisonError::into_inner);
     let name = format!("tripleo-common-{version}");
     let folder = cache()?.join(&name);
     if !folder.join("workbooks").exists() {
@@ -17,14 +22,7 @@ pub fn workbooks(version: &str) -> Result<PathBuf> {
         std::fs::create_dir_all(&fresh)?;
         output(
             Command::new("python3")
-                .args([
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--no-deps",
-                    "--no-build-isolation",
-                ])
+                .args(["-m", "pip", "download", "--quiet", "--no-deps"])
                 .args(["--no-binary", ":all:", "--dest"])
                 .arg(&fresh)
                 .arg(format!("tripleo-common=={version}")),
