@@ -1,3 +1,70 @@
-//! The ostro command.
+//! The ostro command: runs Mistral workflows, builds packs and looks into them.
+//!
+//! Results go to standard output, everything else to standard error. Each command is a module;
+//! `errors` has the exit statuses.
 
-fn main() {}
+mod action;
+mod args;
+mod definitions;
+mod errors;
+mod input;
+mod pack;
+mod run;
+mod sources;
+mod suggest;
+mod terminal;
+mod text;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use args::{Cli, Command};
+use errors::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    terminal::set_colors(cli.global.color);
+    set_up_log(cli.global.verbose);
+    let result = match &cli.command {
+        Command::Run(args) => run::run(args, cli.global.verbose > 0),
+        Command::Pack(command) => pack::pack(command),
+        Command::Action(command) => action::action(command),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        errors::show(&error);
+        Exit::Usage
+    });
+    ExitCode::from(exit.code())
+}
+
+/// Tells what happens inside on standard error, if that was asked for. RUST_LOG says what
+/// exactly.
+fn set_up_log(verbose: u8) {
+    let default = match verbose {
+        0 => return,
+        1 => "ostro=info",
+        2 => "ostro=debug",
+        _ => "ostro=trace,info",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(console::colors_enabled_stderr())
+        .init();
+}
+
+/// Runs `future` to its end. What it leaves behind is not waited for.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(result)
+}

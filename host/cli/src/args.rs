@@ -1,0 +1,232 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Ostro runs Mistral workflows whose custom actions are sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ostro",
+    bin_name = "ostro",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  Run a workflow and watch it
+    ostro run workflows/baremetal.yaml enroll --input @instackenv.json --pack plugins/tripleo
+  See what a pack can do, and what it asks for
+    ostro pack inspect plugins/tripleo
+  Try one action
+    ostro action run ironic.node_list --cloud admin
+
+Exit status: 0 for success, 1 for a workflow or action that failed, 2 for wrong usage or a \
+wrong definition, 130 after Ctrl-C."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Tell on standard error what happens inside; twice tells more.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    /// When to use colours; NO_COLOR counts too.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN",
+        global = true
+    )]
+    pub(crate) color: When,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// In which form a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// One JSON value on standard output.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a workflow and wait for its end.
+    Run(Run),
+    /// Build packs and look into them.
+    #[command(subcommand, arg_required_else_help = true)]
+    Pack(Pack),
+    /// Run single actions, and find out which there are.
+    #[command(subcommand, arg_required_else_help = true)]
+    Action(Action),
+}
+
+/// Where actions come from, beside those that are built in.
+#[derive(Debug, Args)]
+pub(crate) struct Sources {
+    /// A pack whose actions are needed: its folder, or the file that `ostro pack build` made.
+    /// It is granted what its pack.yaml asks for, unless --grants says otherwise.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
+    pub(crate) pack: Vec<PathBuf>,
+    /// What packs are granted, in place of what they ask for: the YAML that pack.yaml has under
+    /// `grants`.
+    #[arg(long, value_name = "FILE", requires = "pack", value_hint = ValueHint::FilePath)]
+    pub(crate) grants: Option<PathBuf>,
+    /// The cloud of clouds.yaml to talk to. Without it OS_CLOUD or the other OS_* variables say
+    /// which, else the only cloud of clouds.yaml.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cloud: Option<String>,
+}
+
+/// What to give as input.
+#[derive(Debug, Args)]
+pub(crate) struct Inputs {
+    /// One input. VALUE is JSON where it reads as JSON, else text; @FILE reads a JSON or YAML
+    /// file, and @FILE#/POINTER a part of it (a JSON pointer).
+    #[arg(short, value_name = "KEY=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// All inputs as one object: JSON text, or @FILE. Those of -i come on top.
+    #[arg(long = "input", value_name = "@FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) inputs: Option<String>,
+}
+
+/// Run a workflow and wait for its end.
+///
+/// Progress goes to standard error: live on a terminal, else a line for each change. The result
+/// goes to standard output.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro run hello.yaml
+  ostro run hello.yaml greet -i name=Ada -i 'tags=[\"a\", \"b\"]' --output json
+  ostro run baremetal.yaml provide -f messaging.yaml -i node_uuids=@nodes.json#/uuids
+  ostro run workflows/baremetal.yaml enroll --input @instackenv.json --pack plugins/tripleo \
+--cloud admin
+
+WORKFLOW may be a short name: `provide` finds `tripleo.baremetal.v1.provide`.
+Ctrl-C cancels the workflow; a second Ctrl-C leaves at once.")]
+pub(crate) struct Run {
+    /// The file that defines the workflow.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The workflow; not needed where FILE has only one.
+    pub(crate) workflow: Option<String>,
+    /// A file with definitions that FILE needs.
+    #[arg(short, long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+    /// The environment, which `env()` gives: an object as JSON text, or @FILE.
+    #[arg(long, value_name = "@FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) env: Option<String>,
+    /// The task that a reverse workflow is to reach.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) task: Option<String>,
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// In which form to print the result.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
+}
+
+/// Build packs and look into them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Pack {
+    /// Build a pack's components and put the pack in one file.
+    Build {
+        /// The pack's folder.
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+    /// Show a pack: its actions, what it imports, the grants that it asks for, its limits.
+    Inspect {
+        /// The pack: its folder, or the file that `ostro pack build` made.
+        #[arg(value_name = "DIR-or-FILE", value_hint = ValueHint::AnyPath)]
+        pack: PathBuf,
+        /// In which form to print it.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+}
+
+/// Run single actions, and find out which there are.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Run one action and print its result.
+    #[command(after_help = "Examples:
+  ostro action run std.echo -i output=hello
+  ostro action run ironic.node_list --cloud admin -i 'fields=[\"name\", \"provision_state\"]'
+  ostro action run tripleo.baremetal.validate_nodes --pack plugins/tripleo \
+-i nodes_json=@instackenv.json#/nodes")]
+    Run {
+        /// The action's full name.
+        name: String,
+        #[command(flatten)]
+        inputs: Inputs,
+        #[command(flatten)]
+        sources: Sources,
+        /// In which form to print the result.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+    /// List the actions that there are.
+    List {
+        #[command(flatten)]
+        sources: Sources,
+        /// In which form to print them.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+    /// Show what an action takes and gives.
+    Show {
+        /// The action's full name.
+        name: String,
+        #[command(flatten)]
+        sources: Sources,
+        /// In which form to print it.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn short_and_long_input_are_two_options() {
+        let cli = Cli::try_parse_from([
+            "ostro", "run", "x.yaml", "-i", "a=1", "--input", "{}", "-i", "b=2",
+        ]);
+        let Command::Run(run) = cli.unwrap().command else {
+            panic!("another command")
+        };
+        assert_eq!(run.inputs.input, ["a=1", "b=2"]);
+        assert_eq!(run.inputs.inputs.as_deref(), Some("{}"));
+    }
+}

@@ -1,0 +1,45 @@
+//! `ostro pack`: builds packs and looks into them.
+
+mod inspect;
+
+use std::path::Path;
+
+use anyhow::Result;
+use ostro_packs::{PackError, build};
+
+use crate::args::{Output, Pack};
+use crate::errors::{self, Exit, hinted};
+use crate::{sources, terminal};
+
+/// Carries out `ostro pack …`.
+pub(crate) fn pack(command: &Pack) -> Result<Exit> {
+    match command {
+        Pack::Build { dir } => build_pack(dir),
+        Pack::Inspect { pack, output } => {
+            let pack = sources::open(pack)?;
+            terminal::print(&match output {
+                Output::Table => inspect::table(&pack),
+                Output::Json => serde_json::to_string_pretty(&inspect::json(&pack))?,
+            })?;
+            Ok(Exit::Success)
+        }
+    }
+}
+
+fn build_pack(dir: &Path) -> Result<Exit> {
+    let built = match build::build(dir, &mut |line| terminal::complain(line)) {
+        Ok(built) => built,
+        // The manifest is wrong, or there is none: nothing was built.
+        Err(error @ (PackError::NoPack(_) | PackError::Yaml { .. })) => return Err(error.into()),
+        Err(error @ PackError::Imports(_)) => {
+            errors::show(&hinted(error, "grant it under `grants` in pack.yaml"));
+            return Ok(Exit::Failure);
+        }
+        Err(error) => {
+            errors::show(&error.into());
+            return Ok(Exit::Failure);
+        }
+    };
+    terminal::print(&inspect::built(&built)?)?;
+    Ok(Exit::Success)
+}

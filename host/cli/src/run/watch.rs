@@ -1,0 +1,212 @@
+//! Watches an execution to its end, and listens to the person at the keyboard.
+
+use std::io::{self, IsTerminal as _};
+use std::pin::pin;
+
+use anyhow::{Context as _, Result};
+use ostro_core::{Clock as _, ExecutionId, State};
+use ostro_engine::Change;
+use ostro_runtime::{
+    Delivery, Notice, NoticeKind, Runtime, RuntimeError, Subscription, SystemClock,
+};
+use tokio::sync::mpsc;
+
+use crate::run::live::{INTERVAL, Live};
+use crate::run::plain;
+use crate::run::tree::{Told, tree};
+use crate::terminal;
+
+/// How watching ended.
+pub(crate) enum Watched {
+    /// The execution ended, perhaps because of Ctrl-C.
+    Ended { told: Told, interrupted: bool },
+    /// Ctrl-C came twice: nobody waits for the end.
+    Left,
+}
+
+struct Watch<'a> {
+    runtime: &'a Runtime,
+    id: &'a ExecutionId,
+    began: i64,
+    told: Told,
+    live: Option<Live>,
+    /// Where lines of the keyboard come from, once somebody was asked for one.
+    keyboard: Option<mpsc::UnboundedReceiver<()>>,
+    /// Executions that wait for a person.
+    paused: Vec<ExecutionId>,
+}
+
+/// Watches the execution `id` until it ends. `notices` were subscribed to before it started.
+pub(crate) async fn watch(
+    runtime: &Runtime,
+    id: &ExecutionId,
+    mut notices: Subscription,
+    live: bool,
+) -> Result<Watched> {
+    let began = runtime.snapshot(id).map_or_else(
+        || SystemClock.now_millis(),
+        |execution| execution.created_at(),
+    );
+    let mut watch = Watch {
+        runtime,
+        id,
+        began,
+        told: Told::default(),
+        live: live.then(Live::new),
+        keyboard: None,
+        paused: Vec::new(),
+    };
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut ended = pin!(runtime.wait(id));
+    let mut interrupt = Box::pin(tokio::signal::ctrl_c());
+    let mut interrupted = false;
+    loop {
+        tokio::select! {
+            biased;
+            pressed = &mut interrupt => {
+                pressed.context("cannot listen to Ctrl-C")?;
+                if interrupted {
+                    watch.leave();
+                    return Ok(Watched::Left);
+                }
+                interrupted = true;
+                interrupt.set(tokio::signal::ctrl_c());
+                watch.say("cancelling; Ctrl-C again to leave at once");
+                watch.stop("cancelled by Ctrl-C").await?;
+            }
+            // Before the notices, or a flood of those would leave the screen as it is.
+            _ = ticks.tick(), if watch.live.is_some() => watch.draw(),
+            Some(delivery) = notices.next() => watch.take(delivery).await?,
+            Some(()) = entered(watch.keyboard.as_mut()) => watch.resume().await?,
+            outcome = &mut ended => {
+                outcome?;
+                break;
+            }
+        }
+    }
+    while let Some(delivery) = notices.try_next() {
+        watch.take(delivery).await?;
+    }
+    let told = watch.leave();
+    Ok(Watched::Ended { told, interrupted })
+}
+
+/// The next line of the keyboard, if anybody was asked for one.
+async fn entered(keyboard: Option<&mut mpsc::UnboundedReceiver<()>>) -> Option<()> {
+    match keyboard {
+        Some(lines) => lines.recv().await,
+        None => None,
+    }
+}
+
+impl Watch<'_> {
+    async fn take(&mut self, delivery: Delivery) -> Result<()> {
+        let notice = match delivery {
+            Delivery::Notice(notice) if notice.root_id == *self.id => notice,
+            Delivery::Notice(_) => return Ok(()),
+            Delivery::Lagged(lost) => {
+                // The tree is made of snapshots and loses nothing by it.
+                if self.live.is_none() {
+                    let time = plain::elapsed(SystemClock.now_millis(), self.began);
+                    self.say(&format!(
+                        "{time}  … {lost} changes came too fast to be shown"
+                    ));
+                }
+                return Ok(());
+            }
+        };
+        self.told.take(&notice.kind);
+        if self.live.is_none() {
+            if let Some(line) = plain::line(&notice, self.began) {
+                self.say(&line);
+            }
+        } else if let Some((place, note)) = plain::note(&notice) {
+            self.say(&format!("{place}  {note}"));
+        }
+        self.pauses(&notice).await
+    }
+
+    /// Asks for somebody to resume what paused, or ends it where nobody is.
+    async fn pauses(&mut self, notice: &Notice) -> Result<()> {
+        let NoticeKind::Changed {
+            change: Change::Execution { state, .. },
+        } = &notice.kind
+        else {
+            return Ok(());
+        };
+        self.paused.retain(|id| *id != notice.execution_id);
+        if *state != State::Paused {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() {
+            return self
+                .stop("the workflow paused, and without a terminal nobody can resume it")
+                .await;
+        }
+        self.paused.push(notice.execution_id.clone());
+        self.say(&format!(
+            "{} paused; Enter resumes it, Ctrl-C cancels",
+            notice.workflow
+        ));
+        if self.keyboard.is_none() {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            // Reading blocks, and nothing can end it: the thread ends with the process.
+            std::thread::spawn(move || {
+                let mut line = String::new();
+                while io::stdin().read_line(&mut line).is_ok_and(|size| size > 0)
+                    && sender.send(()).is_ok()
+                {
+                    line.clear();
+                }
+            });
+            self.keyboard = Some(receiver);
+        }
+        Ok(())
+    }
+
+    async fn resume(&mut self) -> Result<()> {
+        for id in std::mem::take(&mut self.paused) {
+            gone_is_fine(self.runtime.resume(&id, None).await)?;
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, why: &str) -> Result<()> {
+        let stopped = self
+            .runtime
+            .stop(self.id, State::Cancelled, Some(why.to_owned()));
+        gone_is_fine(stopped.await)
+    }
+
+    fn say(&self, text: &str) {
+        match &self.live {
+            Some(live) => live.say(text),
+            None => terminal::complain(text),
+        }
+    }
+
+    fn draw(&mut self) {
+        let root = tree(self.runtime, self.id, &self.told);
+        if let (Some(live), Some(root)) = (&mut self.live, root) {
+            live.draw(&root, SystemClock.now_millis());
+        }
+    }
+
+    /// Leaves the screen as it is at the end.
+    fn leave(self) -> Told {
+        let root = tree(self.runtime, self.id, &self.told);
+        if let (Some(live), Some(root)) = (self.live, root) {
+            live.finish(&root, SystemClock.now_millis());
+        }
+        self.told
+    }
+}
+
+/// What was to be stopped or resumed may have ended in the meantime.
+fn gone_is_fine(result: Result<(), RuntimeError>) -> Result<()> {
+    match result {
+        Err(RuntimeError::Ended(_) | RuntimeError::UnknownExecution(_)) => Ok(()),
+        other => Ok(other?),
+    }
+}

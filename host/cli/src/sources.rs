@@ -1,0 +1,101 @@
+//! Where actions come from: packs in the sandbox, the cloud, and what is built in.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use ostro_actions::Registry;
+use ostro_openstack::Session;
+use ostro_packs::{Grants, Pack, PackError};
+use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
+
+use crate::args::Sources;
+use crate::errors::{WithHint as _, hinted};
+
+/// The actions of a command line, ready to run.
+pub(crate) struct Actions {
+    /// All of them, without ad-hoc actions.
+    pub(crate) registry: Registry,
+    /// The packs, for the workflows that they bring.
+    pub(crate) packs: Vec<Pack>,
+}
+
+/// Opens, checks and loads everything that `sources` name.
+pub(crate) fn load(sources: &Sources) -> Result<Actions> {
+    let mut builder = Registry::builder();
+    let mut packs = Vec::with_capacity(sources.pack.len());
+    if !sources.pack.is_empty() {
+        let operator = sources.grants.as_deref().map(grants).transpose()?;
+        let sandbox = Sandbox::new(SandboxConfig {
+            cache_dir: cache(),
+            ..SandboxConfig::default()
+        })?;
+        for path in &sources.pack {
+            let pack = open(path)?;
+            let granted = operator.as_ref().unwrap_or(&pack.manifest.grants);
+            let loaded = sandbox
+                .load(&pack, granted)
+                .map_err(|error| refused(error, sources.grants.as_deref()))
+                .with_context(|| format!("pack {}", path.display()))?;
+            builder = builder.pack(loaded);
+            packs.push(pack);
+        }
+    }
+    let session = Session::open(sources.cloud.as_deref())
+        .hint(|| "--cloud takes a name from clouds.yaml".to_owned())?;
+    let registry = builder
+        .cloud(Arc::new(session))
+        .build()
+        .hint(|| "--pack: each action may come from one pack only".to_owned())?;
+    Ok(Actions { registry, packs })
+}
+
+/// Opens a pack.
+pub(crate) fn open(path: &Path) -> Result<Pack> {
+    Pack::open(path).map_err(|error| match error {
+        PackError::Component { .. } => hinted(
+            anyhow::Error::from(error).context(format!("pack {}", path.display())),
+            "a pack holds WebAssembly components; `ostro pack build DIR` makes them",
+        ),
+        PackError::Function { .. } | PackError::Duplicate { .. } => {
+            anyhow::Error::from(error).context(format!("pack {}", path.display()))
+        }
+        other => other.into(),
+    })
+}
+
+fn grants(path: &Path) -> Result<Grants> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("--grants {name}"))?;
+    Grants::parse(&text, &name).hint(|| {
+        "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging"
+            .to_owned()
+    })
+}
+
+/// Why a pack was not loaded, with what to do where that is known.
+fn refused(error: SandboxError, grants: Option<&Path>) -> anyhow::Error {
+    match (&error, grants) {
+        (SandboxError::Pack(PackError::Imports(_)), Some(file)) => {
+            let hint = format!("--grants {} says what packs are granted", file.display());
+            hinted(error, hint)
+        }
+        (SandboxError::Pack(PackError::Imports(_)), None) => hinted(
+            error,
+            "grant it under `grants` in the pack's pack.yaml, or with --grants FILE",
+        ),
+        _ => error.into(),
+    }
+}
+
+/// Where compiled components are kept: `ostro` in the user's cache folder
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>); none without a home.
+fn cache() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    let base = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    base.map(|base| base.join("ostro"))
+}
