@@ -131,6 +131,12 @@ pub fn lower<S: Sink>(ty: &Type, value: &Value, sink: &mut S) -> Result<S::Out, 
             }
             sink.json(value).ok_or(LowerError::TooBig)
         }
+        // An option of an option tells a null that was given from one that was not: what is not
+        // given never comes here.
+        (Type::Option(inner), Value::Null) if matches!(**inner, Type::Option(_)) => {
+            let none = sink.option(None);
+            Ok(sink.option(Some(none)))
+        }
         (Type::Option(_), Value::Null) => Ok(sink.option(None)),
         (Type::Option(inner), value) => {
             let inner = lower(inner, value, sink)?;

@@ -42,6 +42,19 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
+async fn an_option_of_an_option_tells_null_from_what_is_not_given() {
+    let pack = load(types());
+    for (input, came) in [
+        ("{}", "nothing"),
+        (r#"{"value": null}"#, "null"),
+        (r#"{"value": 5}"#, "a value"),
+    ] {
+        let result = call(&pack, "test.echo.given", input).await.result;
+        assert_eq!(result, Ok(came.into()), "{input}");
+    }
+}
+
+#[tokio::test]
 async fn values_pass_through_every_type_or_say_why_not() {
     let pack = load(types());
     let mut tested = BTreeSet::new();

@@ -50,6 +50,15 @@ impl Guest for Component {
         of_nodes: Vec<Node>;
     }
 
+    fn given(value: Option<Option<u32>>) -> String {
+        match value {
+            None => "nothing",
+            Some(None) => "null",
+            Some(Some(_)) => "a value",
+        }
+        .to_owned()
+    }
+
     fn nothing() {}
 
     fn greet(name: String, count: Option<u32>) -> Result<String, String> {
