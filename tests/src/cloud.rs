@@ -30,7 +30,7 @@ impl Cloud {
             };
             environment.insert(name.to_owned(), value.trim_matches(['\'', '"']).to_owned());
         }
-        for needed in ["OS_CLIENT_CONFIG_FILE", "CLOUD_BIN"] {
+        for needed in ["OS_CLIENT_CONFIG_FILE", "CLOUD_AUTH_URL", "CLOUD_BIN"] {
             if !environment.contains_key(needed) {
                 bail!("`tests/cloud/cloud env` does not tell {needed}: {environment:?}");
             }
@@ -48,6 +48,11 @@ impl Cloud {
     /// The file with this cloud's credentials.
     pub fn clouds_yaml(&self) -> PathBuf {
         self.environment["OS_CLIENT_CONFIG_FILE"].clone().into()
+    }
+
+    /// Where Keystone is.
+    pub fn auth_url(&self) -> &str {
+        &self.environment["CLOUD_AUTH_URL"]
     }
 
     /// What the real `openstack` client answers, as JSON.
