@@ -111,6 +111,15 @@ impl Grants {
             path,
             ..
         } = request;
+        if let Some(word) = names_another(request) {
+            return Err(Denial {
+                what: format!(
+                    "{method} {path} of the {service:?} service with {word:?} reaches beyond its \
+                     path: use a named operation, as swift.copy_object"
+                ),
+                add: None,
+            });
+        }
         let allowed = self.openstack.iter().any(|grant| {
             grant.service == *service
                 && grant.methods.contains(method)
@@ -203,6 +212,41 @@ fn gives_credentials(service: &str, path: &RelativePath) -> bool {
         .iter()
         .any(|route| segment.starts_with(route))
     })
+}
+
+/// What in a request to Swift names a second resource, which no pattern of paths has seen: an
+/// object to copy, link to or assemble from, a list of objects to delete. See Swift's API
+/// reference and the documentation of its `copy`, `slo`, `dlo`, `symlink`, `bulk`, `tempurl` and
+/// `versioned_writes` middleware.
+fn names_another(request: &ServiceRequest) -> Option<&str> {
+    const HEADERS: [&str; 7] = [
+        "destination",
+        "x-container-sync",
+        "x-copy-from",
+        "x-history-location",
+        "x-object-manifest",
+        "x-symlink-target",
+        "x-versions-location",
+    ];
+    const QUERY: [&str; 4] = [
+        "bulk-delete",
+        "extract-archive",
+        "multipart-manifest",
+        "temp_url",
+    ];
+    if !request.service.starts_with("object-store") && !request.service.starts_with("swift") {
+        return None;
+    }
+    // Servers take `_` for `-` in the names of headers.
+    let header = request.headers.iter().find(|(name, _)| {
+        let name = name.to_ascii_lowercase().replace('_', "-");
+        HEADERS.iter().any(|word| name.starts_with(word))
+    });
+    let query = request.query.iter().find(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        QUERY.iter().any(|word| name.starts_with(word))
+    });
+    header.or(query).map(|(name, _)| name.as_str())
 }
 
 /// `segment` without its percent-encoding. A [`RelativePath`] has no malformed one.

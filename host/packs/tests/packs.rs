@@ -327,3 +327,46 @@ fn a_client_can_be_granted_as_a_whole() {
         assert_eq!(grants.check_operation(name).is_ok(), granted, "{name}");
     }
 }
+
+#[test]
+fn a_request_that_names_a_second_resource_is_denied_whatever_is_granted() {
+    let all = "openstack: [{service: object-store, methods: [PUT, POST], paths: [/**]}]";
+    let grants = Grants::parse(all, "g").unwrap();
+    let path = RelativePath::parse("/mine/object").unwrap();
+    let plain = ServiceRequest::new("object-store", Method::Put, path);
+    assert_eq!(grants.check_request(&plain), Ok(()));
+    for header in [
+        "X-Copy-From",
+        "x_copy_from",
+        "X-Copy-From-Account",
+        "Destination",
+        "X-Object-Manifest",
+        "X-Symlink-Target",
+        "X-Symlink-Target-Account",
+        "X-Versions-Location",
+        "X-Container-Sync-To",
+    ] {
+        let mut request = plain.clone();
+        request
+            .headers
+            .push((header.to_owned(), "/others/secret".to_owned()));
+        let denial = grants.check_request(&request).unwrap_err();
+        assert!(
+            denial.what().contains(header) && denial.lines().is_none(),
+            "{denial}"
+        );
+    }
+    for name in [
+        "multipart-manifest",
+        "Bulk-Delete",
+        "extract-archive",
+        "temp_url_sig",
+    ] {
+        let mut request = plain.clone();
+        request.query.push((name.to_owned(), "put".to_owned()));
+        assert!(
+            grants.check_request(&request).is_err(),
+            "{name} was let through"
+        );
+    }
+}
