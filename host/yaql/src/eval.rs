@@ -7,6 +7,7 @@ mod finish;
 mod iterate;
 mod operators;
 mod signature;
+mod trace;
 
 use operators::unary;
 
@@ -18,6 +19,8 @@ pub(crate) use compare::{float, number};
 pub(crate) use iterate::Source;
 pub(crate) use operators::{overflow, zero_division};
 pub(crate) use signature::{Call, Function, Param, Style, Ty};
+pub use trace::Step;
+pub(crate) use trace::traced;
 
 use crate::ast::{Kind, Name, NodeId, Tree};
 use crate::budget::Budget;
@@ -34,6 +37,8 @@ pub(crate) struct Eval<'a> {
     steps: u64,
     memory: usize,
     depth: usize,
+    /// Which parts were evaluated, where someone asks.
+    visited: Option<trace::Visited>,
 }
 
 impl<'a> Eval<'a> {
@@ -45,6 +50,7 @@ impl<'a> Eval<'a> {
             steps: 0,
             memory: 0,
             depth: 0,
+            visited: None,
         }
     }
 
@@ -124,6 +130,7 @@ impl<'a> Eval<'a> {
     /// The value of a node. Errors without a place get the node's.
     pub(crate) fn eval(&mut self, id: NodeId, ctx: &Rc<Ctx>) -> Res<Val> {
         self.step(1).map_err(|e| e.at(self.tree.span(id)))?;
+        self.visit(id, ctx);
         match self.tree.kind(id) {
             Kind::Constant(value) => Ok(Val::from(value)),
             Kind::Keyword(text) => Ok(Val::Str(Arc::clone(text))),
@@ -151,9 +158,20 @@ impl<'a> Eval<'a> {
                 _ => break,
             }
         }
+        // `atom` evaluates these as nodes of their own.
+        let own = matches!(
+            self.tree.kind(at),
+            Kind::Constant(_) | Kind::Keyword(_) | Kind::Variable(_)
+        );
+        if at != id && !own {
+            self.visit(at, ctx);
+        }
         let mut value = self.atom(at, ctx).map_err(|e| e.at(self.tree.span(at)))?;
         while let Some(link) = links.pop() {
             self.step(1)?;
+            if link != id {
+                self.visit(link, ctx);
+            }
             value = self
                 .link(link, value, ctx)
                 .map_err(|e| e.at(self.tree.span(link)))?;

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 pub use budget::Budget;
 pub use error::{ErrorKind, Span, YaqlError};
+pub use eval::Step;
 pub use lint::{Role, Variable};
 pub use ostro_core::Value;
 
@@ -79,6 +80,18 @@ impl Expression {
         eval::Eval::new(&self.parsed.tree, host, budget)
             .run(data)
             .map_err(|error| error.finish(Span::new(0, self.source().len())))
+    }
+
+    /// The same as [`Expression::evaluate`], and beside it what each part of the expression gave,
+    /// in the order in which the parts start. For people: it evaluates all parts once more.
+    pub fn evaluate_traced(
+        &self,
+        data: &Value,
+        host: &dyn Host,
+        budget: &Budget,
+    ) -> (Result<Value, YaqlError>, Vec<Step>) {
+        let whole = Span::new(0, self.source().len());
+        eval::traced(&self.parsed.tree, data, host, budget, whole)
     }
 
     /// Every function and method that is called, with the place of its name, in the order in
