@@ -84,7 +84,7 @@ codes! {
     IgnoredKey Warning "W0212";
     /// An expression that is not YAQL.
     Yaql Error "E0301";
-    /// A Jinja2 expression; they are not supported yet.
+    /// An expression that is not Jinja2.
     Jinja Error "E0302";
     /// YAQL and Jinja2 in one text.
     MixedExpressions Error "E0303";
@@ -157,27 +157,33 @@ impl Diagnostic {
     ///    = help: did you mean `report`?
     /// ```
     pub fn render(&self, source: &str) -> String {
-        let line_number = self.location.line.to_string();
-        let margin = " ".repeat(line_number.len());
-        let mut text = format!("{self}\n{margin}--> {}\n", self.location);
-        let index = usize::try_from(self.location.line)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(1);
-        if let Some(line) = source.lines().nth(index) {
-            let column = usize::try_from(self.location.column).unwrap_or(1).max(1);
-            let (shown, indent, room) = excerpt(line, column - 1);
-            let length = usize::try_from(self.length)
-                .unwrap_or(1)
-                .clamp(1, room.max(1));
-            // Writing to a string can't fail.
-            let _ = writeln!(text, "{margin} |\n{line_number} | {shown}");
-            let _ = writeln!(text, "{margin} | {indent}{}", "^".repeat(length));
-        }
+        let mut text = pointed(&self.to_string(), &self.location, self.length, source);
         if let Some(hint) = &self.hint {
+            let margin = " ".repeat(self.location.line.to_string().len());
+            // Writing to a string can't fail.
             let _ = writeln!(text, "{margin} = help: {hint}");
         }
         text
     }
+}
+
+/// `title`, and under it the line of `source` that `location` is in, with a caret.
+pub(crate) fn pointed(title: &str, location: &Location, length: u32, source: &str) -> String {
+    let line_number = location.line.to_string();
+    let margin = " ".repeat(line_number.len());
+    let mut text = format!("{title}\n{margin}--> {location}\n");
+    let index = usize::try_from(location.line)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(1);
+    if let Some(line) = source.lines().nth(index) {
+        let column = usize::try_from(location.column).unwrap_or(1).max(1);
+        let (shown, indent, room) = excerpt(line, column - 1);
+        let length = usize::try_from(length).unwrap_or(1).clamp(1, room.max(1));
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{margin} |\n{line_number} | {shown}");
+        let _ = writeln!(text, "{margin} | {indent}{}", "^".repeat(length));
+    }
+    text
 }
 
 /// `error[E0101]: message`.

@@ -5,6 +5,8 @@ mod yaml_dump;
 
 use ostro_core::Value;
 
+pub(crate) use json_dump::write_text as write_json_text;
+
 /// What the functions here can't make themselves.
 pub trait FunctionEnv {
     /// A new UUID. The caller draws it, so that it is the same on each replay.

@@ -102,6 +102,7 @@ fn default_value(default: &Template) -> ostro_core::Value {
             })
             .collect::<String>()
             .into(),
+        Template::Jinja(jinja) => jinja.template.source().into(),
         Template::List(items) => items.iter().map(default_value).collect(),
         Template::Map(entries) => entries
             .iter()

@@ -31,8 +31,11 @@
 mod check;
 mod definitions;
 mod diagnostics;
+mod explain;
+mod format;
 mod functions;
 mod input;
+mod jinja;
 mod location;
 mod parse;
 mod spec;
@@ -44,8 +47,11 @@ mod yaml;
 pub use check::{ActionCatalogue, ActionParameter, check, check_reachable};
 pub use definitions::Definitions;
 pub use diagnostics::{Code, Diagnostic, Severity};
+pub use explain::{Step, explain};
+pub use format::format;
 pub use functions::{FUNCTIONS, FunctionEnv, call as call_function};
 pub use input::{InputProblem, bind_input, invalid_input};
+pub use jinja::{JinjaError, JinjaTemplate};
 pub use location::Location;
 pub use ostro_yaql::{Budget, Host, NoHost};
 pub use parse::{Parsed, parse};
@@ -53,4 +59,4 @@ pub use spec::{
     AdHocAction, EngineCommand, Input, Join, OnState, Policies, Publish, Retry, Target, Task,
     Transition, Transitions, WithItems, Work, Workbook, Workflow, WorkflowKind,
 };
-pub use template::{ExpressionError, Part, Scope, Template, TemplateExpression};
+pub use template::{ExpressionError, Part, Scope, Template, TemplateExpression, TemplateJinja};

@@ -13,7 +13,7 @@ mod inline;
 mod policies;
 mod publish;
 mod task;
-mod template;
+pub(crate) mod template;
 mod transitions;
 mod with_items;
 mod workflow;

@@ -16,6 +16,13 @@ pub(crate) fn python_str(value: &Value) -> String {
     }
 }
 
+/// `value` as Python's `repr` writes it.
+pub(crate) fn python_repr(value: &Value) -> String {
+    let mut out = String::new();
+    write_repr(&mut out, value);
+    out
+}
+
 /// `number` as Python's `repr` writes it: the shortest digits that give the number back, with
 /// an exponent from 1e16 on and below 1e-4.
 pub(crate) fn python_float(number: f64) -> String {
@@ -48,7 +55,8 @@ pub(crate) fn python_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Strin
     python_str(&texts.into_iter().map(Value::from).collect())
 }
 
-fn write_repr(out: &mut String, value: &Value) {
+/// Writes [`python_repr`].
+pub(crate) fn write_repr(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("None"),
         Value::Bool(true) => out.push_str("True"),
@@ -113,7 +121,7 @@ fn write_quoted(out: &mut String, text: &str) {
 
 /// Python's `str.isprintable`. Rust's debug escapes rest on the same Unicode categories, but
 /// also escape what joins with the character before, unless there is one.
-fn is_printable(c: char) -> bool {
+pub(crate) fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }

@@ -7,6 +7,7 @@
 mod load;
 mod node;
 mod resolve;
+mod skeleton;
 mod source;
 mod standin;
 mod trace;
@@ -14,6 +15,7 @@ mod trace;
 pub(crate) use load::load;
 pub(crate) use node::{Entry, Node, NodeKind, Style};
 pub(crate) use resolve::is_plain_text;
+pub(crate) use skeleton::{Shape, Skeleton, Style as Writing, skeleton};
 pub(crate) use source::{Place, Source};
 pub(crate) use trace::Trace;
 

@@ -66,7 +66,8 @@ fn line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("    ", depth));
 }
 
-fn write_text(out: &mut String, text: &str) {
+/// `text` in quotes.
+pub(crate) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

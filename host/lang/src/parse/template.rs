@@ -7,7 +7,8 @@ use ostro_yaql::Expression;
 
 use super::context::Context;
 use crate::diagnostics::Code;
-use crate::template::{Part, Template, TemplateExpression};
+use crate::jinja::JinjaTemplate;
+use crate::template::{Part, Places, Template, TemplateExpression, TemplateJinja};
 use crate::yaml::{Entry, Node, NodeKind, Place, Trace};
 
 /// Text of a definition and where its characters stand.
@@ -52,6 +53,18 @@ impl<'t> Fragment<'t> {
 
     pub(crate) fn length(self) -> u32 {
         u32::try_from(self.text.chars().count()).unwrap_or(u32::MAX)
+    }
+
+    /// The places of all its characters.
+    fn places(self, cx: &Context<'_>) -> Places {
+        let characters = self.base..=self.base + self.text.chars().count();
+        Places::new(
+            &cx.location(self.place(0)).file,
+            characters.map(|index| {
+                let place = self.trace.place(index);
+                (place.line, place.column)
+            }),
+        )
     }
 }
 
@@ -197,25 +210,18 @@ pub(crate) fn text_template(cx: &mut Context<'_>, text: Fragment<'_>) -> Templat
         .chain(find_expression(whole, 0, "{%", "%}"))
         .min();
     if let Some((start, end)) = jinja {
-        let length = text.part(start, end).length();
         if yaql.is_some() {
+            let length = text.part(start, end).length();
             cx.report(
                 Code::MixedExpressions,
                 text.place(start),
                 length,
                 "YAQL and Jinja2 expressions can't stand in the same text",
-                Some("write both as YAQL".to_owned()),
+                Some("write both in the same language".to_owned()),
             );
-        } else {
-            cx.report(
-                Code::Jinja,
-                text.place(start),
-                length,
-                "Jinja2 expressions are not supported yet",
-                Some("write it as YAQL: <% … %>".to_owned()),
-            );
+            return literal();
         }
-        return literal();
+        return jinja_template(cx, text).unwrap_or_else(literal);
     }
     if yaql == Some((0, whole.len())) {
         return expression(cx, text).map_or_else(literal, |expression| {
@@ -243,6 +249,31 @@ pub(crate) fn text_template(cx: &mut Context<'_>, text: Fragment<'_>) -> Templat
         parts.push(Part::Text(rest.text.into()));
     }
     Template::Text(parts.into())
+}
+
+/// The template of a text that holds Jinja2.
+fn jinja_template(cx: &mut Context<'_>, text: Fragment<'_>) -> Option<Template> {
+    match JinjaTemplate::parse(text.text) {
+        Ok(template) => Some(Template::Jinja(Box::new(TemplateJinja {
+            template,
+            location: cx.location(text.place(0)),
+            places: text.places(cx),
+        }))),
+        Err(error) => {
+            let start = floor(text.text, error.span.start);
+            let end = floor(text.text, error.span.end).max(start);
+            let line = text.text[start..end].lines().next().unwrap_or_default();
+            let length = text.part(start, start + line.len()).length().max(1);
+            cx.report(
+                Code::Jinja,
+                text.place(start),
+                length,
+                error.message,
+                error.hint,
+            );
+            None
+        }
+    }
 }
 
 /// Warns of `<%` in text that holds no expression.
@@ -282,6 +313,7 @@ fn expression(cx: &mut Context<'_>, text: Fragment<'_>) -> Option<TemplateExpres
             Some(TemplateExpression {
                 expression,
                 location,
+                places: source.places(cx),
             })
         }
         Err(error) => {

@@ -386,7 +386,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn place(marker: Marker) -> Place {
+/// The place of a marker of the scanner.
+pub(super) fn place(marker: Marker) -> Place {
     Place {
         line: to_u32(marker.line()).max(1),
         column: to_u32(marker.col()) + 1,

@@ -212,6 +212,10 @@ fn template(value: &Template) -> String {
                 .collect();
             parts.join(" + ")
         }
+        Template::Jinja(jinja) => {
+            let at = &jinja.location;
+            format!("{}@{}:{}", jinja.template.source(), at.line, at.column)
+        }
         Template::List(items) => {
             format!(
                 "[{}]",
