@@ -16,7 +16,7 @@
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use criterion::Criterion;
@@ -31,6 +31,10 @@ use wasmtime::component::{Component, Linker};
 
 /// How many times the bare call an action may cost.
 const ALLOWED: f64 = 2.0;
+
+/// How many calls of each side a round makes, and how many rounds there are.
+const CALLS: u32 = 100;
+const ROUNDS: usize = 400;
 
 /// What both sides do.
 const INPUT: &str = r#"{"name": "node-0", "count": 3}"#;
@@ -114,11 +118,9 @@ fn main() {
     assert_eq!(format!("{:?}", runtime.block_on(bare())), OUTPUT);
     assert_eq!(runtime.block_on(action()), OUTPUT);
 
-    let reports = tempfile::tempdir().unwrap();
     let mut criterion = Criterion::default()
-        .output_directory(reports.path())
         .warm_up_time(Duration::from_secs(2))
-        .measurement_time(Duration::from_secs(8))
+        .measurement_time(Duration::from_secs(5))
         .without_plots();
     let mut group = criterion.benchmark_group("call");
     group.bench_function("bare", |b| b.iter(|| black_box(runtime.block_on(bare()))));
@@ -127,20 +129,36 @@ fn main() {
     });
     group.finish();
 
-    let median = |name: &str| -> f64 {
-        let file = reports
-            .path()
-            .join("call")
-            .join(name)
-            .join("new/estimates.json");
-        let text = std::fs::read_to_string(file).unwrap();
-        let estimates: serde_json::Value = serde_json::from_str(&text).unwrap();
-        estimates["median"]["point_estimate"].as_f64().unwrap()
+    // The ratio is measured in turns: what else the machine does falls on both sides alike.
+    let time = |call: &dyn Fn()| -> f64 {
+        let start = Instant::now();
+        (0..CALLS).for_each(|_| call());
+        start.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
     };
-    let (bare, action) = (median("bare") / 1000.0, median("action") / 1000.0);
-    let ratio = action / bare;
-    println!("bare {bare:.1} µs, action {action:.1} µs: {ratio:.2} times, {ALLOWED:.1} allowed");
-    if ratio > ALLOWED {
+    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+        .map(|_| {
+            let bare = time(&|| drop(black_box(runtime.block_on(bare()))));
+            (bare, time(&|| drop(black_box(runtime.block_on(action())))))
+        })
+        .collect();
+    rounds.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
+    let ratio = |part: usize| {
+        let (bare, action) = rounds[rounds.len() * part / 4];
+        action / bare
+    };
+    let best = |times: &mut dyn Iterator<Item = f64>| times.fold(f64::INFINITY, f64::min);
+    println!(
+        "fastest round: bare {:.1} µs, action {:.1} µs a call",
+        best(&mut rounds.iter().map(|round| round.0)),
+        best(&mut rounds.iter().map(|round| round.1)),
+    );
+    println!(
+        "an action costs {:.2} times the bare call (half of the rounds: {:.2} to {:.2}); {ALLOWED:.1} are allowed",
+        ratio(2),
+        ratio(1),
+        ratio(3),
+    );
+    if ratio(2) > ALLOWED {
         std::process::exit(1);
     }
 }
