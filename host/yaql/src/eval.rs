@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub(crate) use build::DictBuilder;
+pub(crate) use call::check_call;
 pub(crate) use compare::{float, number};
 pub(crate) use iterate::Source;
 pub(crate) use operators::{overflow, zero_division};
@@ -346,6 +347,9 @@ impl<'a> Eval<'a> {
 
     /// Calls `lambda` with `args` as `$` and `$1`, `$2`, ….
     pub(crate) fn apply(&mut self, lambda: &Lambda, args: &[Val]) -> Res<Val> {
+        if let Some(value) = &lambda.constant {
+            return Ok(value.clone());
+        }
         // Bodies that don't look at variables through a call are common: `$`, `$.a`.
         if let (Kind::Variable(Name::Position(n)), true) =
             (self.tree.kind(lambda.body), args.len() == 1)
@@ -361,6 +365,14 @@ impl<'a> Eval<'a> {
             .collect();
         let ctx = self.context(&lambda.ctx, variables)?;
         self.eval(lambda.body, &ctx)
+    }
+
+    /// Evaluates `lambda` in `ctx`, or in its own context without one.
+    pub(crate) fn run_in(&mut self, lambda: &Lambda, ctx: Option<&Rc<Ctx>>) -> Res<Val> {
+        match &lambda.constant {
+            Some(value) => Ok(value.clone()),
+            None => self.eval(lambda.body, ctx.unwrap_or(&lambda.ctx)),
+        }
     }
 
     /// A context with `variables` over `parent`.

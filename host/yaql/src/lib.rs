@@ -21,22 +21,26 @@
 
 mod ast;
 mod budget;
+mod check;
 mod error;
 mod eval;
 mod lexer;
 mod library;
 mod lint;
 mod parser;
+mod signatures;
 mod value;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use budget::Budget;
+pub use check::{CallSite, HostFunction, Problem, check, is_library_function};
 pub use error::{ErrorKind, Span, YaqlError};
 pub use eval::Step;
 pub use lint::{Role, Variable};
 pub use ostro_core::Value;
+pub use signatures::{CallStyle, Parameter, Signature, signatures};
 
 /// A parsed expression. Cloning is cheap.
 #[derive(Clone)]
@@ -109,6 +113,12 @@ impl Expression {
             })
     }
 
+    /// Every call, in the order of the source.
+    pub fn calls(&self) -> Vec<CallSite<'_>> {
+        let sites = check::sites(&self.parsed.tree);
+        sites.into_iter().map(|(_, site)| site).collect()
+    }
+
     /// What is read from the context: `$name`, and `name` of `$.name` and `$.get(name)` where `$`
     /// is the data that the expression is evaluated over.
     pub fn variables(&self) -> Vec<Variable<'_>> {
@@ -120,12 +130,6 @@ impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Expression").field(&self.source()).finish()
     }
-}
-
-/// Whether the standard library has a function or a method of this name. `def` and the host may
-/// add others.
-pub fn is_library_function(name: &str) -> bool {
-    library::is_function(name) || library::is_method(name)
 }
 
 /// What an expression may ask of whoever evaluates it: functions that the library doesn't have,

@@ -2,11 +2,13 @@
 
 mod branching;
 mod collections;
+mod dates;
 mod edits;
 mod format;
 mod generators;
 mod lazy;
 mod math;
+mod pattern;
 pub(crate) mod queries;
 pub(crate) mod regex;
 pub(crate) mod strings;
@@ -104,6 +106,11 @@ static REGISTRY: LazyLock<FxHashMap<&'static str, Vec<&'static Function>>> = Laz
     }
     registry
 });
+
+/// Every overload of every function.
+pub(crate) fn all() -> impl Iterator<Item = &'static Function> {
+    REGISTRY.values().flatten().copied()
+}
 
 /// The functions and methods of this name. A trailing underscore is of no account, as in YAQL.
 pub(crate) fn overloads(name: &str) -> &'static [&'static Function] {

@@ -139,6 +139,8 @@ pub(crate) struct Order {
 pub(crate) struct Lambda {
     pub(crate) body: NodeId,
     pub(crate) ctx: Rc<Ctx>,
+    /// A value that stands in an expression's place, whatever it is applied to.
+    pub(crate) constant: Option<Val>,
 }
 
 /// `key => value` and the context that both see.
@@ -246,7 +248,7 @@ impl Dict {
     pub(crate) fn get(&self, key: &Key) -> Option<Val> {
         match self {
             Dict::Json(entries) => match key {
-                Key::Str(text) => entries.get(text).map(Val::from),
+                Key::Str(text) => lookup(entries, text).map(Val::from),
                 _ => None,
             },
             Dict::Own(dict) => dict.entries.get(key).map(|(_, value)| value.clone()),
@@ -255,7 +257,7 @@ impl Dict {
 
     pub(crate) fn get_str(&self, key: &Arc<str>) -> Option<Val> {
         match self {
-            Dict::Json(entries) => entries.get(key).map(Val::from),
+            Dict::Json(entries) => lookup(entries, key).map(Val::from),
             Dict::Own(_) => self.get(&Key::Str(Arc::clone(key))),
         }
     }
@@ -275,6 +277,20 @@ impl Dict {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Val, Val)> + '_ {
         (0..self.len()).filter_map(|index| self.entry(index))
+    }
+}
+
+/// The entry of a mapping. A small one is gone through: that touches less memory than its hash
+/// table does, which is what counts where there are many of them.
+fn lookup<'m>(entries: &'m Map, key: &str) -> Option<&'m Value> {
+    const SMALL: usize = 8;
+    if entries.len() <= SMALL {
+        let mut entries = entries.iter();
+        entries
+            .find(|(known, _)| ***known == *key)
+            .map(|(_, value)| value)
+    } else {
+        entries.get(key)
     }
 }
 

@@ -8,24 +8,25 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Call, Eval, Function, Param, Style, Ty};
-use crate::ast::{Kind, NodeId};
+use crate::ast::{Kind, NodeId, Tree};
 use crate::error::{ErrorKind, Fail, Res, Span, did_you_mean, fail};
 use crate::library;
 use crate::value::{Ctx, Lambda, Rule, Val};
-use crate::{Host, Value};
 
 /// An argument as it was written.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Arg {
     Receiver,
     Node(NodeId),
+    /// A value that is there already, as for `call(name, args, kwargs)`.
+    Value(Val),
     Gap,
 }
 
 /// The arguments of a call, sorted into those by position and those by name.
 struct Written {
     positions: Vec<Arg>,
-    names: Vec<(Arc<str>, NodeId)>,
+    names: Vec<(Arc<str>, Arg)>,
 }
 
 /// For each parameter and each argument past them: where its value comes from.
@@ -85,46 +86,92 @@ impl Eval<'_> {
         args: &[NodeId],
         ctx: &Rc<Ctx>,
     ) -> Res<Val> {
-        let is_method = receiver.is_some();
-        if !is_method {
+        if receiver.is_none() {
             if let Some((body, inner)) = ctx.function(name) {
-                return self.call_defined(body, &inner, args, ctx);
+                let written = sort_arguments(self.tree, false, args, false)?;
+                return self.call_defined(body, &inner, &written, ctx);
             }
             if self.host.functions().contains(&&**name) {
-                return self.call_host(name, args, ctx);
+                let written = sort_arguments(self.tree, false, args, false)?;
+                return self.call_host(name, &written, ctx);
             }
         }
-        let overloads: Vec<&'static Function> = library::overloads(name)
-            .iter()
-            .copied()
-            .filter(|f| f.style == Style::Both || (f.style == Style::Method) == is_method)
-            .collect();
-        let Some(first) = overloads.first() else {
-            return Err(unknown(name, is_method, self.host).at(name_span));
+        let overloads = overloads(name, receiver.is_some(), self.host.functions())
+            .map_err(|e| e.at(name_span))?;
+        let pairs = overloads.first().is_some_and(|f| f.pairs);
+        let written = sort_arguments(self.tree, receiver.is_some(), args, pairs)?;
+        self.call_written(name, name_span, receiver, &overloads, &written, ctx)
+    }
+
+    /// Calls the function `name`, or the receiver's method, with values: what
+    /// `call(name, args, kwargs)` does.
+    pub(crate) fn call_by_name(
+        &mut self,
+        name: &Arc<str>,
+        receiver: Option<Val>,
+        args: impl Iterator<Item = Val>,
+        kwargs: Vec<(Arc<str>, Val)>,
+        ctx: &Rc<Ctx>,
+    ) -> Res<Val> {
+        let is_method = receiver.is_some();
+        let first = is_method.then_some(Arg::Receiver);
+        let kwargs = kwargs.into_iter();
+        let written = Written {
+            positions: first.into_iter().chain(args.map(Arg::Value)).collect(),
+            names: kwargs
+                .map(|(name, value)| (name, Arg::Value(value)))
+                .collect(),
         };
-        let written = self.sort_arguments(is_method, args, first.pairs)?;
+        if !is_method {
+            if let Some((body, inner)) = ctx.function(name) {
+                return self.call_defined(body, &inner, &written, ctx);
+            }
+            if self.host.functions().contains(&&**name) {
+                return self.call_host(name, &written, ctx);
+            }
+        }
+        let overloads = overloads(name, is_method, self.host.functions())?;
+        if overloads.first().is_some_and(|f| f.pairs) && !written.names.is_empty() {
+            return Err(no_match(name, is_method, &overloads));
+        }
+        let here = Span::default();
+        self.call_written(name, here, receiver, &overloads, &written, ctx)
+    }
+
+    fn call_written(
+        &mut self,
+        name: &str,
+        name_span: Span,
+        receiver: Option<Val>,
+        overloads: &[&'static Function],
+        written: &Written,
+        ctx: &Rc<Ctx>,
+    ) -> Res<Val> {
+        // Finding the function takes about as long as this many nodes that are none.
+        self.step(4)?;
+        let is_method = receiver.is_some();
         let candidates: Vec<Candidate> = overloads
             .iter()
-            .filter_map(|f| Some((*f, self.map_arguments(f, &written, receiver.as_ref())?)))
+            .filter_map(|f| Some((*f, map_arguments(self.tree, f, written, receiver.as_ref())?)))
             .collect();
         let Some((function, mapping)) = candidates.first() else {
             let on =
                 receiver.map(|value| format!("it was called on a value of type {}", value.kind()));
-            return Err(no_match(name, is_method, &overloads).at(name_span).hint(on));
+            return Err(no_match(name, is_method, overloads).at(name_span).hint(on));
         };
         // All that is left agrees on what is lazy, or the call can't be decided.
-        let lazy = lazy_arguments(function, mapping, &written);
+        let lazy = lazy_arguments(function, mapping, written);
         if candidates[1..]
             .iter()
-            .any(|(f, m)| lazy_arguments(f, m, &written) != lazy)
+            .any(|(f, m)| lazy_arguments(f, m, written) != lazy)
         {
             return Err(ambiguous(name).at(name_span));
         }
-        let given = self.evaluate(&written, &lazy, receiver, ctx)?;
+        let given = self.evaluate(written, &lazy, receiver, ctx)?;
         let Some((function, mapping)) =
             choose(&candidates, &given).ok_or_else(|| ambiguous(name).at(name_span))?
         else {
-            return Err(no_match(name, is_method, &overloads)
+            return Err(no_match(name, is_method, overloads)
                 .at(name_span)
                 .hint(Some(format!("it was given ({})", given.kinds()))));
         };
@@ -172,97 +219,9 @@ impl Eval<'_> {
             _ => Val::Lambda(Rc::new(Lambda {
                 body: node,
                 ctx: Rc::clone(ctx),
+                constant: None,
             })),
         }
-    }
-
-    fn sort_arguments(&self, is_method: bool, args: &[NodeId], pairs: bool) -> Res<Written> {
-        let mut written = Written {
-            positions: Vec::new(),
-            names: Vec::new(),
-        };
-        if is_method {
-            written.positions.push(Arg::Receiver);
-        }
-        for arg in args {
-            match self.tree.kind(*arg) {
-                Kind::Gap => written.positions.push(Arg::Gap),
-                Kind::Pair { key, value } if !pairs => match self.tree.kind(*key) {
-                    Kind::Keyword(name) => {
-                        if written.names.iter().any(|(known, _)| known == name) {
-                            return Err(fail(
-                                ErrorKind::NoMatch,
-                                format!("argument `{name}` is given twice"),
-                            )
-                            .at(self.tree.span(*key)));
-                        }
-                        written.names.push((Arc::clone(name), *value));
-                    }
-                    _ => {
-                        return Err(
-                            fail(ErrorKind::NoMatch, "an argument's name is a bare word")
-                                .at(self.tree.span(*key)),
-                        );
-                    }
-                },
-                _ => written.positions.push(Arg::Node(*arg)),
-            }
-        }
-        Ok(written)
-    }
-
-    /// How the arguments meet the parameters, if they can.
-    fn map_arguments(
-        &self,
-        function: &Function,
-        written: &Written,
-        receiver: Option<&Val>,
-    ) -> Option<Mapping> {
-        let mut mapping = Mapping {
-            params: vec![None; function.params.len()],
-            rest: Vec::new(),
-            extra_names: Vec::new(),
-        };
-        for (i, arg) in written.positions.iter().enumerate() {
-            let ty = if let Some(param) = function.params.get(i) {
-                if !matches!(arg, Arg::Gap) {
-                    mapping.params[i] = Some(From::Position(i));
-                }
-                param.ty
-            } else {
-                mapping.rest.push(i);
-                function.rest?
-            };
-            match arg {
-                Arg::Node(node) if !ty.may_take(self.tree.kind(*node)) => return None,
-                Arg::Receiver if !receiver.is_some_and(|value| ty.takes(value)) => return None,
-                Arg::Gap if i >= function.params.len() => return None,
-                _ => {}
-            }
-        }
-        for (i, (name, node)) in written.names.iter().enumerate() {
-            match function
-                .params
-                .iter()
-                .position(|param| *param.name == **name)
-            {
-                Some(at) if mapping.params[at].is_none() => {
-                    if !function.params[at].ty.may_take(self.tree.kind(*node)) {
-                        return None;
-                    }
-                    mapping.params[at] = Some(From::Name(i));
-                }
-                None if function.any_name => mapping.extra_names.push(i),
-                _ => return None,
-            }
-        }
-        let complete = |(param, from): (&Param, &Option<From>)| from.is_some() || !param.required;
-        function
-            .params
-            .iter()
-            .zip(&mapping.params)
-            .all(complete)
-            .then_some(mapping)
     }
 
     fn evaluate(
@@ -276,20 +235,28 @@ impl Eval<'_> {
         for (arg, lazy) in written.positions.iter().zip(lazy) {
             positions.push(match arg {
                 Arg::Receiver => Given::Value(receiver.take().unwrap_or(Val::Null)),
-                Arg::Gap => Given::Value(Val::Missing),
-                Arg::Node(node) if *lazy => Given::Lazy(*node),
-                Arg::Node(node) => Given::Value(self.argument(*node, ctx)?),
+                arg => self.give(arg, *lazy, ctx)?,
             });
         }
         let mut by_name = Vec::with_capacity(written.names.len());
-        for ((_, node), lazy) in written.names.iter().zip(&lazy[written.positions.len()..]) {
-            by_name.push(if *lazy {
-                Given::Lazy(*node)
-            } else {
-                Given::Value(self.argument(*node, ctx)?)
-            });
+        for ((_, arg), lazy) in written.names.iter().zip(&lazy[written.positions.len()..]) {
+            by_name.push(self.give(arg, *lazy, ctx)?);
         }
         Ok(Arguments { positions, by_name })
+    }
+
+    fn give(&mut self, arg: &Arg, lazy: bool, ctx: &Rc<Ctx>) -> Res<Given> {
+        Ok(match arg {
+            Arg::Receiver | Arg::Gap => Given::Value(Val::Missing),
+            Arg::Node(node) if lazy => Given::Lazy(*node),
+            Arg::Node(node) => Given::Value(self.argument(*node, ctx)?),
+            Arg::Value(value) if lazy => Given::Value(Val::Lambda(Rc::new(Lambda {
+                body: self.tree.root,
+                ctx: Rc::clone(ctx),
+                constant: Some(value.clone()),
+            }))),
+            Arg::Value(value) => Given::Value(value.clone()),
+        })
     }
 
     fn argument(&mut self, node: NodeId, ctx: &Rc<Ctx>) -> Res<Val> {
@@ -303,59 +270,194 @@ impl Eval<'_> {
         }
     }
 
+    /// The value of an argument that is never lazy.
+    fn value_of(&mut self, arg: &Arg, ctx: &Rc<Ctx>) -> Res<Option<Val>> {
+        match arg {
+            Arg::Node(node) => self.eval(*node, ctx).map(Some),
+            Arg::Value(value) => Ok(Some(value.clone())),
+            Arg::Receiver | Arg::Gap => Ok(None),
+        }
+    }
+
     /// Calls a function that `def` made; all its arguments are values.
     fn call_defined(
         &mut self,
         body: NodeId,
         inner: &Rc<Ctx>,
-        args: &[NodeId],
+        written: &Written,
         ctx: &Rc<Ctx>,
     ) -> Res<Val> {
-        let written = self.sort_arguments(false, args, false)?;
         let mut variables = Vec::new();
         for (i, arg) in written.positions.iter().enumerate() {
-            if let Arg::Node(node) = arg {
-                let value = self.eval(*node, ctx)?;
+            if let Some(value) = self.value_of(arg, ctx)? {
                 variables.push((crate::ast::Name::Position(i + 1), value));
             }
         }
-        for (name, node) in &written.names {
-            let value = self.eval(*node, ctx)?;
-            variables.push((crate::ast::Name::new(name), value));
+        for (name, arg) in &written.names {
+            if let Some(value) = self.value_of(arg, ctx)? {
+                variables.push((crate::ast::Name::new(name), value));
+            }
         }
         let ctx = self.context(inner, variables)?;
         self.eval(body, &ctx)
     }
 
-    fn call_host(&mut self, name: &str, args: &[NodeId], ctx: &Rc<Ctx>) -> Res<Val> {
-        let written = self.sort_arguments(false, args, false)?;
+    fn call_host(&mut self, name: &str, written: &Written, ctx: &Rc<Ctx>) -> Res<Val> {
         let mut positions = Vec::with_capacity(written.positions.len());
         for arg in &written.positions {
-            positions.push(match arg {
-                Arg::Node(node) => {
-                    let value = self.eval(*node, ctx)?;
-                    self.finish(&value)?
-                }
-                _ => Value::Null,
-            });
+            let value = self.value_of(arg, ctx)?.unwrap_or(Val::Null);
+            positions.push(self.finish(&value)?);
         }
         let mut names = Vec::with_capacity(written.names.len());
-        for (name, node) in &written.names {
-            let value = self.eval(*node, ctx)?;
+        for (name, arg) in &written.names {
+            let value = self.value_of(arg, ctx)?.unwrap_or(Val::Null);
             names.push((&**name, self.finish(&value)?));
         }
         self.step(100)?;
         match self.host.call(name, &positions, &names) {
             Some(Ok(value)) => Ok(Val::from(&value)),
             Some(Err(message)) => Err(fail(ErrorKind::Host, format!("{name}: {message}"))),
-            None => Err(unknown(name, false, self.host)),
+            None => Err(unknown(name, false, self.host.functions())),
         }
+    }
+}
+
+fn sort_arguments(tree: &Tree, is_method: bool, args: &[NodeId], pairs: bool) -> Res<Written> {
+    let mut written = Written {
+        positions: Vec::new(),
+        names: Vec::new(),
+    };
+    if is_method {
+        written.positions.push(Arg::Receiver);
+    }
+    for arg in args {
+        match tree.kind(*arg) {
+            Kind::Gap => written.positions.push(Arg::Gap),
+            Kind::Pair { key, value } if !pairs => match tree.kind(*key) {
+                Kind::Keyword(name) => {
+                    if written.names.iter().any(|(known, _)| known == name) {
+                        return Err(fail(
+                            ErrorKind::NoMatch,
+                            format!("argument `{name}` is given twice"),
+                        )
+                        .at(tree.span(*key)));
+                    }
+                    written.names.push((Arc::clone(name), Arg::Node(*value)));
+                }
+                _ => {
+                    return Err(
+                        fail(ErrorKind::NoMatch, "an argument's name is a bare word")
+                            .at(tree.span(*key)),
+                    );
+                }
+            },
+            _ => written.positions.push(Arg::Node(*arg)),
+        }
+    }
+    Ok(written)
+}
+
+/// How the arguments meet the parameters, if they can. A receiver that isn't known fits.
+fn map_arguments(
+    tree: &Tree,
+    function: &Function,
+    written: &Written,
+    receiver: Option<&Val>,
+) -> Option<Mapping> {
+    let mut mapping = Mapping {
+        params: vec![None; function.params.len()],
+        rest: Vec::new(),
+        extra_names: Vec::new(),
+    };
+    for (i, arg) in written.positions.iter().enumerate() {
+        let ty = if let Some(param) = function.params.get(i) {
+            if !matches!(arg, Arg::Gap) {
+                mapping.params[i] = Some(From::Position(i));
+            }
+            param.ty
+        } else {
+            mapping.rest.push(i);
+            function.rest?
+        };
+        match arg {
+            arg if !may_take(tree, ty, arg) => return None,
+            Arg::Receiver if receiver.is_some_and(|value| !ty.takes(value)) => return None,
+            Arg::Gap if i >= function.params.len() => return None,
+            _ => {}
+        }
+    }
+    for (i, (name, arg)) in written.names.iter().enumerate() {
+        match function
+            .params
+            .iter()
+            .position(|param| *param.name == **name)
+        {
+            Some(at) if mapping.params[at].is_none() => {
+                if !may_take(tree, function.params[at].ty, arg) {
+                    return None;
+                }
+                mapping.params[at] = Some(From::Name(i));
+            }
+            None if function.any_name => mapping.extra_names.push(i),
+            _ => return None,
+        }
+    }
+    let complete = |(param, from): (&Param, &Option<From>)| from.is_some() || !param.required;
+    function
+        .params
+        .iter()
+        .zip(&mapping.params)
+        .all(complete)
+        .then_some(mapping)
+}
+
+/// Whether the argument, not evaluated yet, may fit.
+fn may_take(tree: &Tree, ty: Ty, arg: &Arg) -> bool {
+    match arg {
+        Arg::Node(node) => ty.may_take(tree.kind(*node)),
+        Arg::Value(value) => ty == Ty::Lambda || ty.takes(value),
+        Arg::Receiver | Arg::Gap => true,
     }
 }
 
 /// A name among others that live less long.
 fn shorter<'a>(name: &'static str) -> &'a str {
     name
+}
+
+/// What is wrong about a call that can be seen without evaluating it. `receiver` is that of a
+/// method, if it is known; `host` are the names of the host's functions.
+pub(crate) fn check_call(
+    tree: &Tree,
+    name: &str,
+    args: &[NodeId],
+    is_method: bool,
+    receiver: Option<&Val>,
+    host: &[&str],
+) -> Res<()> {
+    let overloads = overloads(name, is_method, host)?;
+    let pairs = overloads.first().is_some_and(|f| f.pairs);
+    let written = sort_arguments(tree, is_method, args, pairs)?;
+    let mut fitting = overloads
+        .iter()
+        .filter(|f| map_arguments(tree, f, &written, receiver).is_some());
+    if fitting.next().is_none() {
+        let on = receiver.map(|value| format!("it is called on a value of type {}", value.kind()));
+        return Err(no_match(name, is_method, &overloads).hint(on));
+    }
+    Ok(())
+}
+
+fn overloads(name: &str, is_method: bool, host: &[&str]) -> Res<Vec<&'static Function>> {
+    let overloads: Vec<&'static Function> = library::overloads(name)
+        .iter()
+        .copied()
+        .filter(|f| f.style == Style::Both || (f.style == Style::Method) == is_method)
+        .collect();
+    if overloads.is_empty() {
+        return Err(unknown(name, is_method, host));
+    }
+    Ok(overloads)
 }
 
 fn ambiguous(name: &str) -> Fail {
@@ -366,11 +468,11 @@ fn ambiguous(name: &str) -> Fail {
 }
 
 /// An error about a function or method that doesn't exist.
-fn unknown(name: &str, is_method: bool, host: &dyn Host) -> Fail {
+fn unknown(name: &str, is_method: bool, host: &[&str]) -> Fail {
     let near = if is_method {
         did_you_mean(name, library::names(Style::Method))
     } else {
-        let of_host = host.functions().iter().copied();
+        let of_host = host.iter().copied();
         did_you_mean(
             name,
             library::names(Style::Function).map(shorter).chain(of_host),

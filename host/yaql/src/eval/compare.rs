@@ -50,7 +50,7 @@ impl Eval<'_> {
                 let set = self.set_of(value)?;
                 self.key(&Val::Set(set))?
             }
-            Val::Time(moment) => Key::Time(moment.micros()),
+            Val::Time(moment) => Key::Time(moment.micros()?),
             Val::Span(micros) => Key::Span(*micros),
             Val::View(View::Values, Dict::Json(map)) => Key::Identity(Arc::as_ptr(map).addr()),
             Val::View(View::Values, Dict::Own(dict)) => Key::Identity(Rc::as_ptr(dict).addr()),
@@ -161,7 +161,7 @@ impl Eval<'_> {
             (_, Val::Null) => false,
             (Val::Int(a), Val::Int(b)) | (Val::Span(a), Val::Span(b)) => is(a, b, or_equal),
             (Val::Str(a), Val::Str(b)) => is(a, b, or_equal),
-            (Val::Time(a), Val::Time(b)) => is(&a.micros(), &b.micros(), or_equal),
+            (Val::Time(a), Val::Time(b)) => is(&a.since(b)?, &0, or_equal),
             (a, b) if a.is_set() && b.is_set() => {
                 let (small, large) = (self.set_of(a)?, self.set_of(b)?);
                 self.step(small.items.len() as u64)?;

@@ -13,6 +13,8 @@ pub(crate) enum Source {
     View(View, Dict, usize),
     Stream(Rc<Stream>),
     Memo(Rc<Memo>, usize),
+    /// Sorted when its first item is asked for.
+    Order(Rc<Order>, usize),
 }
 
 impl Source {
@@ -40,6 +42,10 @@ impl Source {
                 }
             }
             Source::Stream(stream) => stream.next(ev),
+            Source::Order(order, at) => {
+                *at += 1;
+                Ok(ev.sorted(order)?.get(*at - 1))
+            }
             Source::Memo(memo, at) => {
                 *at += 1;
                 if let Some(item) = memo.items.borrow().get(*at - 1) {
@@ -87,14 +93,15 @@ impl Stream {
 
 impl Eval<'_> {
     /// The start of a collection; of an iterator, where it stands.
-    pub(crate) fn source(&mut self, value: &Val) -> Res<Source> {
+    #[expect(clippy::unused_self, reason = "it reads as what it is part of")]
+    pub(crate) fn source(&self, value: &Val) -> Res<Source> {
         Ok(match value {
             Val::List(list) => Source::List(list.clone(), 0),
             Val::Set(set) => Source::Set(Rc::clone(set), 0),
             Val::View(view, dict) => Source::View(*view, dict.clone(), 0),
             Val::Iter(stream) => Source::Stream(Rc::clone(stream)),
             Val::Memo(memo) => Source::Memo(Rc::clone(memo), 0),
-            Val::Order(order) => Source::List(self.sorted(order)?, 0),
+            Val::Order(order) => Source::Order(Rc::clone(order), 0),
             other => return Err(no_operator("iteration", &[other])),
         })
     }
@@ -135,33 +142,24 @@ impl Eval<'_> {
             return Ok(list.clone());
         }
         let list = self.list_of(&order.source)?;
-        let mut rows = Vec::with_capacity(list.len());
-        for item in list.iter() {
-            let mut keys = Vec::with_capacity(order.by.len());
-            // One item is not compared with anything, so its keys are not looked at either.
-            if list.len() > 1 {
-                for (lambda, _) in &order.by {
-                    keys.push(self.apply(lambda, std::slice::from_ref(&item))?);
-                }
-            }
-            self.charge((1 + keys.len()) * size_of::<Val>())?;
-            rows.push((keys, item));
-        }
-        let rows = self.merge_sort(rows, &order.by)?;
-        let list = self.own_list(rows.into_iter().map(|(_, item)| item).collect())?;
+        self.charge(list.len() * (size_of::<Row>() + size_of::<usize>()))?;
+        let mut rows: Vec<Row> = list.iter().map(|item| (Vec::new(), item)).collect();
+        let places = self.deeper(|ev| ev.merge_sort(&mut rows, &order.by))?;
+        let items = places.into_iter().filter_map(|at| list.get(at));
+        let list = self.own_list(items.collect())?;
         *order.sorted.borrow_mut() = Some(list.clone());
         Ok(list)
     }
 
     /// A stable sort whose comparison may fail, which those of the standard library may not.
-    fn merge_sort(&mut self, rows: Vec<Row>, by: &[(Rc<Lambda>, bool)]) -> Res<Vec<Row>> {
-        let mut runs: Vec<Vec<Row>> = rows.into_iter().map(|row| vec![row]).collect();
+    fn merge_sort(&mut self, rows: &mut [Row], by: &[(Rc<Lambda>, bool)]) -> Res<Vec<usize>> {
+        let mut runs: Vec<Vec<usize>> = (0..rows.len()).map(|at| vec![at]).collect();
         while runs.len() > 1 {
             let mut merged = Vec::with_capacity(runs.len().div_ceil(2));
             let mut pairs = runs.into_iter();
             while let Some(left) = pairs.next() {
                 merged.push(match pairs.next() {
-                    Some(right) => self.merge(left, right, by)?,
+                    Some(right) => self.merge(&left, &right, rows, by)?,
                     None => left,
                 });
             }
@@ -172,28 +170,44 @@ impl Eval<'_> {
 
     fn merge(
         &mut self,
-        left: Vec<Row>,
-        right: Vec<Row>,
+        left: &[usize],
+        right: &[usize],
+        rows: &mut [Row],
         by: &[(Rc<Lambda>, bool)],
-    ) -> Res<Vec<Row>> {
+    ) -> Res<Vec<usize>> {
         let mut merged = Vec::with_capacity(left.len() + right.len());
-        let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+        let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
         while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-            let row = if self.comes_first(&b.0, &a.0, by)? {
+            let place = if self.comes_first(**b, **a, rows, by)? {
                 right.next()
             } else {
                 left.next()
             };
-            merged.extend(row);
+            merged.extend(place);
         }
         merged.extend(left);
         merged.extend(right);
         Ok(merged)
     }
 
-    fn comes_first(&mut self, a: &[Val], b: &[Val], by: &[(Rc<Lambda>, bool)]) -> Res<bool> {
-        for ((a, b), (_, ascending)) in a.iter().zip(b).zip(by) {
+    fn comes_first(
+        &mut self,
+        a: usize,
+        b: usize,
+        rows: &mut [Row],
+        by: &[(Rc<Lambda>, bool)],
+    ) -> Res<bool> {
+        for (i, (lambda, ascending)) in by.iter().enumerate() {
             self.step(1)?;
+            // What decides no comparison is not asked for, as it may fail.
+            for row in [a, b] {
+                if rows[row].0.len() == i {
+                    let key = self.apply(lambda, std::slice::from_ref(&rows[row].1))?;
+                    self.charge(size_of::<Val>())?;
+                    rows[row].0.push(key);
+                }
+            }
+            let (a, b) = (&rows[a].0[i], &rows[b].0[i]);
             if self.less(a, b)? {
                 return Ok(*ascending);
             }
@@ -205,5 +219,5 @@ impl Eval<'_> {
     }
 }
 
-/// What an item is sorted by, and the item.
+/// What an item is sorted by, as far as it was asked for, and the item.
 type Row = (Vec<Val>, Val);

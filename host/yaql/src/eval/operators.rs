@@ -116,7 +116,7 @@ impl Eval<'_> {
             (Val::Time(moment), Val::Span(micros)) => moment
                 .plus(micros.checked_neg().ok_or_else(overflow)?)
                 .map(Val::Time),
-            (Val::Time(a), Val::Time(b)) => Ok(Val::Span(a.micros() - b.micros())),
+            (Val::Time(a), Val::Time(b)) => a.since(b).map(Val::Span),
             (Val::Span(a), Val::Span(b)) => a.checked_sub(*b).map(Val::Span).ok_or_else(overflow),
             _ => numbers("-", left, right, |a, b| a - b),
         }
@@ -223,7 +223,10 @@ fn modulo(left: &Val, right: &Val) -> Res<Val> {
         _ if number(left).is_some() && number(right) == Some(0.0) => Err(zero_division()),
         _ => numbers("mod", left, right, |a, b| {
             let rest = a % b;
-            if rest != 0.0 && (rest < 0.0) != (b < 0.0) {
+            if rest == 0.0 {
+                // Even zero has the divisor's sign.
+                rest.copysign(b)
+            } else if (rest < 0.0) != (b < 0.0) {
                 rest + b
             } else {
                 rest

@@ -51,6 +51,31 @@ pub(crate) enum Ty {
 }
 
 impl Ty {
+    /// In words, for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Ty::Any => "any value",
+            Ty::Str => "string",
+            Ty::StrOrNull => "string or null",
+            Ty::Int => "integer",
+            Ty::IntOrNull => "integer or null",
+            Ty::Number => "number",
+            Ty::NumberOrNull => "number or null",
+            Ty::Bool => "boolean",
+            Ty::Iterable | Ty::NoSet => "collection",
+            Ty::List => "list",
+            Ty::Iterator => "iterator",
+            Ty::Ordered => "ordered collection",
+            Ty::Dict => "mapping",
+            Ty::Set => "set",
+            Ty::Regex => "regex",
+            Ty::Time => "datetime",
+            Ty::Timespan => "timespan",
+            Ty::Lambda => "expression",
+            Ty::Rule | Ty::Pair => "key => value",
+        }
+    }
+
     pub(super) fn is_lazy(self) -> bool {
         matches!(self, Ty::Lambda | Ty::Rule)
     }

@@ -18,7 +18,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn run(ev: &mut Eval<'_>, arg: &Val) -> Res<Val> {
     match arg {
-        Val::Lambda(lambda) => ev.eval(lambda.body, &lambda.ctx),
+        Val::Lambda(lambda) => ev.run_in(lambda, None),
         _ => Ok(Val::Null),
     }
 }
@@ -75,7 +75,7 @@ impl Lazy for Cases {
         while let Some(case) = self.lambdas.get(self.at) {
             self.at += 1;
             let truth = match case {
-                Some(lambda) => ev.eval(lambda.body, &lambda.ctx)?.is_truthy(),
+                Some(lambda) => ev.run_in(lambda, None)?.is_truthy(),
                 None => false,
             };
             if self.all {

@@ -11,6 +11,7 @@ const DICT: Param = req("dict", Ty::Dict);
 const ITERABLE: Param = req("collection", Ty::Iterable);
 const SETS: &[Param] = &[req("left", Ty::Set), req("right", Ty::Set)];
 const ANY: &[Param] = &[req("arg", Ty::Any)];
+const VALUE: &[Param] = &[req("value", Ty::Any)];
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function("list", &[], |c| {
@@ -76,7 +77,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Val::Bool(matches!(c.arg(0), Val::Dict(_))))
     }),
     function("isSet", ANY, |c| Ok(Val::Bool(c.arg(0).is_set()))),
-    function("isIterable", ANY, |c| Ok(Val::Bool(c.arg(0).is_iterable()))),
+    function("isIterable", VALUE, |c| {
+        Ok(Val::Bool(c.arg(0).is_iterable()))
+    }),
     both("len", &[DICT], |c| Ok(count(c.dict(0).len()))),
     both("len", &[req("sequence", Ty::List)], |c| {
         Ok(count(c.list(0)?.len()))
@@ -238,6 +241,11 @@ fn dict_of_items(c: &mut Call<'_, '_>) -> Res<Val> {
             Val::Str(text) => {
                 let mut chars = text.chars().map(|c| Val::from(&*c.to_string()));
                 (chars.next(), chars.next())
+            }
+            // And a mapping's keys.
+            Val::Dict(dict) => {
+                let mut keys = dict.iter().map(|(key, _)| key);
+                (keys.next(), keys.next())
             }
             item => {
                 let mut entry = c.ev.source(item)?;

@@ -1,7 +1,5 @@
 //! Lists with items left out, replaced or put in.
 
-use std::collections::VecDeque;
-
 use super::{method, opt, req};
 use crate::error::Res;
 use crate::eval::{Call, Eval, Function, Param, Source, Ty};
@@ -13,7 +11,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     method(
         "delete",
         &[ITERABLE, req("position", Ty::Int), opt("count", Ty::Int)],
-        |c| splice(c, 2, false, |_| Ok(Vec::new())),
+        |c| splice(c, 2, false, None),
     ),
     method(
         "replace",
@@ -23,7 +21,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
             req("value", Ty::Any),
             opt("count", Ty::Int),
         ],
-        |c| splice(c, 3, false, |c| Ok(vec![c.arg(2)])),
+        |c| {
+            let value = c.arg(2);
+            let values = c.ev.list(vec![value])?;
+            splice(c, 3, false, Some(values))
+        },
     ),
     method(
         "replaceMany",
@@ -33,7 +35,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
             req("values", Ty::Iterable),
             opt("count", Ty::Int),
         ],
-        |c| splice(c, 3, false, |c| Ok(c.list(2)?.iter().collect())),
+        |c| {
+            let values = c.arg(2);
+            splice(c, 3, false, Some(values))
+        },
     ),
     method(
         "insert",
@@ -42,7 +47,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
             req("position", Ty::Int),
             req("value", Ty::Any),
         ],
-        |c| splice(c, usize::MAX, false, |c| Ok(vec![c.arg(2)])),
+        |c| {
+            let value = c.arg(2);
+            let values = c.ev.list(vec![value])?;
+            splice(c, usize::MAX, false, Some(values))
+        },
     ),
     method(
         "insertMany",
@@ -51,7 +60,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
             req("position", Ty::Int),
             req("values", Ty::Iterable),
         ],
-        |c| splice(c, usize::MAX, true, |c| Ok(c.list(2)?.iter().collect())),
+        |c| {
+            let values = c.arg(2);
+            splice(c, usize::MAX, true, Some(values))
+        },
     ),
 ];
 
@@ -59,17 +71,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 /// with `values` in their place. `count` is the argument with the number of items to drop;
 /// `usize::MAX` for none. A negative position of an insertion is none, or with `at_start` the
 /// start.
-fn splice(
-    c: &mut Call<'_, '_>,
-    count: usize,
-    at_start: bool,
-    values: fn(&mut Call<'_, '_>) -> Res<Vec<Val>>,
-) -> Res<Val> {
+fn splice(c: &mut Call<'_, '_>, count: usize, at_start: bool, values: Option<Val>) -> Res<Val> {
     let source = c.source(0)?;
     let position = c.int_or(1, 0);
     let inserting = count == usize::MAX;
     let drop = if inserting { 0 } else { c.int_or(count, 1) };
-    let values: VecDeque<Val> = values(c)?.into();
     let place = if inserting && at_start && position < 0 {
         0
     } else {
@@ -81,8 +87,8 @@ fn splice(
         place,
         drop,
         inserting,
-        values: Some(values),
-        out: VecDeque::new(),
+        values,
+        out: None,
     })
 }
 
@@ -93,16 +99,24 @@ struct Splice {
     /// How many items to leave out from `place` on; all if negative.
     drop: i64,
     inserting: bool,
-    values: Option<VecDeque<Val>>,
-    /// Values on their way out, with the item that follows them.
-    out: VecDeque<Val>,
+    /// What comes in their place. Gone through only when it is its turn.
+    values: Option<Val>,
+    /// Values on their way out, and the item that follows them.
+    out: Option<(Source, Option<Val>)>,
 }
 
 impl Lazy for Splice {
     fn next(&mut self, ev: &mut Eval<'_>) -> Res<Option<Val>> {
         loop {
-            if let Some(item) = self.out.pop_front() {
-                return Ok(Some(item));
+            if let Some((values, after)) = &mut self.out {
+                if let Some(item) = values.next(ev)? {
+                    return Ok(Some(item));
+                }
+                let after = after.take();
+                self.out = None;
+                if after.is_some() {
+                    return Ok(after);
+                }
             }
             let Some(item) = self.source.next(ev)? else {
                 // What is inserted past the end goes to the end.
@@ -110,7 +124,7 @@ impl Lazy for Splice {
                     && self.place >= self.at
                     && let Some(values) = self.values.take()
                 {
-                    self.out = values;
+                    self.out = Some((ev.source(&values)?, None));
                     continue;
                 }
                 return Ok(None);
@@ -122,11 +136,16 @@ impl Lazy for Splice {
             } else {
                 at >= self.place && at < self.place.saturating_add(self.drop)
             };
-            if dropped || (self.inserting && at == self.place) {
-                self.out = self.values.take().unwrap_or_default();
-            }
-            if !dropped {
-                self.out.push_back(item);
+            let values = if dropped || (self.inserting && at == self.place) {
+                self.values.take()
+            } else {
+                None
+            };
+            let kept = (!dropped).then_some(item);
+            match values {
+                Some(values) => self.out = Some((ev.source(&values)?, kept)),
+                None if kept.is_some() => return Ok(kept),
+                None => {}
             }
         }
     }

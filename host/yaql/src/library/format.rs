@@ -325,7 +325,10 @@ fn apply(ev: &mut Eval<'_>, value: &Val, spec: &str) -> Res<String> {
 /// Whether the number is negative, and its digits.
 fn numeral(value: &Val, spec: &Spec) -> Option<(bool, String)> {
     // More digits than any float has.
-    let precision = spec.precision.unwrap_or(6).min(1100);
+    let precision = spec.precision.unwrap_or(6);
+    if precision > 1100 {
+        return None;
+    }
     if let (Val::Int(whole), None | Some('d' | 'n' | 'x' | 'X' | 'o' | 'b' | 'c')) =
         (value, spec.kind)
     {

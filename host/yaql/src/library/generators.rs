@@ -34,11 +34,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[opt("start", Ty::Int), opt("step", Ty::Int)],
         |c| {
             let (at, step) = (c.int_or(0, 0), c.int_or(1, 1));
-            c.stream(Range {
+            let range = Range {
                 at,
                 stop: None,
                 step,
-            })
+            };
+            // Python's begins with what was given, which may be a truth value.
+            let first = match c.arg(0) {
+                first @ Val::Bool(_) => Some(first),
+                _ => None,
+            };
+            c.stream(Sequence { first, range })
         },
     ),
     method(
@@ -141,6 +147,19 @@ impl Lazy for Range {
             (None, None) => return Err(overflow()),
         }
         Ok(Some(value))
+    }
+}
+
+struct Sequence {
+    /// What is written in place of the first number.
+    first: Option<Val>,
+    range: Range,
+}
+
+impl Lazy for Sequence {
+    fn next(&mut self, ev: &mut Eval<'_>) -> Res<Option<Val>> {
+        let number = self.range.next(ev)?;
+        Ok(self.first.take().or(number))
     }
 }
 

@@ -54,6 +54,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     both("enumerate", &[ITERABLE, opt("start", Ty::IntOrNull)], |c| {
+        if matches!(c.arg(1), Val::Null) {
+            return Err(fail(ErrorKind::Value, "the first number can't be null"));
+        }
         let (source, at) = (c.source(0)?, c.int_or(1, 0));
         c.stream(Enumerate { source, at })
     }),

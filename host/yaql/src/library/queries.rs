@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::lazy::{Chain, count_items, select};
 use super::{both, method, opt, req};
 use crate::error::{ErrorKind, Fail, Res, fail};
-use crate::eval::{Call, Eval, Function, Param, Ty};
-use crate::value::{Dict, Lambda, List, Memo, Order, Stream, Val};
+use crate::eval::{Call, Eval, Function, Param, Source, Ty};
+use crate::value::{Dict, Lambda, Lazy, List, Memo, Order, Stream, Val};
 
 const ITERABLE: Param = req("collection", Ty::Iterable);
 const PREDICATE: Param = opt("predicate", Ty::Lambda);
@@ -292,38 +292,80 @@ fn group_by(c: &mut Call<'_, '_>) -> Res<Val> {
             .push(value);
     }
     let mut rows = Vec::with_capacity(groups.len());
-    // Python yaql guesses, from the first group, which of two conventions the aggregator follows:
-    // that it gets the values, or `[key, values]` and returns a pair.
-    let mut whole_group = false;
-    for (at, (_, (key, values))) in groups.into_iter().enumerate() {
+    for (_, (key, values)) in groups {
         let values = c.ev.list(values)?;
-        let Some(aggregator) = &aggregator else {
-            rows.push(c.ev.list(vec![key, values])?);
-            continue;
+        rows.push((key, values));
+    }
+    c.stream(Groups {
+        rows: rows.into_iter(),
+        aggregator,
+        old: Old::Possible,
+    })
+}
+
+/// Whether the aggregator may follow the old convention.
+///
+/// It gets the values of a group; or, as in yaql before 1.1.1, `[key, values]`, and gives a pair.
+/// Which it is shows when the first way fails.
+#[derive(PartialEq, Eq)]
+enum Old {
+    Possible,
+    Certain,
+    No,
+}
+
+struct Groups {
+    rows: std::vec::IntoIter<(Val, Val)>,
+    aggregator: Option<Rc<Lambda>>,
+    old: Old,
+}
+
+impl Lazy for Groups {
+    fn next(&mut self, ev: &mut Eval<'_>) -> Res<Option<Val>> {
+        let Some((key, values)) = self.rows.next() else {
+            return Ok(None);
         };
-        if !whole_group {
-            match c.ev.apply(aggregator, std::slice::from_ref(&values)) {
+        let Some(aggregator) = &self.aggregator else {
+            return ev.list(vec![key, values]).map(Some);
+        };
+        let mut first_error = None;
+        if self.old != Old::Certain {
+            match ev.apply(aggregator, std::slice::from_ref(&values)) {
                 Ok(result) => {
-                    rows.push(c.ev.list(vec![key, result])?);
-                    continue;
+                    // Two values and a pair that begins with the first: it could be either.
+                    let could_be_old = match (&values, &result) {
+                        (Val::List(values), Val::List(result)) if result.len() == 2 => {
+                            values.len() == 2
+                                && match (values.get(0), result.get(0)) {
+                                    (Some(a), Some(b)) => ev.equal(&a, &b)?,
+                                    _ => false,
+                                }
+                        }
+                        _ => false,
+                    };
+                    if !could_be_old {
+                        self.old = Old::No;
+                    }
+                    return ev.list(vec![key, result]).map(Some);
                 }
-                Err(error) if at == 0 && old_convention(&error) => whole_group = true,
+                Err(error) if self.old == Old::Possible && old_convention(&error) => {
+                    self.old = Old::Certain;
+                    first_error = Some(error);
+                }
                 Err(error) => return Err(error),
             }
         }
-        let group = c.ev.list(vec![key, values])?;
-        let row = c.ev.apply(aggregator, &[group])?;
-        if !matches!(&row, Val::List(list) if list.len() == 2) {
-            return Err(fail(
-                ErrorKind::Value,
-                "the aggregator of `groupBy` takes the values of a group, or gives a pair",
-            ));
+        let group = ev.list(vec![key, values])?;
+        match ev.apply(aggregator, &[group]) {
+            Ok(row) if matches!(&row, Val::List(list) if list.len() == 2) => Ok(Some(row)),
+            _ => Err(first_error.unwrap_or_else(|| {
+                fail(
+                    ErrorKind::Value,
+                    "the aggregator of `groupBy` takes the values of a group, or gives a pair",
+                )
+            })),
         }
-        rows.push(row);
     }
-    let rows = c.ev.own_list(rows)?;
-    let sources = VecDeque::from([crate::eval::Source::List(rows, 0)]);
-    c.stream(Chain { sources })
 }
 
 /// Whether an aggregator failed as one does that was written for `[key, values]`.
@@ -346,54 +388,83 @@ fn split_at(c: &mut Call<'_, '_>) -> Res<Val> {
     c.ev.list(vec![head, tail])
 }
 
-fn parts(c: &mut Call<'_, '_>, parts: Vec<Vec<Val>>) -> Res<Val> {
+/// Items that are made all at once, when the first is asked for.
+pub(super) struct Deferred<F> {
+    make: Option<F>,
+    items: Option<Source>,
+}
+
+impl<F: FnOnce(&mut Eval<'_>) -> Res<List>> Deferred<F> {
+    pub(super) fn new(make: F) -> Self {
+        Deferred {
+            make: Some(make),
+            items: None,
+        }
+    }
+}
+
+impl<F: FnOnce(&mut Eval<'_>) -> Res<List>> Lazy for Deferred<F> {
+    fn next(&mut self, ev: &mut Eval<'_>) -> Res<Option<Val>> {
+        if let Some(make) = self.make.take() {
+            self.items = Some(Source::List(make(ev)?, 0));
+        }
+        match &mut self.items {
+            Some(items) => items.next(ev),
+            None => Ok(None),
+        }
+    }
+}
+
+fn parts(ev: &mut Eval<'_>, parts: Vec<Vec<Val>>) -> Res<List> {
     let mut lists = Vec::with_capacity(parts.len());
     for part in parts {
-        lists.push(c.ev.list(part)?);
+        lists.push(ev.list(part)?);
     }
-    let lists: List = c.ev.own_list(lists)?;
-    let sources = VecDeque::from([crate::eval::Source::List(lists, 0)]);
-    c.stream(Chain { sources })
+    ev.own_list(lists)
 }
 
 fn split_where(c: &mut Call<'_, '_>) -> Res<Val> {
     let (mut source, predicate) = (c.source(0)?, c.lambda(1));
-    let mut done = Vec::new();
-    let mut part = Vec::new();
-    while let Some(item) = source.next(c.ev)? {
-        c.ev.charge(size_of::<Val>())?;
-        if select(c.ev, predicate.as_ref(), &item)?.is_truthy() {
-            done.push(std::mem::take(&mut part));
-        } else {
-            part.push(item);
+    c.stream(Deferred::new(move |ev: &mut Eval<'_>| {
+        let mut done = Vec::new();
+        let mut part = Vec::new();
+        while let Some(item) = source.next(ev)? {
+            ev.charge(size_of::<Val>())?;
+            if select(ev, predicate.as_ref(), &item)?.is_truthy() {
+                done.push(std::mem::take(&mut part));
+            } else {
+                part.push(item);
+            }
         }
-    }
-    if !part.is_empty() {
-        done.push(part);
-    }
-    parts(c, done)
+        if !part.is_empty() {
+            done.push(part);
+        }
+        parts(ev, done)
+    }))
 }
 
 fn slice_where(c: &mut Call<'_, '_>) -> Res<Val> {
     let (mut source, predicate) = (c.source(0)?, c.lambda(1));
-    let mut done = Vec::new();
-    let mut part = Vec::new();
-    let mut before: Option<Val> = None;
-    while let Some(item) = source.next(c.ev)? {
-        c.ev.charge(size_of::<Val>())?;
-        let now = select(c.ev, predicate.as_ref(), &item)?;
-        if let Some(before) = &before
-            && !c.ev.equal(before, &now)?
-        {
-            done.push(std::mem::take(&mut part));
+    c.stream(Deferred::new(move |ev: &mut Eval<'_>| {
+        let mut done = Vec::new();
+        let mut part = Vec::new();
+        let mut before: Option<Val> = None;
+        while let Some(item) = source.next(ev)? {
+            ev.charge(size_of::<Val>())?;
+            let now = select(ev, predicate.as_ref(), &item)?;
+            if let Some(before) = &before
+                && !ev.equal(before, &now)?
+            {
+                done.push(std::mem::take(&mut part));
+            }
+            part.push(item);
+            before = Some(now);
         }
-        part.push(item);
-        before = Some(now);
-    }
-    if !part.is_empty() {
-        done.push(part);
-    }
-    parts(c, done)
+        if !part.is_empty() {
+            done.push(part);
+        }
+        parts(ev, done)
+    }))
 }
 
 fn default_if_empty(c: &mut Call<'_, '_>) -> Res<Val> {
@@ -402,7 +473,11 @@ fn default_if_empty(c: &mut Call<'_, '_>) -> Res<Val> {
         value => value,
     };
     let is_empty = c.ev.source(&value)?.next(c.ev)?.is_none();
-    Ok(if is_empty { c.arg(1) } else { value })
+    match if is_empty { c.arg(1) } else { value } {
+        // In Python what isn't a list or a set is an iterator from here on.
+        order @ Val::Order(_) => chain(c.ev, &[order]),
+        value => Ok(value),
+    }
 }
 
 /// How `mergeWith` joins lists and other values.

@@ -1,5 +1,6 @@
 //! Regular expressions, in Python's dialect.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use fancy_regex::{Captures, Regex, RegexBuilder};
@@ -8,6 +9,8 @@ use super::{function, method, opt, req};
 use crate::ast::Name;
 use crate::error::{ErrorKind, Fail, Res, fail};
 use crate::eval::{Call, DictBuilder, Eval, Function, Param, Ty};
+use crate::library::pattern::{Translated, translate};
+use crate::library::queries::Deferred;
 use crate::library::strings::length;
 use crate::value::{Lambda, Val};
 
@@ -18,6 +21,10 @@ const BACKTRACK_LIMIT: usize = 200_000;
 /// A compiled regular expression.
 pub(crate) struct Pattern {
     regex: Regex,
+    /// As the engine has it, for `not_empty`.
+    translated: Translated,
+    /// The same without matches that are empty and begin where the search does.
+    not_empty: OnceCell<Option<Regex>>,
 }
 
 const REGEX: Param = req("regexp", Ty::Regex);
@@ -79,6 +86,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
+fn build(translated: &str) -> Option<Regex> {
+    RegexBuilder::new(translated)
+        .backtrack_limit(BACKTRACK_LIMIT)
+        .delegate_size_limit(4 << 20)
+        .delegate_dfa_size_limit(4 << 20)
+        .build()
+        .ok()
+}
+
 fn invalid() -> Fail {
     fail(ErrorKind::Value, "this is no regular expression").hint(Some(
         "brackets, braces and parentheses come in pairs; escape others with `\\`".to_owned(),
@@ -104,17 +120,13 @@ impl Pattern {
     fn with_flags(ev: &mut Eval<'_>, pattern: &str, flags: &str) -> Res<Pattern> {
         // Compiling takes about as long as some thousand steps.
         ev.step(1000 + pattern.len() as u64)?;
-        let mut translated = translate(pattern, flags.contains('m'));
-        if !flags.is_empty() {
-            translated.insert_str(0, &format!("(?{flags})"));
-        }
-        let regex = RegexBuilder::new(&translated)
-            .backtrack_limit(BACKTRACK_LIMIT)
-            .delegate_size_limit(4 << 20)
-            .delegate_dfa_size_limit(4 << 20)
-            .build()
-            .map_err(|_| invalid())?;
-        Ok(Pattern { regex })
+        let translated = translate(pattern, flags).ok_or_else(invalid)?;
+        let regex = build(&translated.pattern).ok_or_else(invalid)?;
+        Ok(Pattern {
+            regex,
+            translated,
+            not_empty: OnceCell::new(),
+        })
     }
 
     /// Whether `text` has a match somewhere.
@@ -132,69 +144,30 @@ impl Pattern {
     ) -> Res<Vec<Captures<'t>>> {
         let mut found = Vec::new();
         ev.step(1 + text.len() as u64 / 16)?;
-        for captures in self.regex.captures_iter(text).take(limit) {
-            let captures = captures.map_err(runaway)?;
+        let mut at = 0;
+        let mut advance = false;
+        while found.len() < limit {
+            // After an empty match Python looks for another one at the same place, or further on,
+            // but for none that is empty and at the same place.
+            let regex = if advance {
+                self.not_empty
+                    .get_or_init(|| build(&format!("(?:{})(?!\\G)", self.translated.pattern)))
+            } else {
+                &None
+            };
+            let regex = regex.as_ref().unwrap_or(&self.regex);
+            let Some(captures) = regex.captures_from_pos(text, at).map_err(runaway)? else {
+                break;
+            };
+            let Some(whole) = captures.get(0) else { break };
             ev.step(captures.len() as u64)?;
-            ev.charge(captures.len() * 32)?;
+            ev.charge(128 + captures.len() * 64)?;
+            at = whole.end();
+            advance = whole.start() == whole.end();
             found.push(captures);
         }
         Ok(found)
     }
-}
-
-/// Python's syntax in that of the engine: `$` also matches before a line's end at the very end,
-/// `\Z` is the end, and brackets within a class are ordinary characters.
-fn translate(pattern: &str, multi_line: bool) -> String {
-    let mut out = String::with_capacity(pattern.len() + 16);
-    let mut chars = pattern.chars().peekable();
-    // The position within a class, from its first character on.
-    let mut in_class: Option<usize> = None;
-    while let Some(c) = chars.next() {
-        match (c, &mut in_class) {
-            ('\\', position) => {
-                if let Some(position) = position {
-                    *position += 1;
-                }
-                match chars.next() {
-                    Some('Z') if in_class.is_none() => out.push_str("\\z"),
-                    Some(
-                        c @ ('<' | '>' | '"' | '\'' | '/' | ' ' | '@' | '%' | ',' | '=' | ':' | '!'
-                        | ';' | '_'),
-                    ) => {
-                        out.push(c);
-                    }
-                    Some(c) => {
-                        out.push('\\');
-                        out.push(c);
-                    }
-                    None => out.push('\\'),
-                }
-            }
-            ('[', None) => {
-                out.push('[');
-                if chars.next_if_eq(&'^').is_some() {
-                    out.push('^');
-                }
-                in_class = Some(0);
-            }
-            (']', Some(position)) if *position > 0 => {
-                out.push(']');
-                in_class = None;
-            }
-            (c @ ('[' | ']' | '&' | '~'), Some(position)) => {
-                *position += 1;
-                out.push('\\');
-                out.push(c);
-            }
-            (c, Some(position)) => {
-                *position += 1;
-                out.push(c);
-            }
-            ('$', None) if !multi_line => out.push_str("(?=\\n?\\z)"),
-            (c, None) => out.push(c),
-        }
-    }
-    out
 }
 
 /// `text` as a pattern that matches nothing but it, as Python's `re.escape` writes it.
@@ -252,11 +225,11 @@ fn with_match(
     for i in 0..found.len() {
         variables.push((Name::Position(i + 1), group(ev, text, found.get(i))?));
     }
-    for name in pattern.regex.capture_names().flatten() {
-        variables.push((Name::new(name), group(ev, text, found.name(name))?));
+    for (name, index) in &pattern.translated.names {
+        variables.push((Name::new(name), group(ev, text, found.get(*index))?));
     }
     let ctx = ev.context(&lambda.ctx, variables)?;
-    ev.eval(lambda.body, &ctx)
+    ev.run_in(lambda, Some(&ctx))
 }
 
 fn search(c: &mut Call<'_, '_>) -> Res<Val> {
@@ -272,15 +245,16 @@ fn search(c: &mut Call<'_, '_>) -> Res<Val> {
 fn search_all(c: &mut Call<'_, '_>) -> Res<Val> {
     let (pattern, text) = (c.regex(0)?, c.text(1));
     let lambda = c.lambda(2);
-    let mut items = Vec::new();
-    for found in pattern.matches(c.ev, &text, usize::MAX)? {
-        items.push(match &lambda {
-            Some(lambda) => with_match(c.ev, &pattern, lambda, &text, &found)?,
-            None => c.ev.text(found.get(0).map_or("", |found| found.as_str()))?,
-        });
-    }
-    let items = c.ev.list(items)?;
-    super::queries::chain(c.ev, &[items])
+    c.stream(Deferred::new(move |ev: &mut Eval<'_>| {
+        let mut items = Vec::new();
+        for found in pattern.matches(ev, &text, usize::MAX)? {
+            items.push(match &lambda {
+                Some(lambda) => with_match(ev, &pattern, lambda, &text, &found)?,
+                None => ev.text(found.get(0).map_or("", |found| found.as_str()))?,
+            });
+        }
+        ev.own_list(items)
+    }))
 }
 
 /// How many matches to look at: Python's 0 is all, and a negative number none.
@@ -334,76 +308,114 @@ fn substitute(
 
 fn replace(c: &mut Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
     let (pattern, text, template) = (c.regex(regex)?, c.text(string), c.text(2));
+    let pieces = template_pieces(&template, &pattern)?;
     let found = pattern.matches(c.ev, &text, limit(c.int_or(3, 0)))?;
-    substitute(c.ev, &text, &found, |_, found| expand(&template, found))
+    substitute(c.ev, &text, &found, |_, found| {
+        Ok(pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text.as_str(),
+                Piece::Group(i) => found.get(*i).map_or("", |group| group.as_str()),
+            })
+            .collect())
+    })
+}
+
+/// A part of a replacement template.
+enum Piece {
+    Text(String),
+    Group(usize),
 }
 
 /// Python's replacement template: `\1`, `\g<1>`, `\g<name>` and the escapes of characters.
-fn expand(template: &str, found: &Captures<'_>) -> Res<String> {
+fn template_pieces(template: &str, pattern: &Pattern) -> Res<Vec<Piece>> {
     let wrong = || {
         fail(
             ErrorKind::Value,
             "the replacement refers to a group that the pattern doesn't have",
         )
     };
-    let by_name = |name: &str| match name.parse::<usize>() {
-        Ok(i) if i < found.len() => Ok(found.get(i).map_or("", |group| group.as_str())),
-        Ok(_) => Err(wrong()),
-        Err(_) => found
-            .name(name)
-            .map(|group| group.as_str())
-            .ok_or_else(wrong),
+    let group = |name: &str| {
+        let mut names = pattern.translated.names.iter();
+        let index = name.parse::<usize>().ok().or_else(|| {
+            let known = names.find(|(known, _)| known == name);
+            known.map(|(_, index)| *index)
+        });
+        let index = index.filter(|index| *index < pattern.regex.captures_len());
+        index.map(Piece::Group).ok_or_else(wrong)
     };
-    let mut out = String::new();
+    let mut pieces = Vec::new();
+    let mut text = String::new();
     let mut rest = template;
     while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
+        text.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let code = rest.chars().next();
-        match code {
-            Some('g') if rest.starts_with("g<") => {
-                let end = rest.find('>').ok_or_else(wrong)?;
-                out.push_str(by_name(&rest[2..end])?);
-                rest = &rest[end + 1..];
+        let Some(code) = rest.chars().next() else {
+            return Err(fail(
+                ErrorKind::Value,
+                "the replacement ends with a single `\\`",
+            ));
+        };
+        let digits = rest.bytes().take(3).take_while(u8::is_ascii_digit).count();
+        let octal = |length: usize| {
+            let written = rest.get(..length)?;
+            char::from_u32(u32::from_str_radix(written, 8).ok()?).filter(|c| u32::from(*c) < 256)
+        };
+        let used = match code {
+            'g' => {
+                let end = rest.find('>').filter(|_| rest.starts_with("g<"));
+                let end = end.ok_or_else(wrong)?;
+                pieces.push(Piece::Text(std::mem::take(&mut text)));
+                pieces.push(group(&rest[2..end])?);
+                end + 1
             }
-            Some('1'..='9') => {
-                let length = 1 + usize::from(rest[1..].starts_with(|c: char| c.is_ascii_digit()));
-                out.push_str(by_name(&rest[..length])?);
-                rest = &rest[length..];
+            '0' => {
+                let length = rest
+                    .bytes()
+                    .take(3)
+                    .take_while(|b| (b'0'..=b'7').contains(b))
+                    .count();
+                let length = length.max(1);
+                text.push(octal(length).ok_or_else(wrong)?);
+                length
             }
-            Some(c) => {
-                match c {
-                    '\\' => out.push('\\'),
-                    'n' => out.push('\n'),
-                    'r' => out.push('\r'),
-                    't' => out.push('\t'),
-                    'a' => out.push('\u{7}'),
-                    'f' => out.push('\u{c}'),
-                    'v' => out.push('\u{b}'),
-                    '0' => out.push('\0'),
+            '1'..='9' => {
+                if digits == 3 && octal(3).is_some() && rest.starts_with(['1', '2', '3']) {
+                    text.extend(octal(3));
+                    3
+                } else {
+                    let length = digits.min(2);
+                    pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    pieces.push(group(&rest[..length])?);
+                    length
+                }
+            }
+            _ => {
+                match code {
+                    '\\' => text.push('\\'),
+                    'n' => text.push('\n'),
+                    'r' => text.push('\r'),
+                    't' => text.push('\t'),
+                    'a' => text.push('\u{7}'),
+                    'b' => text.push('\u{8}'),
+                    'f' => text.push('\u{c}'),
+                    'v' => text.push('\u{b}'),
                     c if c.is_ascii_alphabetic() => {
                         return Err(fail(
                             ErrorKind::Value,
                             "the replacement has an escape that Python doesn't know",
                         ));
                     }
-                    c => {
-                        out.push('\\');
-                        out.push(c);
-                    }
+                    c => text.extend(['\\', c]),
                 }
-                rest = &rest[c.len_utf8()..];
+                code.len_utf8()
             }
-            None => {
-                return Err(fail(
-                    ErrorKind::Value,
-                    "the replacement ends with a single `\\`",
-                ));
-            }
-        }
+        };
+        rest = &rest[used..];
     }
-    out.push_str(rest);
-    Ok(out)
+    text.push_str(rest);
+    pieces.push(Piece::Text(text));
+    Ok(pieces)
 }
 
 fn replace_by(c: &mut Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
@@ -415,6 +427,7 @@ fn replace_by(c: &mut Call<'_, '_>, regex: usize, string: usize) -> Res<Val> {
     substitute(c.ev, &text, &found, |ev, found| {
         match with_match(ev, &pattern, &lambda, &text, found)? {
             Val::Str(new) => Ok(new.to_string()),
+            Val::Null => Ok(String::new()),
             other => Err(fail(
                 ErrorKind::Value,
                 format!(

@@ -110,7 +110,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     })
     .rest(Ty::Str),
     function("hex", &[req("num", Ty::Number)], hex),
-    both("format", &[STRING], format::format)
+    both("format", &[req("template", Ty::Str)], format::format)
         .rest(Ty::Any)
         .any_name(),
 ];
@@ -330,6 +330,17 @@ fn position(text: &str, part: &str, start: i64, end: i64, last: bool) -> i64 {
     if start > length(text) {
         return -1;
     }
+    let whole = length(text);
+    let clamped = |at: i64| {
+        if at < 0 {
+            (at + whole).max(0)
+        } else {
+            at.min(whole)
+        }
+    };
+    if clamped(start) > clamped(end) {
+        return -1;
+    }
     let (from, to) = slice(text, start, end);
     let window = &text[from..to];
     let found = if last {
@@ -400,31 +411,34 @@ const CLASSES: &[Param] = &[
     opt("whitespace", Ty::Bool),
 ];
 
+/// The characters of each class, in Python's order.
+const CLASS_TEXTS: [&str; 12] = [
+    "0123456789",
+    "0123456789abcdefABCDEF",
+    "abcdefghijklmnopqrstuvwxyz",
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "01234567",
+    r##"!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"##,
+    concat!(
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        r##"!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"##,
+        " \t\n\r\u{b}\u{c}",
+    ),
+    "abcdefghijklmnopqrstuvwxyz",
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    " \t\n\r\u{b}\u{c}",
+];
+
 fn character_classes(c: &mut Call<'_, '_>) -> Res<Val> {
-    let classes: [fn(char) -> bool; 12] = [
-        |c| c.is_ascii_digit(),
-        |c| c.is_ascii_hexdigit(),
-        |c| c.is_ascii_lowercase(),
-        |c| c.is_ascii_uppercase(),
-        |c| c.is_ascii_alphabetic(),
-        |c| c.is_ascii_alphabetic(),
-        |c| c.is_digit(8),
-        |c| c.is_ascii_punctuation(),
-        |c| c.is_ascii_graphic() || c.is_ascii_whitespace() || c == '\u{b}',
-        |c| c.is_ascii_lowercase(),
-        |c| c.is_ascii_uppercase(),
-        |c| c.is_ascii_whitespace() || c == '\u{b}',
-    ];
-    let wanted: Vec<fn(char) -> bool> = classes
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| c.flag(*i, false))
-        .map(|(_, f)| f)
-        .collect();
-    characters(
-        c.ev,
-        ('\0'..='\x7f').filter(|c| wanted.iter().any(|class| class(*c))),
-    )
+    let mut all: indexmap::IndexSet<char> = indexmap::IndexSet::new();
+    for (i, text) in CLASS_TEXTS.iter().enumerate() {
+        if c.flag(i, false) {
+            all.extend(text.chars());
+        }
+    }
+    characters(c.ev, all.into_iter())
 }
 
 fn hex(c: &mut Call<'_, '_>) -> Res<Val> {
@@ -515,7 +529,7 @@ impl Eval<'_> {
                 out.push_str("})");
             }
             Val::Dict(dict) => self.deeper(|ev| ev.write_dict(out, dict))?,
-            Val::Time(moment) => out.push_str(&moment.text()),
+            Val::Time(moment) => out.push_str(&moment.text()?),
             Val::Span(micros) => out.push_str(&super::time::span_text(*micros)),
             other => {
                 return Err(fail(

@@ -12,6 +12,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("let", &[], let_).rest(Ty::Any).any_name(),
     function("with", &[], let_).rest(Ty::Any),
     function("def", &[req("name", Ty::Str), req("func", Ty::Lambda)], def),
+    function(
+        "call",
+        &[
+            req("name", Ty::Str),
+            req("args", Ty::List),
+            req("kwargs", Ty::Dict),
+            opt("receiver", Ty::Any),
+        ],
+        call,
+    ),
     method("unpack", &[req("sequence", Ty::Iterable)], unpack).rest(Ty::Str),
     method(
         "assert",
@@ -41,7 +51,7 @@ fn let_(c: &mut Call<'_, '_>) -> Res<Val> {
 
 fn def(c: &mut Call<'_, '_>) -> Res<Val> {
     let depth = c.ev.nested(c.ctx.depth + 1)?;
-    let Some(lambda) = c.lambda(1) else {
+    let Some(lambda) = c.lambda(1).filter(|lambda| lambda.constant.is_none()) else {
         return Err(fail(ErrorKind::NoMatch, "`def` needs the function's body"));
     };
     Ok(Val::Context(Rc::new(Ctx {
@@ -50,6 +60,30 @@ fn def(c: &mut Call<'_, '_>) -> Res<Val> {
         function: Some((c.text(0), lambda.body)),
         depth,
     })))
+}
+
+/// `call(name, args, kwargs)`, or with a receiver the call of its method.
+fn call(c: &mut Call<'_, '_>) -> Res<Val> {
+    let mut kwargs = Vec::new();
+    for (key, value) in c.dict(2).iter() {
+        match key {
+            Val::Str(name) if is_word(&name) => kwargs.push((name, value)),
+            _ => {
+                return Err(fail(
+                    ErrorKind::Value,
+                    "the name of an argument is a word: letters, digits and underscores",
+                ));
+            }
+        }
+    }
+    let (name, args, ctx) = (c.text(0), c.list(1)?, Rc::clone(&c.ctx));
+    let receiver = Some(c.arg(3)).filter(|receiver| !matches!(receiver, Val::Missing));
+    c.ev.deeper(|ev| ev.call_by_name(&name, receiver, args.iter(), kwargs, &ctx))
+}
+
+/// Whether the text can be written as a bare word.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_alphabetic() || c == '_') && !text.starts_with("__")
 }
 
 fn unpack(c: &mut Call<'_, '_>) -> Res<Val> {

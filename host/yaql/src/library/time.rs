@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::strtime::{self, BrokenDownTime};
-use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
-use jiff::{SignedDuration, Timestamp};
 
 use super::{function, method, opt, req};
 use crate::error::{ErrorKind, Fail, Res, fail};
@@ -20,7 +19,8 @@ const DAY: i64 = 86_400 * SECOND;
 #[derive(Clone, Copy)]
 pub(crate) struct Moment {
     local: DateTime,
-    offset: Offset,
+    /// In microseconds. One of a day or more is an error only where it is used, as in Python.
+    offset: i64,
 }
 
 const OFFSET: Param = opt("offset", Ty::Timespan);
@@ -40,7 +40,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             OFFSET,
         ],
         |c| {
-            let offset = offset(&c.arg(7))?;
+            let offset = offset(&c.arg(7));
             let field = |i: usize| c.int_or(i, 0);
             let fields = [0, 1, 2, 3, 4, 5, 6].map(field);
             Ok(Val::Time(Moment {
@@ -50,7 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     function("datetime", &[req("timestamp", Ty::Number), OFFSET], |c| {
-        let offset = offset(&c.arg(1))?;
+        let offset = offset(&c.arg(1));
         let micros = match c.arg(0) {
             Val::Int(seconds) => seconds.checked_mul(SECOND).ok_or_else(overflow)?,
             other => rounded(number(&other).unwrap_or(f64::NAN) * 1e6)?,
@@ -64,7 +64,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let text = c.text(0);
             let moment = match c.text_or_none(1).filter(|format| !format.is_empty()) {
                 Some(format) => strptime(&text, &format),
-                None => parse(&text),
+                None => parse(&text, c.ev.host.now_millis()),
             };
             moment.map(Val::Time)
         },
@@ -82,7 +82,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         timespan,
     ),
     function("now", &[OFFSET], |c| {
-        let offset = offset(&c.arg(0))?;
+        let offset = offset(&c.arg(0));
         let micros =
             c.ev.host
                 .now_millis()
@@ -153,13 +153,15 @@ pub(crate) fn span(micros: f64) -> Res<Val> {
     rounded(micros).map(Val::Span)
 }
 
-fn offset(value: &Val) -> Res<Offset> {
-    let micros = match value {
+fn offset(value: &Val) -> i64 {
+    match value {
         Val::Span(micros) => *micros,
         _ => 0,
-    };
-    let seconds = i32::try_from(micros / SECOND).map_err(|_| out_of_range())?;
-    Offset::from_seconds(seconds).map_err(|_| out_of_range())
+    }
+}
+
+fn micros_of(offset: Offset) -> i64 {
+    i64::from(offset.seconds()) * SECOND
 }
 
 fn build([year, month, day, hour, minute, second, microsecond]: [i64; 7]) -> Res<DateTime> {
@@ -210,7 +212,7 @@ fn replace(c: &mut Call<'_, '_>) -> Res<Val> {
         *field = c.int_or(i + 1, *field);
     }
     let offset = match c.arg(8) {
-        given @ Val::Span(_) => offset(&given)?,
+        given @ Val::Span(_) => offset(&given),
         _ => moment.offset,
     };
     Ok(Val::Time(Moment {
@@ -220,26 +222,45 @@ fn replace(c: &mut Call<'_, '_>) -> Res<Val> {
 }
 
 impl Moment {
-    fn at(micros: i64, offset: Offset) -> Res<Moment> {
-        let timestamp = Timestamp::from_microsecond(micros).map_err(|_| out_of_range())?;
-        Ok(Moment {
-            local: offset.to_datetime(timestamp),
+    fn at(micros: i64, offset: i64) -> Res<Moment> {
+        let moment = Moment {
+            local: jiff::civil::date(1970, 1, 1).to_datetime(Time::midnight()),
             offset,
-        })
+        };
+        moment.plus(micros.checked_add(offset).ok_or_else(overflow)?)
+    }
+
+    /// The offset, if it is one that a clock can have.
+    fn checked_offset(&self) -> Res<i64> {
+        if self.offset.abs() < DAY {
+            Ok(self.offset)
+        } else {
+            Err(out_of_range())
+        }
+    }
+
+    /// Microseconds since 1970 by the local clock.
+    fn local_micros(&self) -> i64 {
+        let epoch = jiff::civil::date(1970, 1, 1);
+        let days = epoch.duration_until(self.local.date()).as_hours() / 24;
+        let midnight = self.local.date().to_datetime(Time::midnight());
+        // The time of a day is far within the range.
+        let time = i64::try_from(midnight.duration_until(self.local).as_micros()).unwrap_or(0);
+        days * DAY + time
     }
 
     /// Microseconds since 1970 in UTC.
-    pub(crate) fn micros(&self) -> i64 {
-        let day = Date::ZERO.duration_until(self.local.date()).as_hours() / 24;
-        let epoch = Date::ZERO
-            .duration_until(jiff::civil::date(1970, 1, 1))
-            .as_hours()
-            / 24;
-        let midnight = self.local.date().to_datetime(Time::midnight());
-        let time = midnight.duration_until(self.local).as_micros();
-        // Four-digit years and the time of a day are far within the range.
-        let time = i64::try_from(time).unwrap_or(0);
-        (day - epoch) * DAY + time - i64::from(self.offset.seconds()) * SECOND
+    pub(crate) fn micros(&self) -> Res<i64> {
+        Ok(self.local_micros() - self.checked_offset()?)
+    }
+
+    /// Microseconds from `other` to this. Moments with the same offset need no valid one.
+    pub(crate) fn since(&self, other: &Moment) -> Res<i64> {
+        if self.offset == other.offset {
+            Ok(self.local_micros() - other.local_micros())
+        } else {
+            Ok(self.micros()? - other.micros()?)
+        }
     }
 
     fn microsecond(&self) -> i64 {
@@ -252,6 +273,9 @@ impl Moment {
             .local
             .checked_add(SignedDuration::from_micros(micros))
             .map_err(|_| out_of_range())?;
+        if local.year() < 1 {
+            return Err(out_of_range());
+        }
         Ok(Moment {
             local,
             offset: self.offset,
@@ -261,8 +285,7 @@ impl Moment {
     fn clock(&self, between: char) -> String {
         let (date, time) = (self.local.date(), self.local.time());
         format!(
-            "{:04}-{:02}-{:02}{between}{:02}:{:02}:{:02}",
-            date.year(),
+            "-{:02}-{:02}{between}{:02}:{:02}:{:02}",
             date.month(),
             date.day(),
             time.hour(),
@@ -271,30 +294,40 @@ impl Moment {
         )
     }
 
-    /// As Mistral writes a time into JSON: without its offset.
+    /// As Mistral writes a time into JSON: without its offset, and without zeros before the year.
     pub(crate) fn json(&self) -> String {
-        format!("{}.{:06}", self.clock('T'), self.microsecond())
+        format!(
+            "{}{}.{:06}",
+            self.local.year(),
+            self.clock('T'),
+            self.microsecond()
+        )
     }
 
     /// As `str()` writes it.
-    pub(crate) fn text(&self) -> String {
-        let mut text = self.clock(' ');
+    pub(crate) fn text(&self) -> Res<String> {
+        let mut text = format!("{:04}{}", self.local.year(), self.clock(' '));
         if self.microsecond() != 0 {
             // Writing to a string does not fail.
             let _ = write!(text, ".{:06}", self.microsecond());
         }
-        text + &self.offset_text(":")
+        Ok(text + &self.offset_text(":")?)
     }
 
-    fn offset_text(&self, between: &str) -> String {
-        let seconds = self.offset.seconds();
-        let sign = if seconds < 0 { '-' } else { '+' };
-        let (minutes, seconds) = (seconds.abs() / 60, seconds.abs() % 60);
+    fn offset_text(&self, between: &str) -> Res<String> {
+        let offset = self.checked_offset()?;
+        let sign = if offset < 0 { '-' } else { '+' };
+        let (seconds, micros) = (offset.abs() / SECOND, offset.abs() % SECOND);
+        let (minutes, seconds) = (seconds / 60, seconds % 60);
         let mut text = format!("{sign}{:02}{between}{:02}", minutes / 60, minutes % 60);
-        if seconds != 0 {
+        // Writing to a string does not fail.
+        if seconds != 0 || micros != 0 {
             let _ = write!(text, "{between}{seconds:02}");
         }
-        text
+        if micros != 0 {
+            let _ = write!(text, ".{micros:06}");
+        }
+        Ok(text)
     }
 }
 
@@ -338,9 +371,9 @@ pub(crate) fn property(value: &Val, name: &str) -> Res<Val> {
                 "time" => Val::Span(
                     i64::try_from(midnight.duration_until(local).as_micros()).unwrap_or(0),
                 ),
-                "utc" => Val::Time(Moment::at(moment.micros(), Offset::UTC)?),
-                "offset" => Val::Span(i64::from(moment.offset.seconds()) * SECOND),
-                "timestamp" => Val::Float(float(moment.micros()) / 1e6),
+                "utc" => Val::Time(Moment::at(moment.micros()?, 0)?),
+                "offset" => Val::Span(moment.checked_offset()?),
+                "timestamp" => Val::Float(float(moment.micros()?) / 1e6),
                 _ => return Err(unknown()),
             })
         }
@@ -374,7 +407,8 @@ pub(crate) fn span_text(micros: i64) -> String {
 /// Python's `strftime` in the C locale.
 pub(crate) fn strftime(moment: &Moment, format: &str) -> Res<String> {
     let mut out = String::new();
-    let mut chars = format.chars();
+    // As in C, a zero ends the format.
+    let mut chars = format.chars().take_while(|c| *c != '\0');
     while let Some(c) = chars.next() {
         if c != '%' {
             out.push(c);
@@ -391,11 +425,14 @@ pub(crate) fn strftime(moment: &Moment, format: &str) -> Res<String> {
             Some('f') => {
                 let _ = write!(out, "{:06}", moment.microsecond());
             }
-            Some('z') => out.push_str(&moment.offset_text("")),
-            Some('Z') if moment.offset == Offset::UTC => out.push_str("UTC"),
+            Some('Y') if directive.len() == 1 => {
+                let _ = write!(out, "{}", moment.local.year());
+            }
+            Some('z') => out.push_str(&moment.offset_text("")?),
+            Some('Z') if moment.offset == 0 => out.push_str("UTC"),
             Some('Z') => {}
             Some('s') => {
-                let _ = write!(out, "{}", moment.micros().div_euclid(SECOND));
+                let _ = write!(out, "{}", moment.micros()?.div_euclid(SECOND));
             }
             Some('c') => out.push_str(&strftime(moment, "%a %b %e %H:%M:%S %Y")?),
             Some('x' | 'D') => out.push_str(&strftime(moment, "%m/%d/%y")?),
@@ -439,40 +476,17 @@ fn strptime(text: &str, format: &str) -> Res<Moment> {
     let local = date.map_err(|_| unreadable())?.to_datetime(time);
     Ok(Moment {
         local,
-        offset: parsed.offset().unwrap_or(Offset::UTC),
+        offset: parsed.offset().map_or(0, micros_of),
     })
 }
 
-/// ISO 8601, RFC 2822 and a few common ways to write a date.
-fn parse(text: &str) -> Res<Moment> {
-    const FORMATS: [&str; 10] = [
-        "%Y-%m-%d %H:%M",
-        "%Y/%m/%d %H:%M:%S",
-        "%Y/%m/%d",
-        "%m/%d/%Y %H:%M:%S",
-        "%m/%d/%Y",
-        "%d %B %Y",
-        "%d %b %Y",
-        "%B %d, %Y",
-        "%b %d, %Y",
-        "%a %b %d %H:%M:%S %Y",
-    ];
-    let text = text.trim();
-    if let Ok(pieces) = Pieces::parse(text) {
-        let local = pieces
-            .date()
-            .to_datetime(pieces.time().unwrap_or(Time::midnight()));
-        let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
-        return Ok(Moment { local, offset });
-    }
-    if let Ok(zoned) = jiff::fmt::rfc2822::parse(text) {
-        return Ok(Moment {
-            local: zoned.datetime(),
-            offset: zoned.offset(),
-        });
-    }
-    FORMATS
-        .iter()
-        .find_map(|format| strptime(text, format).ok())
-        .ok_or_else(unreadable)
+/// A date as people write it; what it leaves out is that of the day on which the host's clock
+/// stands.
+fn parse(text: &str, now_millis: i64) -> Res<Moment> {
+    let now = Moment::at(now_millis.checked_mul(1000).ok_or_else(overflow)?, 0)?;
+    let (local, offset) = super::dates::read(text, now.local.date()).ok_or_else(unreadable)?;
+    Ok(Moment {
+        local,
+        offset: offset.checked_mul(SECOND).ok_or_else(overflow)?,
+    })
 }
