@@ -69,7 +69,8 @@ pub enum Type {
     Json,
     /// A list.
     List(Arc<Type>),
-    /// A value or null.
+    /// A value or null. A parameter or field of this type may be left out. In an
+    /// `option<option<T>>`, to leave it out is `none`, and null is `some(none)`.
     Option(Arc<Type>),
     /// `{"ok": …}` or `{"err": …}`; null where the side carries nothing.
     Result(Arc<(Option<Type>, Option<Type>)>),
