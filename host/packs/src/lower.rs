@@ -137,8 +137,7 @@ pub fn lower<S: Sink>(ty: &Type, value: &Value, sink: &mut S) -> Result<S::Out, 
             let none = sink.option(None);
             Ok(sink.option(Some(none)))
         }
-        // Of two options in each other the outer one is for what is left out, the inner for null.
-        (Type::Option(inner), Value::Null) if !inner.is_optional() => Ok(sink.option(None)),
+        (Type::Option(_), Value::Null) => Ok(sink.option(None)),
         (Type::Option(inner), value) => {
             let inner = lower(inner, value, sink)?;
             Ok(sink.option(Some(inner)))

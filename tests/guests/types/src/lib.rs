@@ -59,14 +59,6 @@ impl Guest for Component {
         .to_owned()
     }
 
-    fn how_given(value: Option<Option<u32>>) -> String {
-        match value {
-            None => "left out".to_owned(),
-            Some(None) => "null".to_owned(),
-            Some(Some(number)) => number.to_string(),
-        }
-    }
-
     fn nothing() {}
 
     fn greet(name: String, count: Option<u32>) -> Result<String, String> {
