@@ -3,10 +3,11 @@
 //! Mistral finds all of this at run time only. A name or an input that is an expression can't be
 //! checked before it runs, and isn't.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use ostro_core::Value;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::parse::Call;
@@ -33,6 +34,12 @@ pub trait ActionCatalogue {
         false
     }
 
+    /// What is wrong with `value` as the parameter `parameter` of `action`; None if nothing is,
+    /// or if nothing is known about its type.
+    fn check_value(&self, _action: &str, _parameter: &str, _value: &Value) -> Option<String> {
+        None
+    }
+
     /// The names of the actions, for "did you mean".
     fn names(&self) -> Vec<Arc<str>> {
         Vec::new()
@@ -41,9 +48,29 @@ pub trait ActionCatalogue {
 
 /// Checks everything in `definitions`.
 pub fn check(definitions: &Definitions, catalogue: &dyn ActionCatalogue) -> Vec<Diagnostic> {
+    check_as(definitions, catalogue, true, true)
+}
+
+/// Checks everything in `definitions`. What is called and not known is an error where all
+/// workflows, or all actions, are known, and else a warning.
+pub(crate) fn check_as(
+    definitions: &Definitions,
+    catalogue: &dyn ActionCatalogue,
+    all_workflows: bool,
+    all_actions: bool,
+) -> Vec<Diagnostic> {
     let check = Check {
-        definitions,
-        catalogue,
+        unknown_workflow: if all_workflows {
+            Code::UnknownWorkflow
+        } else {
+            Code::MissingWorkflow
+        },
+        unknown_action: if all_actions {
+            Code::UnknownAction
+        } else {
+            Code::MissingAction
+        },
+        ..Check::new(definitions, catalogue)
     };
     let mut found = Vec::new();
     for call in definitions.calls() {
@@ -62,10 +89,7 @@ pub fn check_reachable(
     workflow: &Arc<Workflow>,
     catalogue: &dyn ActionCatalogue,
 ) -> Vec<Diagnostic> {
-    let check = Check {
-        definitions,
-        catalogue,
-    };
+    let check = Check::new(definitions, catalogue);
     let mut callers: FxHashSet<Arc<str>> = FxHashSet::default();
     let mut open = vec![Arc::clone(workflow)];
     let mut found = Vec::new();
@@ -120,12 +144,41 @@ fn literal(template: &Template) -> Option<&str> {
     }
 }
 
+/// How many wrong names get a "did you mean". Each is compared with all that there are.
+const MOST_SUGGESTIONS: usize = 200;
+
 struct Check<'a> {
     definitions: &'a Definitions,
     catalogue: &'a dyn ActionCatalogue,
+    unknown_workflow: Code,
+    unknown_action: Code,
+    suggested: RefCell<FxHashMap<String, Option<String>>>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(definitions: &'a Definitions, catalogue: &'a dyn ActionCatalogue) -> Self {
+        Self {
+            definitions,
+            catalogue,
+            unknown_workflow: Code::UnknownWorkflow,
+            unknown_action: Code::UnknownAction,
+            suggested: RefCell::default(),
+        }
+    }
+
+    /// The hint for `name`, which is looked for once.
+    fn suggestion(&self, name: &str, find: impl FnOnce() -> Option<String>) -> Option<String> {
+        let mut suggested = self.suggested.borrow_mut();
+        if let Some(known) = suggested.get(name) {
+            return known.clone();
+        }
+        if suggested.len() >= MOST_SUGGESTIONS {
+            return None;
+        }
+        let hint = find();
+        suggested.insert(name.to_owned(), hint.clone());
+        hint
+    }
     fn call(&self, call: &Call, found: &mut Vec<Diagnostic>) {
         let Some(task) = &call.task else {
             if let Some(action) = self.definitions.action_named(&call.caller) {
@@ -143,7 +196,8 @@ impl Check<'_> {
         match &task.work {
             Work::Noop => {}
             Work::Action(name) => {
-                if let Some(name) = literal(name) {
+                // A name that could not be read is reported already.
+                if let Some(name) = literal(name).filter(|name| !name.is_empty()) {
                     let action = self.definitions.action(name, workflow);
                     self.action(call, name, action.as_ref(), found);
                 }
@@ -162,18 +216,20 @@ impl Check<'_> {
                 .workbook
                 .as_ref()
                 .map(|workbook| format!("{workbook}."));
-            let names = self.definitions.workflows().map(|workflow| {
-                let full = &*workflow.name;
-                prefix
-                    .as_ref()
-                    .and_then(|prefix| full.strip_prefix(&**prefix))
-                    .unwrap_or(full)
+            let hint = self.suggestion(name, || {
+                let names = self.definitions.workflows().map(|workflow| {
+                    let full = &*workflow.name;
+                    prefix
+                        .as_ref()
+                        .and_then(|prefix| full.strip_prefix(&**prefix))
+                        .unwrap_or(full)
+                });
+                did_you_mean(name, names)
             });
-            let hint = did_you_mean(name, names)
-                .unwrap_or_else(|| "give the file that defines it, too".to_owned());
+            let hint = hint.unwrap_or_else(|| "give the file that defines it, too".to_owned());
             let message = format!("there is no workflow `{name}`");
             found.push(at(
-                Code::UnknownWorkflow,
+                self.unknown_workflow,
                 &call.location,
                 call.length,
                 message,
@@ -182,7 +238,16 @@ impl Check<'_> {
             return;
         };
         let what = format!("the workflow `{}`", called.name);
-        inputs(call, &what, &parameters_of(&called.input), false, found);
+        let parameters = parameters_of(&called.input);
+        let start = found.len();
+        inputs(call, &what, &parameters, false, found);
+        // Mistral hands what a sub-workflow doesn't take to its execution, as a parameter.
+        for diagnostic in &mut found[start..] {
+            if diagnostic.code == Code::UnexpectedInput {
+                diagnostic.code = Code::SuperfluousInput;
+                diagnostic.severity = diagnostic.code.severity();
+            }
+        }
     }
 
     fn action(
@@ -198,12 +263,14 @@ impl Check<'_> {
             return;
         }
         let Some(parameters) = self.catalogue.parameters(name) else {
-            let known = self.catalogue.names();
-            let ad_hoc = self.definitions.actions().map(|action| &action.name);
-            let hint = did_you_mean(name, known.iter().chain(ad_hoc).map(|name| &**name));
+            let hint = self.suggestion(name, || {
+                let known = self.catalogue.names();
+                let ad_hoc = self.definitions.actions().map(|action| &action.name);
+                did_you_mean(name, known.iter().chain(ad_hoc).map(|name| &**name))
+            });
             let message = format!("there is no action `{name}`");
             found.push(at(
-                Code::UnknownAction,
+                self.unknown_action,
                 &call.location,
                 call.length,
                 message,
@@ -219,6 +286,59 @@ impl Check<'_> {
             self.catalogue.takes_more(name),
             found,
         );
+        self.values(call, name, &parameters, found);
+    }
+
+    /// Checks the values that are known before anything runs.
+    fn values(
+        &self,
+        call: &Call,
+        action: &str,
+        parameters: &[ActionParameter],
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let Some(input) = self.input(call) else {
+            return;
+        };
+        for (name, value) in input {
+            let Template::Literal(value) = value else {
+                continue;
+            };
+            if !parameters.iter().any(|parameter| parameter.name == *name) {
+                continue;
+            }
+            let Some(problem) = self.catalogue.check_value(action, name, value) else {
+                continue;
+            };
+            let given = call.inputs.iter().flatten();
+            let location = given
+                .filter(|(given, _)| given == name)
+                .map(|(_, location)| location)
+                .next_back()
+                .unwrap_or(&call.location);
+            let length = u32::try_from(name.chars().count()).unwrap_or(1);
+            let message = format!("the action `{action}` can't take this `{name}`: {problem}");
+            found.push(at(Code::IllTypedInput, location, length, message, None));
+        }
+    }
+
+    /// The input that `call` gives, where it is a mapping.
+    fn input(&self, call: &Call) -> Option<&[(Arc<str>, Template)]> {
+        let input = match &call.task {
+            None => &self.definitions.action_named(&call.caller)?.base_input,
+            Some(task) => {
+                &self
+                    .definitions
+                    .workflow(&call.caller)?
+                    .tasks
+                    .get(task)?
+                    .input
+            }
+        };
+        match input {
+            Template::Map(entries) => Some(entries),
+            _ => None,
+        }
     }
 }
 

@@ -25,6 +25,19 @@ macro_rules! codes {
             /// All codes, in order.
             pub const ALL: &[Code] = &[$(Code::$name),*];
 
+            /// The code that is shown as `text`.
+            pub fn parse(text: &str) -> Option<Code> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
+            /// What the code means, an example of it, and how to put it right: a page of
+            /// Markdown for `ostro explain`.
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Code::$name => include_str!(concat!("../codes/", $id, ".md")),)*
+                }
+            }
+
             /// The code as it is shown: `E0101`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $id,)* }
@@ -58,6 +71,8 @@ codes! {
     YamlTag Warning "W0106";
     /// A list or mapping where a key should be.
     YamlComplexKey Error "E0107";
+    /// A comment that allows what can't be allowed.
+    UnknownAllow Warning "W0108";
     /// A key that means nothing where it stands.
     UnknownKey Error "E0201";
     /// A key that must be there and is not.
@@ -92,6 +107,16 @@ codes! {
     OpenExpression Warning "W0304";
     /// An expression where expressions are not evaluated.
     UnevaluatedExpression Warning "W0305";
+    /// A function that does not exist.
+    UnknownFunction Error "E0306";
+    /// `$name` that nothing in the expression defines.
+    FreeVariable Warning "W0307";
+    /// A bare word that has the name of a variable.
+    BareWord Warning "W0308";
+    /// The result of a task that does not exist.
+    UnknownTaskResult Warning "W0309";
+    /// A function that is called with arguments that it does not take.
+    FunctionArguments Error "E0310";
     /// A transition to a task that does not exist.
     UnknownTask Error "E0401";
     /// A direct workflow in which every task has a task before it.
@@ -102,6 +127,10 @@ codes! {
     UnreachableTask Warning "W0404";
     /// A task that has the name of an engine command.
     CommandName Warning "W0405";
+    /// A join that waits for what can never come.
+    ImpossibleJoin Error "E0406";
+    /// A cycle of tasks that nothing ends.
+    EndlessCycle Warning "W0407";
     /// A definition whose name is taken.
     DuplicateDefinition Error "E0501";
     /// A sub-workflow that does not exist.
@@ -114,6 +143,28 @@ codes! {
     UnexpectedInput Error "E0505";
     /// Ad-hoc actions that are made of each other.
     ActionCycle Error "E0506";
+    /// A sub-workflow that is not among those that are known.
+    MissingWorkflow Warning "W0507";
+    /// An action that is not among those that are known.
+    MissingAction Warning "W0508";
+    /// A value that is not of the type that the action takes.
+    IllTypedInput Error "E0509";
+    /// An input that a sub-workflow does not take.
+    SuperfluousInput Warning "W0510";
+    /// A variable that nothing sets before it is read.
+    UndefinedVariable Error "E0601";
+    /// A variable that not every way to where it is read sets.
+    MaybeUndefined Warning "W0602";
+    /// A variable that two tasks publish which run in parallel.
+    PublishRace Warning "W0603";
+    /// An input that nothing reads.
+    UnusedInput Warning "W0604";
+    /// A variable that nothing reads.
+    UnusedVariable Warning "W0605";
+    /// A retry, or a part of one, that has no effect.
+    RetryWithoutEffect Warning "W0701";
+    /// A retry that nothing ends before its count is used up.
+    EndlessRetry Warning "W0702";
 }
 
 impl fmt::Display for Code {

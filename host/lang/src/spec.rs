@@ -240,6 +240,8 @@ pub struct Retry {
     pub break_on: Option<Template>,
     /// Tries again after a success too, while true.
     pub continue_on: Option<Template>,
+    /// Where it stands.
+    pub location: Location,
 }
 
 /// An ad-hoc action: another action with prepared input and output.

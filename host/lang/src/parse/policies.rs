@@ -165,6 +165,7 @@ fn retry(cx: &mut Context<'_>, entry: &Entry) -> Option<Retry> {
         delay: retry.delay,
         break_on: retry.break_on,
         continue_on: retry.continue_on,
+        location: cx.location(entry.key_at),
     })
 }
 
