@@ -173,51 +173,62 @@ fn reverse(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
             }
         }
     }
-    for task in workflow.tasks.values() {
-        if let Some(cycle) = cycle(workflow, task) {
-            let length = u32::try_from(task.name.chars().count()).unwrap_or(1);
-            let message = format!(
-                "tasks require each other in a circle: {}",
-                cycle.join(" → ")
-            );
-            cx.report_at(
-                Code::NoStartTask,
-                task.location.clone(),
-                length,
-                message,
-                None,
-            );
-            return;
-        }
+    if let Some(cycle) = cycle(workflow)
+        && let Some(task) = cycle.first().and_then(|name| workflow.tasks.get(*name))
+    {
+        let length = u32::try_from(task.name.chars().count()).unwrap_or(1);
+        let shown = shortened(&cycle).join(" → ");
+        let message = format!("tasks require each other in a circle: {shown}");
+        let location = task.location.clone();
+        cx.report_at(Code::NoStartTask, location, length, message, None);
     }
 }
 
-/// The way from `task` back to itself along `requires`, if there is one.
-fn cycle<'w>(workflow: &'w Workflow, task: &'w Task) -> Option<Vec<&'w str>> {
-    let mut came_from: FxHashMap<&str, &str> = FxHashMap::default();
-    let mut open: Vec<&Task> = vec![task];
-    while let Some(at) = open.pop() {
-        for name in &at.requires {
-            if *name == task.name {
-                let mut way = vec![&*task.name, &*at.name];
-                while let Some(before) = came_from.get(way[way.len() - 1]) {
-                    way.push(before);
+/// The first circle of tasks that require each other, from one of them back to itself. Each task
+/// is looked at once.
+fn cycle(workflow: &Workflow) -> Option<Vec<&str>> {
+    // The place on the way from the first task; none once all behind the task is known.
+    let mut seen: FxHashMap<&str, Option<usize>> = FxHashMap::default();
+    for task in workflow.tasks.values() {
+        if seen.contains_key(&*task.name) {
+            continue;
+        }
+        seen.insert(&task.name, Some(0));
+        let mut way: Vec<(&Task, usize)> = vec![(task, 0)];
+        while let Some((at, next)) = way.last_mut() {
+            let Some(name) = at.requires.get(*next) else {
+                seen.insert(&at.name, None);
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            match seen.get(&**name) {
+                Some(None) => {}
+                Some(Some(place)) => {
+                    let circle = way[*place..].iter().map(|(task, _)| &*task.name);
+                    return Some(circle.chain([&**name]).collect());
                 }
-                if at.name == task.name {
-                    way.pop();
+                None => {
+                    if let Some(task) = workflow.tasks.get(name) {
+                        seen.insert(&task.name, Some(way.len()));
+                        way.push((task, 0));
+                    }
                 }
-                way.reverse();
-                way.push(&*task.name);
-                way.dedup();
-                return Some(way);
-            }
-            if let Some(next) = workflow.tasks.get(name)
-                && !came_from.contains_key(&**name)
-            {
-                came_from.insert(&next.name, &at.name);
-                open.push(next);
             }
         }
     }
     None
+}
+
+/// A long way without its middle.
+fn shortened<'n>(way: &[&'n str]) -> Vec<&'n str> {
+    const SHOWN: usize = 12;
+    match way {
+        [start @ .., end] if start.len() > SHOWN => {
+            let mut short = start[..SHOWN].to_vec();
+            short.extend(["…", end]);
+            short
+        }
+        _ => way.to_vec(),
+    }
 }
