@@ -72,6 +72,15 @@ pub(crate) enum Output {
 pub(crate) enum Command {
     /// Run a workflow and wait for its end.
     Run(Run),
+    /// Find what is wrong with definitions, all of it, without running them.
+    Lint(Lint),
+    /// Explain a code that `lint` and `run` show, as E0601; without one, list all codes.
+    Explain {
+        /// The code.
+        code: Option<String>,
+    },
+    /// Put definitions in order: indentation, blank lines, spaces in expressions.
+    Fmt(Fmt),
     /// Build packs and look into them.
     #[command(subcommand, arg_required_else_help = true)]
     Pack(Pack),
@@ -145,6 +154,59 @@ pub(crate) struct Run {
     /// In which form to print the result.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
+}
+
+/// In which form problems are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LintOutput {
+    /// For people.
+    Text,
+    /// A list of objects.
+    Json,
+    /// A SARIF 2.1.0 log, for code scanners.
+    Sarif,
+}
+
+/// Find what is wrong with definitions, all of it, without running them.
+///
+/// The files are checked by themselves and together, against the actions of the packs given.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro lint baremetal.yaml messaging.yaml --pack plugins/tripleo
+  ostro lint workflows/*.yaml --output sarif > lint.sarif
+  ostro explain E0601
+
+A comment `# ostro: allow W0602` turns a warning off for its line; at the top of a file, for all
+of it. The exit status is 0 without errors, and 2 with some.")]
+pub(crate) struct Lint {
+    /// The files; `-` is standard input.
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The files and the packs are all that there is: what they call and do not have is an error
+    /// instead of a warning.
+    #[arg(long)]
+    pub(crate) complete: bool,
+    /// Warn of inputs and variables that nothing reads, too.
+    #[arg(long)]
+    pub(crate) unused: bool,
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// In which form to print what was found.
+    #[arg(long, value_enum, default_value = "text", value_name = "FORM")]
+    pub(crate) output: LintOutput,
+}
+
+/// Put definitions in order: indentation, blank lines, spaces in expressions.
+///
+/// Comments and the meaning stay as they are. What cannot be moved safely is left alone.
+#[derive(Debug, Args)]
+pub(crate) struct Fmt {
+    /// The files, changed in place; `-` formats standard input to standard output.
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Change nothing: name the files that are not in order, with exit status 1 if there are any.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 /// Build packs and look into them.

@@ -7,7 +7,9 @@ mod action;
 mod args;
 mod definitions;
 mod errors;
+mod format;
 mod input;
+mod lint;
 mod pack;
 mod run;
 mod sources;
@@ -31,6 +33,9 @@ fn main() -> ExitCode {
     set_up_log(cli.global.verbose);
     let result = match &cli.command {
         Command::Run(args) => run::run(args, cli.global.verbose > 0),
+        Command::Lint(args) => lint::lint(args),
+        Command::Explain { code } => lint::explain(code.as_deref()),
+        Command::Fmt(args) => format::format(args),
         Command::Pack(command) => pack::pack(command),
         Command::Action(command) => action::action(command),
     };
