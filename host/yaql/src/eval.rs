@@ -73,9 +73,10 @@ impl<'a> Eval<'a> {
         Ok(())
     }
 
-    /// Counts `bytes` bytes built.
+    /// Counts `bytes` bytes built, twice: buffers grow by doubling, and what a value is made from
+    /// is still there while it is made.
     pub(crate) fn charge(&mut self, bytes: usize) -> Res<()> {
-        self.memory = self.memory.saturating_add(bytes);
+        self.memory = self.memory.saturating_add(bytes.saturating_mul(2));
         if self.memory > self.budget.memory {
             return Err(fail(
                 ErrorKind::Memory,

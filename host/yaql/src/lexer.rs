@@ -109,7 +109,7 @@ fn is_word(c: char) -> bool {
 
 /// All tokens of `source`.
 pub(crate) fn tokens(source: &str) -> Res<Vec<Token>> {
-    let mut tokens = Vec::new();
+    let mut tokens = Vec::with_capacity(8 + source.len() / 4);
     let mut at = 0;
     while let Some(c) = source[at..].chars().next() {
         if matches!(c, ' ' | '\t' | '\r' | '\n') {

@@ -49,7 +49,7 @@ pub(crate) fn parse(source: &str) -> Res<Tree> {
     }
     let mut parser = Parser {
         tokens: lexer::tokens(source)?.into_iter().peekable(),
-        nodes: Vec::new(),
+        nodes: Vec::with_capacity(8 + source.len() / 6),
         nesting: 0,
         source,
     };

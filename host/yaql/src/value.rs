@@ -79,8 +79,26 @@ pub(crate) struct Set {
     pub(crate) depth: u32,
 }
 
-/// Keys that were seen already.
-pub(crate) type Seen = IndexSet<Key, FxBuildHasher>;
+/// Values that were seen already.
+#[derive(Default)]
+pub(crate) struct Seen {
+    keys: IndexSet<Key, FxBuildHasher>,
+    /// Kept, since a key may be an address, which must not become another value's.
+    held: Vec<Val>,
+}
+
+impl Seen {
+    /// Whether the value is new.
+    pub(crate) fn insert(&mut self, ev: &mut Eval<'_>, value: &Val) -> Res<bool> {
+        let key = ev.key(value)?;
+        ev.charge(size_of_val(&key) + 16)?;
+        if !value.is_scalar() {
+            ev.charge(size_of::<Val>())?;
+            self.held.push(value.clone());
+        }
+        Ok(self.keys.insert(key))
+    }
+}
 
 /// What a view of a mapping shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,6 +373,14 @@ impl Val {
             Val::Pair(pair) => pair.0.depth().max(pair.1.depth()) + 1,
             _ => 0,
         }
+    }
+
+    /// Whether this is null, a truth value, a number or text.
+    fn is_scalar(&self) -> bool {
+        matches!(
+            self,
+            Val::Null | Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Str(_)
+        )
     }
 
     /// Whether this can be gone through item by item: not strings and mappings.

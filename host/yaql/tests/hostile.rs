@@ -61,6 +61,7 @@ fn hostile_input_is_stopped_in_time() {
             "range(3000).select(range(3000).toList()).toList()".into(),
             bounded,
         ),
+        ("[] * 9000000000000000000 + range(2000000)".into(), bounded),
         ("pow(99999999999, 99999999999)".into(), &[Arithmetic]),
         (
             "shiftBitsLeft(1, 99999999999)".into(),

@@ -64,11 +64,15 @@ class TooSlow(BaseException):
     """The expression took longer than SECONDS."""
 
 
+def key_text(key):
+    """A key as JSON has it."""
+    return key if isinstance(key, str) else json.dumps(key)
+
+
 def plain(value):
     """The value as JSON, with what JSON can't say marked."""
     if isinstance(value, collections.abc.Mapping):
-        return {key if isinstance(key, str) else json.dumps(plain(key)): plain(item)
-                for key, item in value.items()}
+        return {key_text(plain(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, collections.abc.Set):

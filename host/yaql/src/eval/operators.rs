@@ -133,7 +133,8 @@ impl Eval<'_> {
             }
             (Val::List(list), count @ (Val::Int(_) | Val::Bool(_)))
             | (count @ (Val::Int(_) | Val::Bool(_)), Val::List(list)) => {
-                let count = times(count);
+                // Many times nothing is nothing, and needs no going through.
+                let count = if list.len() == 0 { 0 } else { times(count) };
                 self.charge(
                     list.len()
                         .saturating_mul(count)

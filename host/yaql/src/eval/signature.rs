@@ -27,6 +27,8 @@ pub(crate) enum Ty {
     /// Integers and, as in Python, truth values.
     Int,
     IntOrNull,
+    /// Integers without truth values.
+    OnlyInt,
     Number,
     NumberOrNull,
     Bool,
@@ -57,7 +59,7 @@ impl Ty {
             Ty::Any => "any value",
             Ty::Str => "string",
             Ty::StrOrNull => "string or null",
-            Ty::Int => "integer",
+            Ty::Int | Ty::OnlyInt => "integer",
             Ty::IntOrNull => "integer or null",
             Ty::Number => "number",
             Ty::NumberOrNull => "number or null",
@@ -99,6 +101,7 @@ impl Ty {
             Ty::StrOrNull => matches!(value, Val::Str(_) | Val::Null),
             Ty::Int => matches!(value, Val::Int(_) | Val::Bool(_)),
             Ty::IntOrNull => matches!(value, Val::Int(_) | Val::Bool(_) | Val::Null),
+            Ty::OnlyInt => matches!(value, Val::Int(_)),
             Ty::Number => matches!(value, Val::Int(_) | Val::Float(_)),
             Ty::NumberOrNull => matches!(value, Val::Int(_) | Val::Float(_) | Val::Null),
             Ty::Bool => matches!(value, Val::Bool(_) | Val::Null),

@@ -170,8 +170,23 @@ struct Ymd {
 
 impl Ymd {
     fn push(&mut self, token: &str) -> Option<()> {
-        let (value, fraction) = number(token)?;
-        if token.len() > 2 && fraction.is_empty() && !token.contains('.') || value > 100 {
+        let (value, _) = number(token)?;
+        if token.contains('.') {
+            return None;
+        }
+        if token.len() > 2 {
+            self.century = true;
+            if self.year.replace(self.values.len()).is_some() {
+                return None;
+            }
+        }
+        self.values.push(value);
+        Some(())
+    }
+
+    /// A number by itself, whose zeros say nothing.
+    fn push_value(&mut self, value: i64, is_above: bool) -> Option<()> {
+        if value > 100 || value == 100 && is_above {
             self.century = true;
             if self.year.replace(self.values.len()).is_some() {
                 return None;
@@ -413,7 +428,7 @@ impl Reader {
             }
             return Some(at);
         }
-        if length == 6 && !token.contains('.') || token.find('.') == Some(6) {
+        if length == 6 || token.find('.') == Some(6) {
             if self.ymd.values.is_empty() && !token.contains('.') {
                 for from in [0, 2, 4] {
                     self.ymd.push(&token[from..from + 2])?;
@@ -425,7 +440,7 @@ impl Reader {
             }
             return Some(at);
         }
-        if matches!(length, 8 | 12 | 14) && !token.contains('.') {
+        if matches!(length, 8 | 12 | 14) {
             self.ymd.push(&token[..4])?;
             self.ymd.push(&token[4..6])?;
             self.ymd.push(&token[6..8])?;
@@ -469,7 +484,7 @@ impl Reader {
             }
             Some(mark @ ("-" | "/" | ".")) => self.separated(at, token, mark),
             None => {
-                self.ymd.push(token)?;
+                self.ymd.push_value(value, sixtieths(fraction).is_some())?;
                 Some(at)
             }
             Some(next) if filler(next) => {
@@ -477,8 +492,7 @@ impl Reader {
                     self.hour = Some(on_clock(value, half));
                     Some(at + 2)
                 } else {
-                    // As a number, so that its length says nothing.
-                    self.ymd.push(&value.to_string())?;
+                    self.ymd.push_value(value, sixtieths(fraction).is_some())?;
                     Some(at + 1)
                 }
             }
@@ -487,7 +501,7 @@ impl Reader {
                 Some(at + 1)
             }
             Some(_) if self.ymd.could_be_day(value) => {
-                self.ymd.push(token)?;
+                self.ymd.push_value(value, false)?;
                 Some(at)
             }
             Some(_) => None,

@@ -104,6 +104,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |c| {
             let generate = GenerateMany {
                 queue: VecDeque::from([c.arg(0)]),
+                last: None,
                 producer: c.lambda(1),
                 selector: c.lambda(2),
                 seen: c.flag(3, false).then(Seen::default),
@@ -267,12 +268,10 @@ impl Lazy for Generate {
         if !select(ev, self.predicate.as_ref(), &current)?.is_truthy() {
             return Ok(None);
         }
-        if let Some(seen) = &mut self.seen {
-            let key = ev.key(&current)?;
-            ev.charge(size_of_val(&key) + 16)?;
-            if !seen.insert(key) {
-                return Ok(None);
-            }
+        if let Some(seen) = &mut self.seen
+            && !seen.insert(ev, &current)?
+        {
+            return Ok(None);
         }
         let item = select(ev, self.selector.as_ref(), &current)?;
         self.current = Some(current);
@@ -282,6 +281,7 @@ impl Lazy for Generate {
 
 struct GenerateMany {
     queue: VecDeque<Val>,
+    last: Option<Val>,
     producer: Option<Rc<Lambda>>,
     selector: Option<Rc<Lambda>>,
     seen: Option<Seen>,
@@ -290,16 +290,9 @@ struct GenerateMany {
 
 impl Lazy for GenerateMany {
     fn next(&mut self, ev: &mut Eval<'_>) -> Res<Option<Val>> {
-        while let Some(item) = self.queue.pop_front() {
-            if let Some(seen) = &mut self.seen {
-                let key = ev.key(&item)?;
-                ev.charge(size_of_val(&key) + 16)?;
-                if !seen.insert(key) {
-                    continue;
-                }
-            }
-            let selected = select(ev, self.selector.as_ref(), &item)?;
-            let produced = select(ev, self.producer.as_ref(), &item)?;
+        // What an item produces is asked for after the item itself was taken.
+        if let Some(last) = self.last.take() {
+            let produced = select(ev, self.producer.as_ref(), &last)?;
             let produced = ev.list_of(&produced)?;
             ev.charge(produced.len() * size_of::<Val>())?;
             if self.depth_first {
@@ -309,6 +302,15 @@ impl Lazy for GenerateMany {
             } else {
                 self.queue.extend(produced.iter());
             }
+        }
+        while let Some(item) = self.queue.pop_front() {
+            if let Some(seen) = &mut self.seen
+                && !seen.insert(ev, &item)?
+            {
+                continue;
+            }
+            let selected = select(ev, self.selector.as_ref(), &item)?;
+            self.last = Some(item);
             return Ok(Some(selected));
         }
         Ok(None)

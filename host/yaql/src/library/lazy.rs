@@ -275,9 +275,7 @@ impl Lazy for Distinct {
     fn next(&mut self, ev: &mut Eval<'_>) -> Res<Option<Val>> {
         while let Some(item) = self.source.next(ev)? {
             let key = select(ev, self.key.as_ref(), &item)?;
-            let key = ev.key(&key)?;
-            ev.charge(size_of_val(&key) + 16)?;
-            if self.seen.insert(key) {
+            if self.seen.insert(ev, &key)? {
                 return Ok(Some(item));
             }
         }

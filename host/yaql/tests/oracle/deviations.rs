@@ -20,7 +20,7 @@ fn every_deviation_is_documented() {
 }
 
 /// The deviations that answers show by themselves.
-const TOLD: [&str; 9] = [
+const TOLD: [&str; 10] = [
     BOUNDS,
     INTEGERS,
     UNFIT,
@@ -30,6 +30,7 @@ const TOLD: [&str; 9] = [
     NOW,
     ZONES,
     CHARACTERS,
+    TIME_TEXT,
 ];
 const BOUNDS: &str = "steps, memory, nesting, length of iterators";
 const INTEGERS: &str = "integers";
@@ -39,6 +40,7 @@ const ITERATOR_TEXT: &str = "`str(iterator)`";
 const RANDOM: &str = "`random()`";
 const NOW: &str = "`now()`";
 const ZONES: &str = "`datetime.utc`, `.timestamp`";
+const TIME_TEXT: &str = "`str` of a list with times";
 const CHARACTERS: &str = "`characters(letters";
 
 /// Variants of the oracle in which an accident of Python's is undone, and what it is called.
@@ -55,7 +57,7 @@ pub(crate) const VARIANTS: [(&[&str], &str); 4] = [
 /// The name of the deviation that the answers themselves show.
 pub(crate) fn told_by(expression: &str, ours: &Ours, theirs: &Json) -> Option<&'static str> {
     let value = theirs.get("value");
-    if theirs["error"] == "TooSlow" && matches!(ours, Ours::Error(_)) {
+    if theirs["error"] == "TooSlow" && !matches!(ours, Ours::Panic) {
         return Some(BOUNDS);
     }
     match ours {
@@ -70,6 +72,13 @@ pub(crate) fn told_by(expression: &str, ours: &Ours, theirs: &Json) -> Option<&'
             }
             ErrorKind::Result if value.is_some_and(unfit) => Some(UNFIT),
             _ if error.message.contains("misses an item here") => Some(GAP),
+            ErrorKind::NoMatch
+                if [",,", "(,", ", ,"]
+                    .iter()
+                    .any(|gap| expression.contains(gap)) =>
+            {
+                Some(GAP)
+            }
             _ if error.message.contains("has no text") => Some(ITERATOR_TEXT),
             ErrorKind::Host if expression.contains("random") => Some(RANDOM),
             _ => None,
@@ -82,6 +91,7 @@ pub(crate) fn told_by(expression: &str, ours: &Ours, theirs: &Json) -> Option<&'
         {
             Some(ZONES)
         }
+        Ours::Value(_) if theirs.to_string().contains("datetime.datetime(") => Some(TIME_TEXT),
         Ours::Value(_)
             if theirs["error"] == "AttributeError" && expression.contains("characters(") =>
         {
@@ -97,7 +107,7 @@ fn unfit(value: &Json) -> bool {
         Json::Object(entries) => {
             entries
                 .keys()
-                .any(|key| key.starts_with('$') && key != "$set")
+                .any(|key| key.contains("$object") || key.starts_with('$') && key != "$set")
                 || entries.values().any(unfit)
         }
         Json::Array(items) => items.iter().any(unfit),
