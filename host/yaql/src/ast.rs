@@ -8,6 +8,7 @@ use ostro_core::Value;
 
 use crate::error::Span;
 use crate::lexer::Op;
+use crate::parser::interned;
 
 /// A node's position in [`Tree::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,12 +26,13 @@ pub(crate) enum Name {
 impl Name {
     /// From the text after the dollar.
     pub(crate) fn new(text: &str) -> Name {
-        match text.parse() {
-            _ if text.is_empty() => Name::Position(1),
-            Ok(position) if position > 0 && !text.starts_with(['0', '+']) => {
-                Name::Position(position)
-            }
-            _ => Name::Text(text.into()),
+        match text.as_bytes().first() {
+            None => Name::Position(1),
+            Some(b'1'..=b'9') => match text.parse() {
+                Ok(position) => Name::Position(position),
+                Err(_) => Name::Text(interned(text)),
+            },
+            Some(_) => Name::Text(interned(text)),
         }
     }
 }
@@ -78,7 +80,27 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
-    pub(crate) span: Span,
+    /// In bytes, narrow, as nodes are many.
+    start: u32,
+    end: u32,
+}
+
+impl Node {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the parser bounds the source"
+    )]
+    pub(crate) fn new(kind: Kind, span: Span) -> Node {
+        Node {
+            kind,
+            start: span.start as u32,
+            end: span.end as u32,
+        }
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        Span::new(self.start as usize, self.end as usize)
+    }
 }
 
 /// A parsed expression.
@@ -101,6 +123,6 @@ impl Tree {
 
     /// Where the node at `id` stands.
     pub(crate) fn span(&self, id: NodeId) -> Span {
-        self.node(id).span
+        self.node(id).span()
     }
 }

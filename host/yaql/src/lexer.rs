@@ -1,7 +1,5 @@
 //! Source text to tokens.
 
-use std::sync::Arc;
-
 use ostro_core::Value;
 
 use crate::error::{ErrorKind, Res, Span, fail};
@@ -41,7 +39,7 @@ impl Op {
     }
 }
 
-/// Longest first, as the scanner tries them in this order.
+/// How each is written.
 const OPERATORS: [(&str, Op); 20] = [
     ("?.", Op::SafeDot),
     ("=~", Op::Match),
@@ -65,25 +63,44 @@ const OPERATORS: [(&str, Op); 20] = [
     ("or", Op::Or),
 ];
 
-/// The first operator made of signs that `rest` begins with.
-fn sign(rest: &str) -> Option<(&'static str, Op)> {
-    OPERATORS[..15]
-        .iter()
-        .copied()
-        .find(|(text, _)| rest.starts_with(text))
+/// The operator made of signs that `rest` begins with, and its length.
+fn sign(rest: &[u8]) -> Option<(Op, usize)> {
+    Some(match rest {
+        [b'?', b'.', ..] => (Op::SafeDot, 2),
+        [b'=', b'~', ..] => (Op::Match, 2),
+        [b'!', b'~', ..] => (Op::NotMatch, 2),
+        [b'>', b'=', ..] => (Op::GreaterEqual, 2),
+        [b'<', b'=', ..] => (Op::LessEqual, 2),
+        [b'!', b'=', ..] => (Op::NotEqual, 2),
+        [b'-', b'>', ..] => (Op::Send, 2),
+        [b'.', ..] => (Op::Dot, 1),
+        [b'*', ..] => (Op::Mul, 1),
+        [b'/', ..] => (Op::Div, 1),
+        [b'+', ..] => (Op::Add, 1),
+        [b'-', ..] => (Op::Sub, 1),
+        [b'>', ..] => (Op::Greater, 1),
+        [b'<', ..] => (Op::Less, 1),
+        [b'=', ..] => (Op::Equal, 1),
+        _ => return None,
+    })
 }
 
-/// What a token is.
-#[derive(Clone, Debug, PartialEq)]
+/// What a token is. Its text is what stands at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// `$name`, without the dollar.
-    Dollar(Arc<str>),
-    /// A number, a quoted string, `true`, `false` or `null`.
-    Constant(Value),
+    /// `$name`
+    Dollar,
+    Int,
+    Float,
+    /// A quoted string.
+    Text,
+    True,
+    False,
+    Null,
     /// A bare word.
-    Keyword(Arc<str>),
+    Keyword,
     /// A name with the `(` that follows it at once.
-    Function(Arc<str>),
+    Function,
     Operator(Op),
     /// `=>`
     Arrow,
@@ -96,55 +113,76 @@ pub(crate) enum Kind {
     Comma,
 }
 
-/// A token and its place.
-#[derive(Clone, Debug)]
+/// A token and its place. Sources are far shorter than 2^32 bytes.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
-    pub(crate) span: Span,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Token {
+    pub(crate) fn span(self) -> Span {
+        Span::new(self.start as usize, self.end as usize)
+    }
 }
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// All tokens of `source`.
-pub(crate) fn tokens(source: &str) -> Res<Vec<Token>> {
-    let mut tokens = Vec::with_capacity(8 + source.len() / 4);
-    let mut at = 0;
-    while let Some(c) = source[at..].chars().next() {
-        if matches!(c, ' ' | '\t' | '\r' | '\n') {
-            at += 1;
-            continue;
+/// Goes through the tokens of a source.
+pub(crate) struct Lexer<'s> {
+    source: &'s str,
+    at: usize,
+}
+
+impl<'s> Lexer<'s> {
+    pub(crate) fn new(source: &'s str) -> Self {
+        Lexer { source, at: 0 }
+    }
+
+    /// The next token; None at the end.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the parser bounds the source"
+    )]
+    pub(crate) fn next(&mut self) -> Res<Option<Token>> {
+        let bytes = self.source.as_bytes();
+        while matches!(bytes.get(self.at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
         }
-        let rest = &source[at..];
-        let (kind, length) = match c {
-            '$' => {
-                let length = 1 + word_length(&rest[1..]);
-                (Kind::Dollar(rest[1..length].into()), length)
-            }
-            '(' => (Kind::OpenParen, 1),
-            ')' => (Kind::CloseParen, 1),
-            '[' => (Kind::OpenBracket, 1),
-            ']' => (Kind::CloseBracket, 1),
-            '{' => (Kind::OpenBrace, 1),
-            '}' => (Kind::CloseBrace, 1),
-            ',' => (Kind::Comma, 1),
-            '\'' | '"' | '`' => string(rest, c, at)?,
-            _ if c.is_ascii_digit() => number(rest, at)?,
-            _ if c.is_alphabetic() || c == '_' => word(rest, at)?,
-            _ if rest.starts_with("=>") => (Kind::Arrow, 2),
-            _ => match sign(rest) {
-                Some((text, op)) => (Kind::Operator(op), text.len()),
+        let at = self.at;
+        let Some(first) = bytes.get(at) else {
+            return Ok(None);
+        };
+        let rest = &self.source[at..];
+        let (kind, length) = match first {
+            b'$' => (Kind::Dollar, 1 + word_length(&rest[1..])),
+            b'(' => (Kind::OpenParen, 1),
+            b')' => (Kind::CloseParen, 1),
+            b'[' => (Kind::OpenBracket, 1),
+            b']' => (Kind::CloseBracket, 1),
+            b'{' => (Kind::OpenBrace, 1),
+            b'}' => (Kind::CloseBrace, 1),
+            b',' => (Kind::Comma, 1),
+            b'\'' | b'"' | b'`' => string(rest, char::from(*first), at)?,
+            b'0'..=b'9' => number(rest, at)?,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => word(rest, at)?,
+            _ if rest.starts_with(char::is_alphabetic) => word(rest, at)?,
+            b'=' if rest.starts_with("=>") => (Kind::Arrow, 2),
+            _ => match sign(rest.as_bytes()) {
+                Some((op, length)) => (Kind::Operator(op), length),
                 None => return Err(illegal(rest, at)),
             },
         };
-        tokens.push(Token {
+        self.at = at + length;
+        Ok(Some(Token {
             kind,
-            span: Span::new(at, at + length),
-        });
-        at += length;
+            start: at as u32,
+            end: self.at as u32,
+        }))
     }
-    Ok(tokens)
 }
 
 fn illegal(rest: &str, at: usize) -> crate::error::Fail {
@@ -166,6 +204,11 @@ fn illegal(rest: &str, at: usize) -> crate::error::Fail {
 
 /// The bytes of the word characters that `rest` begins with.
 fn word_length(rest: &str) -> usize {
+    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+    let plain = rest.bytes().take_while(is_plain).count();
+    if rest.as_bytes().get(plain).is_none_or(u8::is_ascii) {
+        return plain;
+    }
     rest.find(|c| !is_word(c)).unwrap_or(rest.len())
 }
 
@@ -173,21 +216,20 @@ fn word(rest: &str, at: usize) -> Res<(Kind, usize)> {
     let length = word_length(rest);
     let text = &rest[..length];
     if rest[length..].starts_with('(') {
-        return Ok((Kind::Function(text.into()), length + 1));
+        return Ok((Kind::Function, length + 1));
     }
     let kind = match text {
-        "true" => Kind::Constant(Value::Bool(true)),
-        "false" => Kind::Constant(Value::Bool(false)),
-        "null" => Kind::Constant(Value::Null),
+        "true" => Kind::True,
+        "false" => Kind::False,
+        "null" => Kind::Null,
         // Names with two leading underscores are the engine's own.
         _ if text.starts_with("__") => return Err(illegal(rest, at)),
-        _ => match OPERATORS[15..]
-            .iter()
-            .find(|(operator, _)| *operator == text)
-        {
-            Some((_, op)) => Kind::Operator(*op),
-            None => Kind::Keyword(text.into()),
-        },
+        "mod" => Kind::Operator(Op::Mod),
+        "in" => Kind::Operator(Op::In),
+        "not" => Kind::Operator(Op::Not),
+        "and" => Kind::Operator(Op::And),
+        "or" => Kind::Operator(Op::Or),
+        _ => Kind::Keyword,
     };
     Ok((kind, length))
 }
@@ -202,17 +244,41 @@ fn number(rest: &str, at: usize) -> Res<(Kind, usize)> {
     if let Some(fraction) = rest[whole..].strip_prefix('.') {
         let length = whole + 1 + digits(fraction);
         if length > whole + 1 && ends(length) {
-            let value = rest[..length].parse().map_err(|_| illegal(rest, at))?;
-            return Ok((Kind::Constant(Value::Float(value)), length));
+            return Ok((Kind::Float, length));
         }
     }
-    if !ends(whole) {
-        return Err(illegal(rest, at));
+    if ends(whole) {
+        Ok((Kind::Int, whole))
+    } else {
+        Err(illegal(rest, at))
     }
-    match rest[..whole].parse() {
-        Ok(value) => Ok((Kind::Constant(Value::Int(value)), whole)),
-        Err(_) => Err(fail(ErrorKind::Lexical, "the number does not fit 64 bits")
-            .at(Span::new(at, at + whole))),
+}
+
+/// The value of a number or a string that stands at `span`.
+pub(crate) fn constant(kind: Kind, text: &str, span: Span) -> Res<Value> {
+    let wrong = |message: &str| fail(ErrorKind::Lexical, message).at(span);
+    match kind {
+        Kind::Int => match text.parse() {
+            Ok(value) => Ok(Value::Int(value)),
+            Err(_) => Err(wrong("the number does not fit 64 bits")),
+        },
+        Kind::Float => match text.parse() {
+            Ok(value) => Ok(Value::Float(value)),
+            Err(_) => Err(wrong("this is no number")),
+        },
+        _ => {
+            let body = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
+            if !body.contains('\\') {
+                Ok(body.into())
+            } else if text.starts_with('`') {
+                Ok(body.replace("\\`", "`").into())
+            } else {
+                match unescape(body) {
+                    Some(text) => Ok(text.into()),
+                    None => Err(wrong("the string has an escape that is no character")),
+                }
+            }
+        }
     }
 }
 
@@ -228,19 +294,7 @@ fn string(rest: &str, quote: char, at: usize) -> Res<(Kind, usize)> {
         } else if c == '\\' {
             escaped = true;
         } else if c == quote {
-            let body = &rest[1..i];
-            let text = if quote == '`' {
-                body.replace("\\`", "`")
-            } else {
-                unescape(body).ok_or_else(|| {
-                    fail(
-                        ErrorKind::Lexical,
-                        "the string has an escape that is no character",
-                    )
-                    .at(Span::new(at, at + i + 1))
-                })?
-            };
-            return Ok((Kind::Constant(text.into()), i + 1));
+            return Ok((Kind::Text, i + 1));
         }
     }
     Err(fail(ErrorKind::Lexical, "the string has no end")

@@ -1,16 +1,42 @@
 //! Tokens to a tree, by operator precedence.
 
-use std::iter::Peekable;
-use std::vec::IntoIter;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use ostro_core::Value;
 
 use crate::ast::{Kind, Name, Node, NodeId, Tree};
 use crate::error::{ErrorKind, Fail, Res, Span, fail};
-use crate::lexer::{self, Op, Token};
+use crate::lexer::{self, Lexer, Op, Token};
 
 /// How deep brackets and prefix operators may nest.
 const MAX_NESTING: usize = 128;
 /// How long a source may be, in bytes.
 const MAX_SOURCE: usize = 1 << 20;
+
+/// How many words a thread keeps to share them between expressions, and how long they may be.
+const MAX_WORDS: usize = 4096;
+const MAX_WORD: usize = 64;
+
+/// The word, shared with other expressions that were parsed on this thread: the same few hundred
+/// names come again and again.
+pub(crate) fn interned(word: &str) -> Arc<str> {
+    thread_local! {
+        static WORDS: RefCell<FxHashSet<Arc<str>>> = RefCell::default();
+    }
+    WORDS.with_borrow_mut(|words| {
+        if let Some(known) = words.get(word) {
+            return Arc::clone(known);
+        }
+        let new = Arc::from(word);
+        if words.len() < MAX_WORDS && word.len() <= MAX_WORD {
+            words.insert(Arc::clone(&new));
+        }
+        new
+    })
+}
 
 /// Binds `[index]`: weaker than `.`, so that `a.b[0]` indexes `a.b`.
 const INDEX: u8 = 90;
@@ -47,30 +73,48 @@ pub(crate) fn parse(source: &str) -> Res<Tree> {
             format!("the expression is longer than {MAX_SOURCE} bytes"),
         ));
     }
+    let mut lexer = Lexer::new(source);
     let mut parser = Parser {
-        tokens: lexer::tokens(source)?.into_iter().peekable(),
+        look: lexer.next()?,
+        lexer,
         nodes: Vec::with_capacity(8 + source.len() / 6),
+        pending: Vec::new(),
         nesting: 0,
         source,
     };
     let root = parser.expression(0)?;
-    match parser.tokens.next() {
+    match parser.next()? {
         None => Ok(Tree {
             nodes: parser.nodes,
             root,
         }),
-        Some(token) => Err(parser.unexpected(Some(&token))),
+        Some(token) => Err(parser.unexpected(Some(token))),
     }
 }
 
-struct Parser<'a> {
-    tokens: Peekable<IntoIter<Token>>,
+struct Parser<'s> {
+    lexer: Lexer<'s>,
+    /// The next token.
+    look: Option<Token>,
     nodes: Vec<Node>,
+    /// The arguments of the calls that are being read, one call's after the other's.
+    pending: Vec<NodeId>,
     nesting: usize,
-    source: &'a str,
+    source: &'s str,
 }
 
-impl Parser<'_> {
+impl<'s> Parser<'s> {
+    fn text(&self, token: Token) -> &'s str {
+        let source: &'s str = self.source;
+        &source[token.start as usize..token.end as usize]
+    }
+
+    /// Takes the next token.
+    fn next(&mut self) -> Res<Option<Token>> {
+        let following = self.lexer.next()?;
+        Ok(std::mem::replace(&mut self.look, following))
+    }
+
     fn add(&mut self, kind: Kind, span: Span) -> NodeId {
         // The source's bound keeps the number of nodes far below 2^32.
         #[expect(
@@ -78,33 +122,34 @@ impl Parser<'_> {
             reason = "at most one node a source byte"
         )]
         let id = NodeId(self.nodes.len() as u32);
-        self.nodes.push(Node { kind, span });
+        self.nodes.push(Node::new(kind, span));
         id
     }
 
     fn span(&self, id: NodeId) -> Span {
-        self.nodes[id.0 as usize].span
+        self.nodes[id.0 as usize].span()
     }
 
-    fn unexpected(&self, token: Option<&Token>) -> Fail {
+    fn unexpected(&self, token: Option<Token>) -> Fail {
         match token {
             None => fail(ErrorKind::Syntax, "the expression ends too early")
                 .at(Span::new(self.source.len(), self.source.len())),
             Some(token) => {
-                let text = &self.source[token.span.start..token.span.end];
-                let hint = match &token.kind {
-                    lexer::Kind::Function(name) if &**name == "and" || &**name == "or" => {
-                        Some(format!("leave a space between `{name}` and `(`"))
-                    }
+                let text = self.text(token);
+                let hint = match token.kind {
+                    lexer::Kind::Function if text == "and(" || text == "or(" => Some(format!(
+                        "leave a space between `{}` and `(`",
+                        &text[..text.len() - 1]
+                    )),
                     lexer::Kind::Operator(Op::Equal)
-                        if self.source[..token.span.start].ends_with('=') =>
+                        if self.source[..token.start as usize].ends_with('=') =>
                     {
                         Some("equality is written `=`".to_owned())
                     }
                     _ => None,
                 };
                 fail(ErrorKind::Syntax, format!("unexpected `{text}`"))
-                    .at(token.span)
+                    .at(token.span())
                     .hint(hint)
             }
         }
@@ -113,10 +158,7 @@ impl Parser<'_> {
     fn expression(&mut self, minimum: u8) -> Res<NodeId> {
         self.nesting += 1;
         if self.nesting > MAX_NESTING {
-            let span = self
-                .tokens
-                .peek()
-                .map_or(Span::default(), |token| token.span);
+            let span = self.look.map_or(Span::default(), Token::span);
             return Err(fail(
                 ErrorKind::TooComplex,
                 format!("the expression nests deeper than {MAX_NESTING} levels"),
@@ -128,23 +170,22 @@ impl Parser<'_> {
         }
         let mut left = self.operand()?;
         loop {
-            match self.tokens.peek().map(|token| &token.kind) {
+            match self.look.map(|token| token.kind) {
                 Some(lexer::Kind::Operator(op)) => {
-                    let op = *op;
                     let Some((strength, right)) = binding(op) else {
                         break;
                     };
                     if strength < minimum {
                         break;
                     }
-                    self.tokens.next();
+                    self.next()?;
                     let right = self.expression(right)?;
                     let span = self.span(left).to(self.span(right));
                     left = self.add(Kind::Binary { op, left, right }, span);
                 }
                 Some(lexer::Kind::OpenBracket) if INDEX >= minimum => {
-                    self.tokens.next();
-                    let (args, end) = self.arguments(&lexer::Kind::CloseBracket)?;
+                    self.next()?;
+                    let (args, end) = self.arguments(lexer::Kind::CloseBracket)?;
                     let span = self.span(left).to(end);
                     left = self.add(Kind::Index { target: left, args }, span);
                 }
@@ -156,16 +197,24 @@ impl Parser<'_> {
     }
 
     fn operand(&mut self) -> Res<NodeId> {
-        let Some(Token { kind, span }) = self.tokens.next() else {
+        let Some(token) = self.next()? else {
             return Err(self.unexpected(None));
         };
-        Ok(match kind {
-            lexer::Kind::Constant(value) => self.add(Kind::Constant(value), span),
-            lexer::Kind::Keyword(text) => self.add(Kind::Keyword(text), span),
-            lexer::Kind::Dollar(text) => self.add(Kind::Variable(Name::new(&text)), span),
-            lexer::Kind::Function(name) => {
+        let (text, span) = (self.text(token), token.span());
+        Ok(match token.kind {
+            kind @ (lexer::Kind::Int | lexer::Kind::Float | lexer::Kind::Text) => {
+                let value = lexer::constant(kind, text, span)?;
+                self.add(Kind::Constant(value), span)
+            }
+            lexer::Kind::True => self.add(Kind::Constant(Value::Bool(true)), span),
+            lexer::Kind::False => self.add(Kind::Constant(Value::Bool(false)), span),
+            lexer::Kind::Null => self.add(Kind::Constant(Value::Null), span),
+            lexer::Kind::Keyword => self.add(Kind::Keyword(interned(text)), span),
+            lexer::Kind::Dollar => self.add(Kind::Variable(Name::new(&text[1..])), span),
+            lexer::Kind::Function => {
+                let name = interned(&text[..text.len() - 1]);
                 let name_span = Span::new(span.start, span.end - 1);
-                let (args, end) = self.arguments(&lexer::Kind::CloseParen)?;
+                let (args, end) = self.arguments(lexer::Kind::CloseParen)?;
                 self.add(
                     Kind::Call {
                         name,
@@ -177,15 +226,15 @@ impl Parser<'_> {
             }
             lexer::Kind::OpenParen => {
                 let inner = self.expression(0)?;
-                let end = self.close(&lexer::Kind::CloseParen)?;
+                let end = self.close(lexer::Kind::CloseParen)?;
                 self.add(Kind::Group(inner), span.to(end))
             }
             lexer::Kind::OpenBracket => {
-                let (items, end) = self.arguments(&lexer::Kind::CloseBracket)?;
+                let (items, end) = self.arguments(lexer::Kind::CloseBracket)?;
                 self.add(Kind::List(items), span.to(end))
             }
             lexer::Kind::OpenBrace => {
-                let (items, end) = self.arguments(&lexer::Kind::CloseBrace)?;
+                let (items, end) = self.arguments(lexer::Kind::CloseBrace)?;
                 self.add(Kind::Map(items), span.to(end))
             }
             lexer::Kind::Operator(op @ (Op::Add | Op::Sub | Op::Not)) => {
@@ -193,70 +242,72 @@ impl Parser<'_> {
                 let span = span.to(self.span(operand));
                 self.add(Kind::Unary { op, operand }, span)
             }
-            kind => return Err(self.unexpected(Some(&Token { kind, span }))),
+            _ => return Err(self.unexpected(Some(token))),
         })
     }
 
-    fn close(&mut self, closer: &lexer::Kind) -> Res<Span> {
-        match self.tokens.next() {
-            Some(token) if token.kind == *closer => Ok(token.span),
-            other => Err(self.unexpected(other.as_ref())),
+    fn close(&mut self, closer: lexer::Kind) -> Res<Span> {
+        match self.next()? {
+            Some(token) if token.kind == closer => Ok(token.span()),
+            other => Err(self.unexpected(other)),
         }
     }
 
     /// Arguments up to `closer`: positional ones, of which any but the last may be left out, then
     /// `key => value` ones.
-    fn arguments(&mut self, closer: &lexer::Kind) -> Res<(Box<[NodeId]>, Span)> {
-        let mut args = Vec::new();
+    fn arguments(&mut self, closer: lexer::Kind) -> Res<(Box<[NodeId]>, Span)> {
+        let first = self.pending.len();
         let mut only_gaps = true;
         let mut named = false;
-        if self
-            .tokens
-            .peek()
-            .is_some_and(|token| token.kind == *closer)
-        {
-            return Ok((args.into(), self.close(closer)?));
+        if self.look.is_some_and(|token| token.kind == closer) {
+            return Ok((Box::default(), self.close(closer)?));
         }
         loop {
-            match self.tokens.peek() {
+            match self.look {
                 Some(Token {
                     kind: lexer::Kind::Comma,
-                    span,
+                    start,
+                    ..
                 }) if !named => {
-                    let span = Span::new(span.start, span.start);
+                    let span = Span::new(start as usize, start as usize);
                     let gap = self.add(Kind::Gap, span);
-                    args.push(gap);
+                    self.pending.push(gap);
                 }
                 _ => {
                     let mut arg = self.expression(0)?;
-                    if let Some(arrow) = self
-                        .tokens
-                        .next_if(|token| token.kind == lexer::Kind::Arrow)
+                    if self
+                        .look
+                        .is_some_and(|token| token.kind == lexer::Kind::Arrow)
+                        && let Some(arrow) = self.next()?
                     {
-                        if !args.is_empty() && only_gaps && !named {
-                            return Err(self.unexpected(Some(&arrow)));
+                        if self.pending.len() > first && only_gaps && !named {
+                            return Err(self.unexpected(Some(arrow)));
                         }
                         let value = self.expression(0)?;
                         let span = self.span(arg).to(self.span(value));
                         arg = self.add(Kind::Pair { key: arg, value }, span);
                         named = true;
                     } else if named {
-                        let token = self.tokens.next();
-                        return Err(self.unexpected(token.as_ref()).hint(Some(
+                        let token = self.next()?;
+                        return Err(self.unexpected(token).hint(Some(
                             "arguments by position come before those by name".to_owned(),
                         )));
                     }
                     only_gaps = false;
-                    args.push(arg);
+                    self.pending.push(arg);
                 }
             }
-            match self.tokens.next() {
+            match self.next()? {
                 Some(Token {
                     kind: lexer::Kind::Comma,
                     ..
                 }) => {}
-                Some(token) if token.kind == *closer => return Ok((args.into(), token.span)),
-                other => return Err(self.unexpected(other.as_ref())),
+                Some(token) if token.kind == closer => {
+                    let args = Box::from(&self.pending[first..]);
+                    self.pending.truncate(first);
+                    return Ok((args, token.span()));
+                }
+                other => return Err(self.unexpected(other)),
             }
         }
     }
