@@ -2,13 +2,13 @@
 //!
 //! A tree of boxes would be dropped recursively; a list isn't, however deep the expression is.
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use ostro_core::Value;
 
 use crate::error::Span;
 use crate::lexer::Op;
-use crate::parser::interned;
 
 /// A node's position in [`Tree::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,10 +30,83 @@ impl Name {
             None => Name::Position(1),
             Some(b'1'..=b'9') => match text.parse() {
                 Ok(position) => Name::Position(position),
-                Err(_) => Name::Text(interned(text)),
+                Err(_) => Name::Text(text.into()),
             },
-            Some(_) => Name::Text(interned(text)),
+            Some(_) => Name::Text(text.into()),
         }
+    }
+}
+
+/// A word of the source. Its text is made when it is first asked for: many are read only by the
+/// parser.
+#[derive(Debug)]
+pub(crate) struct Word {
+    start: u32,
+    end: u32,
+    text: OnceLock<Arc<str>>,
+}
+
+impl Word {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the parser bounds the source"
+    )]
+    pub(crate) fn new(span: Span) -> Word {
+        Word {
+            start: span.start as u32,
+            end: span.end as u32,
+            text: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        Span::new(self.start as usize, self.end as usize)
+    }
+}
+
+/// The arguments or items of a node. A few, which is what most have, need no memory of their own.
+#[derive(Debug)]
+pub(crate) enum Args {
+    Few(u8, [NodeId; 3]),
+    Many(Vec<NodeId>),
+}
+
+impl Args {
+    pub(crate) const fn new() -> Args {
+        Args::Few(0, [NodeId(0); 3])
+    }
+
+    pub(crate) fn push(&mut self, id: NodeId) {
+        match self {
+            Args::Few(count, ids) => match ids.get_mut(usize::from(*count)) {
+                Some(place) => {
+                    *place = id;
+                    *count += 1;
+                }
+                None => *self = Args::Many(ids.iter().copied().chain([id]).collect()),
+            },
+            Args::Many(ids) => ids.push(id),
+        }
+    }
+}
+
+impl Deref for Args {
+    type Target = [NodeId];
+
+    fn deref(&self) -> &[NodeId] {
+        match self {
+            Args::Few(count, ids) => &ids[..usize::from(*count)],
+            Args::Many(ids) => ids,
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a Args {
+    type Item = &'a NodeId;
+    type IntoIter = std::slice::Iter<'a, NodeId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 
@@ -42,15 +115,14 @@ impl Name {
 pub(crate) enum Kind {
     Constant(Value),
     /// A bare word, which is its own text as a value.
-    Keyword(Arc<str>),
+    Keyword(Word),
     Variable(Name),
     /// Something in parentheses. Kept, as `a.(f())` is no method call.
     Group(NodeId),
     Call {
-        name: Arc<str>,
-        /// Where the name stands, without its parenthesis.
-        name_span: Span,
-        args: Box<[NodeId]>,
+        /// Without its parenthesis.
+        name: Word,
+        args: Args,
     },
     Binary {
         op: Op,
@@ -63,10 +135,10 @@ pub(crate) enum Kind {
     },
     Index {
         target: NodeId,
-        args: Box<[NodeId]>,
+        args: Args,
     },
-    List(Box<[NodeId]>),
-    Map(Box<[NodeId]>),
+    List(Args),
+    Map(Args),
     /// `key => value`
     Pair {
         key: NodeId,
@@ -106,11 +178,20 @@ impl Node {
 /// A parsed expression.
 #[derive(Debug)]
 pub(crate) struct Tree {
+    pub(crate) source: Box<str>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) root: NodeId,
 }
 
 impl Tree {
+    /// The text of a word of this tree.
+    pub(crate) fn word<'t>(&'t self, word: &'t Word) -> &'t Arc<str> {
+        word.text.get_or_init(|| {
+            let Span { start, end } = word.span();
+            self.source.get(start..end).unwrap_or_default().into()
+        })
+    }
+
     /// The node at `id`.
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]

@@ -153,12 +153,7 @@ pub(crate) fn sites(tree: &Tree) -> Vec<(NodeId, CallSite<'_>)> {
     let methods: FxHashSet<NodeId> = dots(tree).map(|(_, right)| right).collect();
     let mut sites: Vec<(NodeId, CallSite<'_>)> = ids(tree)
         .filter_map(|id| {
-            let Kind::Call {
-                name,
-                name_span,
-                args,
-            } = tree.kind(id)
-            else {
+            let Kind::Call { name, args } = tree.kind(id) else {
                 return None;
             };
             let mut keywords = Vec::new();
@@ -166,12 +161,12 @@ pub(crate) fn sites(tree: &Tree) -> Vec<(NodeId, CallSite<'_>)> {
                 if let Kind::Pair { key, .. } = tree.kind(*arg)
                     && let Kind::Keyword(keyword) = tree.kind(*key)
                 {
-                    keywords.push(&**keyword);
+                    keywords.push(&**tree.word(keyword));
                 }
             }
             let site = CallSite {
-                name,
-                span: *name_span,
+                name: tree.word(name),
+                span: name.span(),
                 whole: tree.span(id),
                 style: if methods.contains(&id) {
                     CallStyle::Method
@@ -209,7 +204,7 @@ fn dots(tree: &Tree) -> impl Iterator<Item = (NodeId, NodeId)> {
 fn known(tree: &Tree, node: NodeId) -> Option<Val> {
     match tree.kind(node) {
         Kind::Constant(value) if !value.is_null() => Some(Val::from(value)),
-        Kind::Keyword(text) => Some(Val::Str(text.clone())),
+        Kind::Keyword(text) => Some(Val::Str(tree.word(text).clone())),
         _ => None,
     }
 }
@@ -219,9 +214,9 @@ fn defined(tree: &Tree) -> Vec<Option<&str>> {
     let mut names = Vec::new();
     for id in ids(tree) {
         match tree.kind(id) {
-            Kind::Call { name, args, .. } if &**name == "def" => {
+            Kind::Call { name, args } if &**tree.word(name) == "def" => {
                 names.push(args.first().and_then(|arg| match tree.kind(*arg) {
-                    Kind::Keyword(text) => Some(&**text),
+                    Kind::Keyword(text) => Some(&**tree.word(text)),
                     Kind::Constant(value) => value.as_str(),
                     _ => None,
                 }));

@@ -135,7 +135,7 @@ impl<'a> Eval<'a> {
         self.visit(id, ctx);
         match self.tree.kind(id) {
             Kind::Constant(value) => Ok(Val::from(value)),
-            Kind::Keyword(text) => Ok(Val::Str(Arc::clone(text))),
+            Kind::Keyword(text) => Ok(Val::Str(Arc::clone(self.tree.word(text)))),
             Kind::Variable(name) => Ok(ctx.get(name)),
             _ => self
                 .deeper(|ev| ev.spine(id, ctx))
@@ -210,12 +210,8 @@ impl<'a> Eval<'a> {
         match self.tree.kind(id) {
             Kind::Constant(_) | Kind::Keyword(_) | Kind::Variable(_) => self.eval(id, ctx),
             Kind::Group(inner) => self.eval(*inner, ctx),
-            Kind::Call {
-                name,
-                name_span,
-                args,
-            } => self
-                .call(name, *name_span, None, args, ctx)
+            Kind::Call { name, args } => self
+                .call(self.tree.word(name), name.span(), None, args, ctx)
                 .map_err(|e| e.at(self.tree.span(id))),
             Kind::Unary { op, operand } => {
                 let value = self.eval(*operand, ctx)?;
@@ -273,15 +269,11 @@ impl<'a> Eval<'a> {
     /// `receiver.right`: a method call or an attribute.
     fn dot(&mut self, receiver: Val, right: NodeId, ctx: &Rc<Ctx>) -> Res<Val> {
         match self.tree.kind(right) {
-            Kind::Call {
-                name,
-                name_span,
-                args,
-            } => self
-                .call(name, *name_span, Some(receiver), args, ctx)
+            Kind::Call { name, args } => self
+                .call(self.tree.word(name), name.span(), Some(receiver), args, ctx)
                 .map_err(|e| e.at(self.tree.span(right))),
             Kind::Keyword(name) => self
-                .attribute(&receiver, name)
+                .attribute(&receiver, self.tree.word(name))
                 .map_err(|e| e.at(self.tree.span(right))),
             _ => Err(fail(
                 ErrorKind::NoMatch,
@@ -330,9 +322,8 @@ impl<'a> Eval<'a> {
                 dict.get(&wanted)
                     .ok_or_else(|| match self.tree.kind(args[0]) {
                         // Only what the expression itself says may be told.
-                        Kind::Keyword(text) | Kind::Constant(Value::String(text)) => {
-                            missing_key(text)
-                        }
+                        Kind::Keyword(text) => missing_key(self.tree.word(text)),
+                        Kind::Constant(Value::String(text)) => missing_key(text),
                         _ => fail(ErrorKind::MissingKey, "the mapping does not have this key"),
                     })
             }

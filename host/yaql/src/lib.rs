@@ -49,7 +49,6 @@ pub struct Expression {
 }
 
 struct Parsed {
-    source: Box<str>,
     tree: ast::Tree,
 }
 
@@ -59,16 +58,13 @@ impl Expression {
         let whole = Span::new(0, source.len());
         let tree = parser::parse(source).map_err(|error| error.finish(whole))?;
         Ok(Expression {
-            parsed: Arc::new(Parsed {
-                source: source.into(),
-                tree,
-            }),
+            parsed: Arc::new(Parsed { tree }),
         })
     }
 
     /// The text that was parsed.
     pub fn source(&self) -> &str {
-        &self.parsed.source
+        &self.parsed.tree.source
     }
 
     /// The value of the expression, where `$` is `data`.
@@ -106,9 +102,7 @@ impl Expression {
             .nodes
             .iter()
             .filter_map(|node| match &node.kind {
-                ast::Kind::Call {
-                    name, name_span, ..
-                } => Some((&**name, *name_span)),
+                ast::Kind::Call { name, .. } => Some((&**self.parsed.tree.word(name), name.span())),
                 _ => None,
             })
     }

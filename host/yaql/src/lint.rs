@@ -135,7 +135,8 @@ pub(crate) fn variables(tree: &Tree) -> Vec<Variable<'_>> {
                 work.push((*left, scope.clone()));
                 work.push((*right, scope));
             }
-            Kind::Call { name, args, .. } => {
+            Kind::Call { name, args } => {
+                let name = tree.word(name);
                 let inner = if library::rebinds(name) {
                     let any = matches!(&**name, "search" | "searchAll" | "replaceBy");
                     scope.with(false, Vec::new(), any)
@@ -178,6 +179,7 @@ fn is_data(tree: &Tree, id: NodeId) -> bool {
 fn key(tree: &Tree, op: Op, right: NodeId) -> Option<Variable<'_>> {
     match tree.kind(right) {
         Kind::Keyword(name) => {
+            let name = tree.word(name);
             let role = if op == Op::Dot {
                 Role::Key
             } else {
@@ -189,7 +191,7 @@ fn key(tree: &Tree, op: Op, right: NodeId) -> Option<Variable<'_>> {
                 role,
             })
         }
-        Kind::Call { name, args, .. } if &**name == "get" => {
+        Kind::Call { name, args } if &**tree.word(name) == "get" => {
             let (name, span) = literal(tree, *args.first()?)?;
             Some(Variable {
                 name,
@@ -204,7 +206,8 @@ fn key(tree: &Tree, op: Op, right: NodeId) -> Option<Variable<'_>> {
 /// The text that a node is by itself.
 fn literal(tree: &Tree, id: NodeId) -> Option<(&str, Span)> {
     match tree.kind(id) {
-        Kind::Keyword(text) | Kind::Constant(Value::String(text)) => Some((text, tree.span(id))),
+        Kind::Keyword(text) => Some((tree.word(text), tree.span(id))),
+        Kind::Constant(Value::String(text)) => Some((text, tree.span(id))),
         _ => None,
     }
 }
@@ -230,14 +233,14 @@ fn sent(tree: &Tree, left: NodeId, scope: &Scope) -> Scope {
                 any = true;
                 at = *right;
             }
-            Kind::Call { name, args, .. } => {
-                match &**name {
+            Kind::Call { name, args } => {
+                match &**tree.word(name) {
                     "let" | "with" => {
                         for arg in args {
                             match tree.kind(*arg) {
                                 Kind::Pair { key, .. } => {
                                     if let Kind::Keyword(name) = tree.kind(*key) {
-                                        defined.push(Arc::clone(name));
+                                        defined.push(Arc::clone(tree.word(name)));
                                     }
                                 }
                                 _ => root = false,

@@ -1,13 +1,8 @@
 //! Tokens to a tree, by operator precedence.
 
-use std::cell::RefCell;
-use std::sync::Arc;
-
-use rustc_hash::FxHashSet;
-
 use ostro_core::Value;
 
-use crate::ast::{Kind, Name, Node, NodeId, Tree};
+use crate::ast::{Args, Kind, Name, Node, NodeId, Tree, Word};
 use crate::error::{ErrorKind, Fail, Res, Span, fail};
 use crate::lexer::{self, Lexer, Op, Token};
 
@@ -15,28 +10,6 @@ use crate::lexer::{self, Lexer, Op, Token};
 const MAX_NESTING: usize = 128;
 /// How long a source may be, in bytes.
 const MAX_SOURCE: usize = 1 << 20;
-
-/// How many words a thread keeps to share them between expressions, and how long they may be.
-const MAX_WORDS: usize = 4096;
-const MAX_WORD: usize = 64;
-
-/// The word, shared with other expressions that were parsed on this thread: the same few hundred
-/// names come again and again.
-pub(crate) fn interned(word: &str) -> Arc<str> {
-    thread_local! {
-        static WORDS: RefCell<FxHashSet<Arc<str>>> = RefCell::default();
-    }
-    WORDS.with_borrow_mut(|words| {
-        if let Some(known) = words.get(word) {
-            return Arc::clone(known);
-        }
-        let new = Arc::from(word);
-        if words.len() < MAX_WORDS && word.len() <= MAX_WORD {
-            words.insert(Arc::clone(&new));
-        }
-        new
-    })
-}
 
 /// Binds `[index]`: weaker than `.`, so that `a.b[0]` indexes `a.b`.
 const INDEX: u8 = 90;
@@ -78,13 +51,13 @@ pub(crate) fn parse(source: &str) -> Res<Tree> {
         look: lexer.next()?,
         lexer,
         nodes: Vec::with_capacity(8 + source.len() / 6),
-        pending: Vec::new(),
         nesting: 0,
         source,
     };
     let root = parser.expression(0)?;
     match parser.next()? {
         None => Ok(Tree {
+            source: source.into(),
             nodes: parser.nodes,
             root,
         }),
@@ -97,8 +70,6 @@ struct Parser<'s> {
     /// The next token.
     look: Option<Token>,
     nodes: Vec<Node>,
-    /// The arguments of the calls that are being read, one call's after the other's.
-    pending: Vec<NodeId>,
     nesting: usize,
     source: &'s str,
 }
@@ -209,20 +180,12 @@ impl<'s> Parser<'s> {
             lexer::Kind::True => self.add(Kind::Constant(Value::Bool(true)), span),
             lexer::Kind::False => self.add(Kind::Constant(Value::Bool(false)), span),
             lexer::Kind::Null => self.add(Kind::Constant(Value::Null), span),
-            lexer::Kind::Keyword => self.add(Kind::Keyword(interned(text)), span),
+            lexer::Kind::Keyword => self.add(Kind::Keyword(Word::new(span)), span),
             lexer::Kind::Dollar => self.add(Kind::Variable(Name::new(&text[1..])), span),
             lexer::Kind::Function => {
-                let name = interned(&text[..text.len() - 1]);
-                let name_span = Span::new(span.start, span.end - 1);
+                let name = Word::new(Span::new(span.start, span.end - 1));
                 let (args, end) = self.arguments(lexer::Kind::CloseParen)?;
-                self.add(
-                    Kind::Call {
-                        name,
-                        name_span,
-                        args,
-                    },
-                    span.to(end),
-                )
+                self.add(Kind::Call { name, args }, span.to(end))
             }
             lexer::Kind::OpenParen => {
                 let inner = self.expression(0)?;
@@ -255,12 +218,12 @@ impl<'s> Parser<'s> {
 
     /// Arguments up to `closer`: positional ones, of which any but the last may be left out, then
     /// `key => value` ones.
-    fn arguments(&mut self, closer: lexer::Kind) -> Res<(Box<[NodeId]>, Span)> {
-        let first = self.pending.len();
+    fn arguments(&mut self, closer: lexer::Kind) -> Res<(Args, Span)> {
+        let mut args = Args::new();
         let mut only_gaps = true;
         let mut named = false;
         if self.look.is_some_and(|token| token.kind == closer) {
-            return Ok((Box::default(), self.close(closer)?));
+            return Ok((args, self.close(closer)?));
         }
         loop {
             match self.look {
@@ -271,7 +234,7 @@ impl<'s> Parser<'s> {
                 }) if !named => {
                     let span = Span::new(start as usize, start as usize);
                     let gap = self.add(Kind::Gap, span);
-                    self.pending.push(gap);
+                    args.push(gap);
                 }
                 _ => {
                     let mut arg = self.expression(0)?;
@@ -280,7 +243,7 @@ impl<'s> Parser<'s> {
                         .is_some_and(|token| token.kind == lexer::Kind::Arrow)
                         && let Some(arrow) = self.next()?
                     {
-                        if self.pending.len() > first && only_gaps && !named {
+                        if !args.is_empty() && only_gaps && !named {
                             return Err(self.unexpected(Some(arrow)));
                         }
                         let value = self.expression(0)?;
@@ -294,7 +257,7 @@ impl<'s> Parser<'s> {
                         )));
                     }
                     only_gaps = false;
-                    self.pending.push(arg);
+                    args.push(arg);
                 }
             }
             match self.next()? {
@@ -303,8 +266,6 @@ impl<'s> Parser<'s> {
                     ..
                 }) => {}
                 Some(token) if token.kind == closer => {
-                    let args = Box::from(&self.pending[first..]);
-                    self.pending.truncate(first);
                     return Ok((args, token.span()));
                 }
                 other => return Err(self.unexpected(other)),
