@@ -94,8 +94,19 @@ impl Arguments {
 }
 
 impl Parameter {
-    fn is_called(&self, name: &str) -> bool {
+    /// Whether `name` is its name, or the other one that is taken for it.
+    pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.also.as_deref() == Some(name)
+    }
+
+    /// `value` as this parameter takes it; what is wrong with it otherwise. Null is not given.
+    pub fn accept(&self, value: &Value) -> Result<Value, String> {
+        if value.is_null() {
+            return Ok(Value::Null);
+        }
+        self.kind
+            .of(value)
+            .ok_or_else(|| format!("must be {}, not {}", self.kind.article(), value.kind()))
     }
 
     fn argument(
@@ -115,18 +126,9 @@ impl Parameter {
                 default => Ok(Some(default.clone())),
             };
         };
-        match self.kind.of(value) {
-            Some(value) => Ok(Some(value)),
-            None => Err(OperationError::parameters(
-                operation,
-                format!(
-                    "parameter {:?} must be {}, not {}",
-                    self.name,
-                    self.kind.article(),
-                    value.kind()
-                ),
-            )),
-        }
+        self.accept(value).map(Some).map_err(|problem| {
+            OperationError::parameters(operation, format!("parameter {:?} {problem}", self.name))
+        })
     }
 }
 

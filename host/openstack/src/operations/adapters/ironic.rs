@@ -79,13 +79,19 @@ pub(super) async fn maintenance(
 }
 
 /// `NodeManager.get_by_instance_uuid`, `PortManager.get_by_address`: what is asked for is unique,
-/// and the API only lists.
+/// and the API only lists. Without `fields` it lists details.
 pub(super) async fn only_one(
     cloud: &dyn Cloud,
     operation: &Operation,
     arguments: &Arguments,
 ) -> Result<Value, OperationError> {
-    let request = request::build(operation, arguments)?;
+    let detail = if arguments.get(operation, "fields").is_some() {
+        ""
+    } else {
+        "/detail"
+    };
+    let path = format!("{}{detail}", operation.path);
+    let request = request::build_at(operation, &path, arguments)?;
     let response = send(cloud, operation, request).await?;
     let body = json(operation, &response.body)?;
     let key = operation.result.key.as_deref().unwrap_or_default();
