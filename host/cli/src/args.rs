@@ -79,6 +79,8 @@ pub(crate) enum Command {
         /// The code.
         code: Option<String>,
     },
+    /// Evaluate a YAQL or Jinja2 template, and show what each part of it gives.
+    Eval(Eval),
     /// Put definitions in order: indentation, blank lines, spaces in expressions.
     Fmt(Fmt),
     /// Build packs and look into them.
@@ -194,6 +196,38 @@ pub(crate) struct Lint {
     /// In which form to print what was found.
     #[arg(long, value_enum, default_value = "text", value_name = "FORM")]
     pub(crate) output: LintOutput,
+}
+
+/// Evaluate a YAQL or Jinja2 template, and show what each part of it gives.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro eval '<% $.nodes.where($.state = available).name %>' --context @nodes.json --explain
+  ostro eval '{{ _.name | upper }}' --context '{\"name\": \"ada\"}'
+  ostro eval 'task(introspect).result.len()' --task introspect=@result.json
+
+The exit status is 0 with a value, 1 where the template cannot be evaluated, and 2 where it \
+cannot be parsed.")]
+pub(crate) struct Eval {
+    /// The template, as it would stand in a workflow; @FILE reads it from a file, and `-` from
+    /// standard input. Without `<% %>` and `{{ }}` it is a YAQL expression.
+    pub(crate) template: String,
+    /// The context, `$` in YAQL and `_` in Jinja2: JSON text, or @FILE (JSON or YAML), or
+    /// @FILE#/POINTER for a part of it.
+    #[arg(short, long, value_name = "@FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) context: Option<String>,
+    /// The environment, which `env()` gives: an object as JSON text, or @FILE.
+    #[arg(long, value_name = "@FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) env: Option<String>,
+    /// The result that `task(NAME).result` gives, as for -i of `ostro run`; `task()` is the last
+    /// one given.
+    #[arg(long, value_name = "NAME=RESULT")]
+    pub(crate) task: Vec<String>,
+    /// Show the value of every sub-expression, too.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// In which form to print the result.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
 }
 
 /// Put definitions in order: indentation, blank lines, spaces in expressions.

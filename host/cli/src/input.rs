@@ -19,21 +19,34 @@ pub(crate) fn gather(inputs: &Inputs) -> Result<Map> {
         Some(text) => object("--input", text)?,
         None => Map::new(),
     };
+    let example = "write -i name=Ada, -i count=3, -i 'list=[1, 2]' or -i nodes=@nodes.json";
+    all.extend(pairs("-i", &inputs.input, example)?);
+    Ok(all)
+}
+
+/// The values of `KEY=VALUE` texts; `option` is for messages, and so is the `example`.
+pub(crate) fn pairs(option: &str, texts: &[String], example: &str) -> Result<Map> {
     let mut given = Map::new();
-    for text in &inputs.input {
+    for text in texts {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(hinted(
-                anyhow!("-i {text}: no KEY=VALUE"),
-                "write -i name=Ada, -i count=3, -i 'list=[1, 2]' or -i nodes=@nodes.json",
-            ));
+            return Err(hinted(anyhow!("{option} {text}: no KEY=VALUE"), example));
         };
-        let value = single(value).with_context(|| format!("-i {key}"))?;
+        let value = single(value).with_context(|| format!("{option} {key}"))?;
         if given.insert(key.into(), value).is_some() {
-            bail!("-i {key}: the input is given twice");
+            bail!("{option} {key}: the input is given twice");
         }
     }
-    all.extend(given);
-    Ok(all)
+    Ok(given)
+}
+
+/// The value that `text` is as JSON, or that the file or the part of a file is that it names.
+pub(crate) fn value(text: &str) -> Result<Value> {
+    match text.strip_prefix('@') {
+        Some(reference) => file(reference),
+        None => serde_json::from_str(text)
+            .context("not JSON")
+            .hint(|| "write @FILE to read a file".to_owned()),
+    }
 }
 
 /// The object that `text` is, or that the file is that it names; `option` is for messages.

@@ -7,6 +7,7 @@ mod action;
 mod args;
 mod definitions;
 mod errors;
+mod eval;
 mod format;
 mod input;
 mod lint;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args, cli.global.verbose > 0),
         Command::Lint(args) => lint::lint(args),
         Command::Explain { code } => lint::explain(code.as_deref()),
+        Command::Eval(args) => eval::eval(args),
         Command::Fmt(args) => format::format(args),
         Command::Pack(command) => pack::pack(command),
         Command::Action(command) => action::action(command),

@@ -20,7 +20,8 @@ mod workflow;
 
 use std::sync::Arc;
 
-use crate::{AdHocAction, Diagnostic, Location, Workbook, Workflow};
+use crate::yaml::Trace;
+use crate::{AdHocAction, Diagnostic, Location, Template, Workbook, Workflow};
 
 /// What a text defines, and all that is wrong with it.
 #[derive(Clone, Debug, Default)]
@@ -69,4 +70,17 @@ pub fn parse(text: &str, file: &str) -> Parsed {
     parsed.diagnostics = diagnostics;
     parsed.calls = calls;
     parsed
+}
+
+/// Parses `text` as a value of a definition may hold it: plain, one expression, or text with
+/// expressions in it. The diagnostics are errors and warnings, in the order of the text; with an
+/// error among them, the template must not be evaluated.
+///
+/// `file` is only for locations. The text is taken as it is: YAML's quotes and escapes are not
+/// part of it.
+pub fn parse_template(text: &str, file: &str) -> (Template, Vec<Diagnostic>) {
+    let mut cx = context::Context::new(text, file);
+    let trace = Trace::plain(text);
+    let template = template::text_template(&mut cx, template::Fragment::new(text, &trace));
+    (template, cx.finish().0)
 }

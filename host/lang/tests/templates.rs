@@ -7,7 +7,9 @@
 )]
 
 use ostro_core::Value;
-use ostro_lang::{Budget, ExpressionError, NoHost, Scope, Step, Template, explain, parse};
+use ostro_lang::{
+    Budget, ExpressionError, NoHost, Scope, Step, Template, explain, parse, parse_template,
+};
 
 /// The template of the output `x` of a workflow.
 fn template(line: &str) -> (String, Template) {
@@ -259,4 +261,37 @@ fn every_part_of_an_expression_is_explained() {
             .iter()
             .any(|(_, source, value)| source == "_.nope" && value.starts_with("error"))
     );
+}
+
+#[test]
+fn a_text_by_itself_is_a_template_with_places() {
+    let budget = Budget::default();
+    let data = data();
+    let scope = Scope {
+        data: &data,
+        host: &NoHost,
+        budget: &budget,
+    };
+    for (text, value) in [
+        ("<% $.n + 1 %>", Value::Int(4)),
+        ("{{ _.n + 1 }}", Value::Int(4)),
+        ("n is <% $.n %>.", "n is 3.".into()),
+        ("plain: [text", "plain: [text".into()),
+    ] {
+        let (template, found) = parse_template(text, "template");
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(template.evaluate(scope).unwrap(), value, "{text}");
+    }
+    let text = "line one\nand <% $.n + %> more";
+    let (_, found) = parse_template(text, "template");
+    assert_eq!(
+        found[0].render(text).lines().nth(1),
+        Some(" --> template:2:13")
+    );
+    let text = "a\nb <% $.nn %>";
+    let error = parse_template(text, "template")
+        .0
+        .evaluate(scope)
+        .unwrap_err();
+    assert_eq!((error.at.line, error.at.column), (2, 8));
 }

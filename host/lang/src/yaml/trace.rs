@@ -42,6 +42,22 @@ impl Trace {
         }
     }
 
+    /// The places of the characters of `text`, which is a file as it stands.
+    pub(crate) fn plain(text: &str) -> Self {
+        let mut walk = Walk {
+            rest: text,
+            at: Place { line: 1, column: 1 },
+        };
+        let mut places = Vec::with_capacity(text.len());
+        loop {
+            let place = walk.at;
+            if walk.step().is_none() {
+                return Self { places, end: place };
+            }
+            places.push(place);
+        }
+    }
+
     /// Characters that have no places of their own, and share one.
     pub(crate) fn at(place: Place, count: usize) -> Self {
         Self {
