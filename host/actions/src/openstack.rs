@@ -43,6 +43,18 @@ pub(crate) fn parameters(operation: &Operation) -> Vec<ActionParameter> {
     parameters
 }
 
+/// What is wrong with `value` as the parameter `name`.
+pub(crate) fn check_value(operation: &Operation, name: &str, value: &Value) -> Option<String> {
+    let parameter = operation
+        .parameters
+        .iter()
+        .find(|parameter| parameter.is_called(name))?;
+    parameter
+        .accept(value)
+        .err()
+        .map(|problem| format!("it {problem}"))
+}
+
 fn type_name(kind: Kind) -> &'static str {
     match kind {
         Kind::String => "string",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ostro_core::{ActionCall, Map, Value};
 use ostro_openstack::Cloud;
-use ostro_packs::Signature;
+use ostro_packs::{InputError, Signature};
 use ostro_sandbox::{CallError, LoadedPack};
 
 use crate::describe::{ActionDescription, ActionKind, Parameter};
@@ -55,6 +55,18 @@ pub(crate) struct PackAction {
 }
 
 impl PackAction {
+    /// What is wrong with `value` as the parameter `name`.
+    pub(crate) fn check_value(&self, name: &str, value: &Value) -> Option<String> {
+        let error = self.signature.check_param(name, value).err()?;
+        // The parameter is named already; only what lies within it has a path worth telling.
+        let InputError { path, problem } = error;
+        Some(if path == name {
+            problem
+        } else {
+            format!("{path}: {problem}")
+        })
+    }
+
     pub(crate) fn describe(&self) -> ActionDescription {
         let Signature {
             name,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use ostro_core::{ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map};
+use ostro_core::{
+    ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map, Value,
+};
 use ostro_lang::{ActionCatalogue, ActionParameter, AdHocAction, Definitions, Workflow};
 use ostro_openstack::Cloud;
 use ostro_openstack::operations::{self, Operation};
@@ -287,6 +289,15 @@ impl ActionCatalogue for Registry {
                 .map(|Parameter { name, required, .. }| ActionParameter { name, required })
                 .collect(),
         )
+    }
+
+    fn check_value(&self, action: &str, parameter: &str, value: &Value) -> Option<String> {
+        match self.find_base(action)? {
+            Base::Pack(action) => action.check_value(parameter, value),
+            Base::OpenStack(operation) => openstack::check_value(operation, parameter, value),
+            // Mistral's own take what Python makes of a value.
+            Base::Standard(_) => None,
+        }
     }
 
     fn takes_more(&self, action: &str) -> bool {

@@ -341,6 +341,14 @@ checked:
       action: demo.greeting.hello
     long:
       action: std.sleep seconds=1 minutes=2
+    wrong:
+      action: demo.greeting.hello
+      input: {name: [Ada]}
+    operation:
+      action: ironic.node_list
+      input: {fields: name, limit: few, detail: 'true'}
+    unknown_yet:
+      action: demo.greeting.hello name=<% $.name %>
 ";
     let parsed = ostro_lang::parse(text, "checked.yaml");
     let definitions: Definitions = [parsed].into_iter().collect();
@@ -354,6 +362,9 @@ checked:
             "12: there is no action `ironic.node_gett`",
             "14: the action `demo.greeting.hello` needs the input `name`",
             "16: the action `std.sleep` takes no input `minutes`",
+            "19: the action `demo.greeting.hello` can't take this `name`: expected string, got list",
+            "22: the action `ironic.node_list` can't take this `fields`: it must be a list, not string",
+            "22: the action `ironic.node_list` can't take this `limit`: it must be an integer, not string",
         ]
     );
 }

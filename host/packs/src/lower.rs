@@ -107,9 +107,7 @@ pub fn lower_params<S: Sink>(
     params
         .iter()
         .map(|param| match find(input, &param.name)? {
-            Some(value) => {
-                lower(&param.ty, value, sink).map_err(|error| error.inside_field(&param.name))
-            }
+            Some(value) => lower_param(param, value, sink),
             None if param.ty.is_optional() => Ok(sink.option(None)),
             None => Err(LowerError::Input(InputError::missing_param(
                 &param.name,
@@ -117,6 +115,15 @@ pub fn lower_params<S: Sink>(
             ))),
         })
         .collect()
+}
+
+/// Builds the parameter `param` of a call from what is given for it.
+pub(crate) fn lower_param<S: Sink>(
+    param: &Param,
+    value: &Value,
+    sink: &mut S,
+) -> Result<S::Out, LowerError> {
+    lower(&param.ty, value, sink).map_err(|error| error.inside_field(&param.name))
 }
 
 /// Builds a value of type `ty` from `value`.

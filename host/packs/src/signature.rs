@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ostro_core::{Map, Value};
 
-use crate::lower::{InputError, LowerError, Sink, lower_params};
+use crate::lower::{InputError, LowerError, Sink, lower_param, lower_params};
 use crate::types::{Name, Type, join};
 
 /// Where a component exports an action.
@@ -63,6 +63,19 @@ impl Signature {
             Err(LowerError::Input(error)) => Err(error),
             // The sink of a check has never enough.
             Ok(_) | Err(LowerError::TooBig) => Ok(()),
+        }
+    }
+
+    /// Checks one value of an input before a call: what is given for the parameter called `name`,
+    /// in either spelling. A parameter that there is not is for
+    /// [`check_names`](Self::check_names).
+    pub fn check_param(&self, name: &str, value: &Value) -> Result<(), InputError> {
+        let Some(param) = self.params.iter().find(|param| param.name.is(name)) else {
+            return Ok(());
+        };
+        match lower_param(param, value, &mut Check) {
+            Err(LowerError::Input(error)) => Err(error),
+            Ok(()) | Err(LowerError::TooBig) => Ok(()),
         }
     }
 
