@@ -82,7 +82,9 @@ fn source(template: &str) -> Result<String> {
     Ok(if expressions {
         text
     } else {
-        format!("<% {} %>", text.trim())
+        // An expression of a definition stands in one line.
+        let line: Vec<&str> = text.lines().map(str::trim).collect();
+        format!("<% {} %>", line.join(" ").trim())
     })
 }
 

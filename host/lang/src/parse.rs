@@ -18,10 +18,11 @@ mod transitions;
 mod with_items;
 mod workflow;
 
+use ostro_core::Value;
 use std::sync::Arc;
 
-use crate::yaml::Trace;
-use crate::{AdHocAction, Diagnostic, Location, Template, Workbook, Workflow};
+use crate::yaml::{MAX_BYTES, Place, Trace};
+use crate::{AdHocAction, Code, Diagnostic, Location, Template, Workbook, Workflow};
 
 /// What a text defines, and all that is wrong with it.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +80,13 @@ pub fn parse(text: &str, file: &str) -> Parsed {
 /// `file` is only for locations. The text is taken as it is: YAML's quotes and escapes are not
 /// part of it.
 pub fn parse_template(text: &str, file: &str) -> (Template, Vec<Diagnostic>) {
+    if text.len() > MAX_BYTES {
+        let mut cx = context::Context::new("", file);
+        let message = format!("the text has {} bytes, more than {MAX_BYTES}", text.len());
+        let start = Place { line: 1, column: 1 };
+        cx.report(Code::YamlLimit, start, 1, message, None);
+        return (Template::Literal(Value::Null), cx.finish().0);
+    }
     let mut cx = context::Context::new(text, file);
     let trace = Trace::plain(text);
     let template = template::text_template(&mut cx, template::Fragment::new(text, &trace));

@@ -12,7 +12,7 @@ mod source;
 mod standin;
 mod trace;
 
-pub(crate) use load::load;
+pub(crate) use load::{MAX_BYTES, load};
 pub(crate) use node::{Entry, Node, NodeKind, Style};
 pub(crate) use resolve::is_plain_text;
 pub(crate) use skeleton::{Shape, Skeleton, Style as Writing, skeleton};

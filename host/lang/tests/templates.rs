@@ -294,4 +294,9 @@ fn a_text_by_itself_is_a_template_with_places() {
         .evaluate(scope)
         .unwrap_err();
     assert_eq!((error.at.line, error.at.column), (2, 8));
+    let (_, found) = parse_template(&"x".repeat(5 << 20), "template");
+    assert_eq!(
+        found[0].message,
+        "the text has 5242880 bytes, more than 4194304"
+    );
 }
