@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ostro_core::suggest::closest;
 use ostro_core::{Map, Value};
 use serde::Serialize;
 
@@ -98,7 +99,7 @@ pub(crate) fn check_names(
         .collect();
     for name in input.keys() {
         if !known.contains(&&**name) {
-            let hint = crate::suggest::did_you_mean(name, known.iter().copied());
+            let hint = meant(name, known.iter().copied());
             wrong.push(format!("{name} is no parameter of it{hint}"));
         }
     }
@@ -111,4 +112,11 @@ pub(crate) fn check_names(
         known.join(", ")
     };
     Err(format!("{action}: {} (it takes {takes})", wrong.join(", ")))
+}
+
+/// ` (did you mean …?)` with the name that `wanted` most looks like, or nothing.
+pub(crate) fn meant<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    closest(wanted, known)
+        .map(|name| format!(" (did you mean {name}?)"))
+        .unwrap_or_default()
 }

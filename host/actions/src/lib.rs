@@ -28,7 +28,6 @@ mod outcome;
 mod pack;
 mod registry;
 mod standard;
-mod suggest;
 
 pub use describe::{ActionDescription, ActionKind, Parameter};
 pub use error::RegistryError;

@@ -12,10 +12,9 @@ use ostro_openstack::Cloud;
 use ostro_openstack::operations::{self, Operation};
 use ostro_sandbox::LoadedPack;
 
-use crate::describe::{ActionDescription, check_names};
+use crate::describe::{ActionDescription, check_names, meant};
 use crate::pack::{PackAction, PackActions};
 use crate::standard::Standard;
-use crate::suggest::did_you_mean;
 use crate::{Parameter, RegistryError, adhoc, openstack, outcome};
 
 /// All actions that there are. Clones share everything.
@@ -195,7 +194,7 @@ impl Registry {
             format!("the action {name} of Mistral is not in this version of Ostro yet")
         } else {
             let names = self.names();
-            let hint = did_you_mean(name, names.iter().map(|name| &**name));
+            let hint = meant(name, names.iter().map(|name| &**name));
             format!("no action is called {name}{hint}")
         };
         ActionError::new(ActionErrorKind::Call, message)

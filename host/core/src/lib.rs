@@ -16,6 +16,7 @@ mod id;
 mod json;
 mod request;
 mod state;
+pub mod suggest;
 mod value;
 
 pub use action::{

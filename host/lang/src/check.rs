@@ -11,8 +11,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
 use crate::parse::Call;
-use crate::suggest::did_you_mean;
 use crate::{AdHocAction, Definitions, Input, Location, Template, Work, Workflow};
+use ostro_core::suggest::did_you_mean;
 
 /// A parameter of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]

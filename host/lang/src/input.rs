@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use ostro_core::Map;
 
-use crate::suggest::closest;
 use crate::text::python_list;
 use crate::{Template, Workflow, WorkflowKind};
+use ostro_core::suggest::closest;
 
 /// One thing that is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -41,7 +41,6 @@ mod lint;
 mod location;
 mod parse;
 mod spec;
-mod suggest;
 mod template;
 mod text;
 mod yaml;

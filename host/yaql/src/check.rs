@@ -1,9 +1,10 @@
 //! Calls that can't work, found without evaluating the expression.
 
+use ostro_core::suggest::did_you_mean;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ast::{Kind, NodeId, Tree};
-use crate::error::{Fail, Span, did_you_mean};
+use crate::error::{Fail, Span};
 use crate::eval::check_call;
 use crate::lexer::Op;
 use crate::signatures::CallStyle;

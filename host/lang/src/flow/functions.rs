@@ -7,8 +7,8 @@ use super::outcome::{keys, names};
 use super::reads::{Expr, Reads, expressions};
 use super::{Found, Knowledge};
 use crate::diagnostics::Code;
-use crate::suggest::did_you_mean;
 use crate::{AdHocAction, TemplateExpression, TemplateJinja, Workflow};
+use ostro_core::suggest::did_you_mean;
 
 const fn host(
     name: &'static str,

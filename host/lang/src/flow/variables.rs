@@ -10,8 +10,8 @@ use super::reads::{Moment, Read, Reads, expressions, of_expression};
 use super::solve::{Ended, PORTION, Set, on_every_way, on_some_way};
 use super::{Found, listed};
 use crate::diagnostics::Code;
-use crate::suggest::did_you_mean;
 use crate::{AdHocAction, EngineCommand, Target, Task, Template, Work, WorkflowKind};
+use ostro_core::suggest::did_you_mean;
 
 /// How many tasks of a way are named.
 const SHOWN: usize = 4;

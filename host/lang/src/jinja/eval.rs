@@ -9,7 +9,7 @@ use super::ast::{Arg, Expr, Kind, Op, Span};
 use super::error::{Res, error, fail};
 use super::value::{Function, NO_ELSE, Val, key_of};
 use super::{filters, functions, methods, operators, predicates};
-use crate::suggest::did_you_mean;
+use ostro_core::suggest::did_you_mean;
 
 /// The most steps that a trace notes.
 const MAX_TRACE: usize = 2000;

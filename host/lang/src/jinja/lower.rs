@@ -13,7 +13,7 @@ use ostro_core::Value;
 use super::ast::{Arg, Comparison, Expr, For, Kind, Macro, Op, Span, Stmt, Target};
 use super::error::{Fail, Res, error, fail};
 use super::{filters, predicates};
-use crate::suggest::did_you_mean;
+use ostro_core::suggest::did_you_mean;
 
 /// The most operators that stand between one `{{` or `{%` and its end: they nest, in the tree
 /// and on the stack.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
-use crate::suggest::did_you_mean;
 use crate::{Location, Severity};
+use ostro_core::suggest::did_you_mean;
 
 /// What the comments of a text allow.
 #[derive(Default)]

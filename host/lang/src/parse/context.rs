@@ -8,8 +8,8 @@ use rustc_hash::FxHashSet;
 use super::Call;
 use crate::Location;
 use crate::diagnostics::{Code, Diagnostic};
-use crate::suggest::did_you_mean;
 use crate::yaml::{self, Entry, Node, NodeKind, Place, Source};
+use ostro_core::suggest::did_you_mean;
 
 /// The most diagnostics that one text gets.
 const MAX_DIAGNOSTICS: usize = 1000;

@@ -6,8 +6,8 @@ use super::context::Context;
 use super::{Parsed, action, workflow};
 use crate::diagnostics::Code;
 use crate::spec::Workbook;
-use crate::suggest::did_you_mean;
 use crate::yaml::{Entry, Node, NodeKind, Place};
+use ostro_core::suggest::did_you_mean;
 
 const START: Place = Place { line: 1, column: 1 };
 

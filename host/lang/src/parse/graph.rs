@@ -8,8 +8,8 @@ use super::context::Context;
 use super::transitions::COMMANDS;
 use crate::diagnostics::Code;
 use crate::spec::{Join, Target, Task, Transition, Workflow, WorkflowKind};
-use crate::suggest::did_you_mean;
 use crate::yaml::Node;
+use ostro_core::suggest::did_you_mean;
 
 /// Checks the tasks of `workflow`, which was parsed from `node`.
 pub(crate) fn check(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {

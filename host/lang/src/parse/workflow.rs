@@ -12,9 +12,9 @@ use super::task::{self, Defaults};
 use super::template::{find_expression, find_yaql, map_template};
 use crate::diagnostics::Code;
 use crate::spec::{Input, Task, Workflow, WorkflowKind};
-use crate::suggest::did_you_mean;
 use crate::template::Template;
 use crate::yaml::{Entry, Node, NodeKind};
+use ostro_core::suggest::did_you_mean;
 
 const KEYS: &[&str] = &[
     "name",

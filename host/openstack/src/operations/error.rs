@@ -1,5 +1,6 @@
 //! What goes wrong with an operation, in the words of the Python clients.
 
+use ostro_core::suggest::closest;
 use ostro_core::{RelativePath, ServiceResponse};
 use reqwest::StatusCode;
 use serde_json::Value as Json;
@@ -56,14 +57,9 @@ pub enum OperationError {
 
 impl OperationError {
     pub(super) fn unknown(name: &str) -> Self {
-        let near = all()
-            .iter()
-            .map(|operation| (distance(name, &operation.name), operation))
-            .min_by_key(|(distance, _)| *distance)
-            .filter(|(distance, _)| *distance <= 2 + name.len() / 4);
-        let hint = near.map_or_else(String::new, |(_, operation)| {
-            format!("; did you mean {:?}?", operation.name)
-        });
+        let known = all().iter().map(|operation| &*operation.name);
+        let hint = closest(name, known).map(|name| format!("; did you mean {name:?}?"));
+        let hint = hint.unwrap_or_default();
         Self::Unknown {
             name: name.to_owned(),
             hint,
@@ -182,21 +178,6 @@ fn shorten(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// How many characters must change to make `b` of `a` (Levenshtein's distance).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.chars().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

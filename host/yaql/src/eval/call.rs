@@ -7,9 +7,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ostro_core::suggest::did_you_mean;
+
 use super::{Call, Eval, Function, Param, Style, Ty};
 use crate::ast::{Kind, NodeId, Tree};
-use crate::error::{ErrorKind, Fail, Res, Span, did_you_mean, fail};
+use crate::error::{ErrorKind, Fail, Res, Span, fail};
 use crate::library;
 use crate::value::{Ctx, Lambda, Rule, Val};
 
