@@ -38,7 +38,7 @@ use python::oracle;
 
 /// How often to measure; the best counts, on both sides.
 const ROUNDS: usize = 1000;
-const PYTHON_ROUNDS: usize = 5;
+const PYTHON_ROUNDS: usize = 25;
 
 fn best(rounds: usize, mut run: impl FnMut()) -> f64 {
     let times = (0..rounds).map(|_| {

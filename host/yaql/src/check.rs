@@ -1,9 +1,11 @@
 //! Calls that can't work, found without evaluating the expression.
 
+use std::sync::Arc;
+
 use ostro_core::suggest::did_you_mean;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::ast::{Kind, NodeId, Tree};
+use crate::ast::{Constant, Kind, NodeId, Tree};
 use crate::error::{Fail, Span};
 use crate::eval::check_call;
 use crate::lexer::Op;
@@ -77,8 +79,14 @@ pub fn check(expression: &Expression, host: &[HostFunction<'_>]) -> Vec<Problem>
         }
         let receiver = receivers.get(&id).and_then(|left| known(tree, *left));
         let is_method = site.style == CallStyle::Method;
-        if let Err(error) = check_call(tree, site.name, args, is_method, receiver.as_ref(), &names)
-        {
+        if let Err(error) = check_call(
+            tree,
+            site.name,
+            tree.args(*args),
+            is_method,
+            receiver.as_ref(),
+            &names,
+        ) {
             problems.push(problem(error, site.span));
         }
     }
@@ -158,15 +166,16 @@ pub(crate) fn sites(tree: &Tree) -> Vec<(NodeId, CallSite<'_>)> {
                 return None;
             };
             let mut keywords = Vec::new();
+            let args = tree.args(*args);
             for arg in args {
                 if let Kind::Pair { key, .. } = tree.kind(*arg)
                     && let Kind::Keyword(keyword) = tree.kind(*key)
                 {
-                    keywords.push(&**tree.word(keyword));
+                    keywords.push(tree.text(*keyword));
                 }
             }
             let site = CallSite {
-                name: tree.word(name),
+                name: tree.text(*name),
                 span: name.span(),
                 whole: tree.span(id),
                 style: if methods.contains(&id) {
@@ -204,9 +213,9 @@ fn dots(tree: &Tree) -> impl Iterator<Item = (NodeId, NodeId)> {
 /// The value of a node, if the expression itself says it.
 fn known(tree: &Tree, node: NodeId) -> Option<Val> {
     match tree.kind(node) {
-        Kind::Constant(value) if !value.is_null() => Some(Val::from(value)),
-        Kind::Keyword(text) => Some(Val::Str(tree.word(text).clone())),
-        _ => None,
+        Kind::Constant(Constant::Null) => None,
+        Kind::Constant(value) => Some(Val::from(*value)),
+        _ => tree.literal(node).map(|text| Val::Str(Arc::clone(text))),
     }
 }
 
@@ -215,12 +224,12 @@ fn defined(tree: &Tree) -> Vec<Option<&str>> {
     let mut names = Vec::new();
     for id in ids(tree) {
         match tree.kind(id) {
-            Kind::Call { name, args } if &**tree.word(name) == "def" => {
-                names.push(args.first().and_then(|arg| match tree.kind(*arg) {
-                    Kind::Keyword(text) => Some(&**tree.word(text)),
-                    Kind::Constant(value) => value.as_str(),
-                    _ => None,
-                }));
+            Kind::Call { name, args } if tree.text(*name) == "def" => {
+                let name = tree.args(*args).first();
+                names.push(
+                    name.and_then(|name| tree.literal(*name))
+                        .map(|name| &**name),
+                );
             }
             _ => {}
         }

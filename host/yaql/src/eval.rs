@@ -134,9 +134,12 @@ impl<'a> Eval<'a> {
         self.step(1).map_err(|e| e.at(self.tree.span(id)))?;
         self.visit(id, ctx);
         match self.tree.kind(id) {
-            Kind::Constant(value) => Ok(Val::from(value)),
-            Kind::Keyword(text) => Ok(Val::Str(Arc::clone(self.tree.word(text)))),
-            Kind::Variable(name) => Ok(ctx.get(name)),
+            Kind::Constant(value) => Ok(Val::from(*value)),
+            Kind::Keyword(text) | Kind::Text(text) => {
+                Ok(Val::Str(Arc::clone(self.tree.word(*text))))
+            }
+            Kind::Position(position) => Ok(ctx.position(*position)),
+            Kind::Variable(name) => Ok(ctx.named(self.tree.text(*name))),
             _ => self
                 .deeper(|ev| ev.spine(id, ctx))
                 .map_err(|e| e.at(self.tree.span(id))),
@@ -161,10 +164,7 @@ impl<'a> Eval<'a> {
             }
         }
         // `atom` evaluates these as nodes of their own.
-        let own = matches!(
-            self.tree.kind(at),
-            Kind::Constant(_) | Kind::Keyword(_) | Kind::Variable(_)
-        );
+        let own = self.tree.kind(at).is_leaf();
         if at != id && !own {
             self.visit(at, ctx);
         }
@@ -201,23 +201,34 @@ impl<'a> Eval<'a> {
                     self.binary(*op, left, right)
                 }
             },
-            Kind::Index { args, .. } => self.index(&left, args, ctx),
+            Kind::Index { args, .. } => self.index(&left, self.tree.args(*args), ctx),
             _ => Ok(left),
         }
     }
 
     fn atom(&mut self, id: NodeId, ctx: &Rc<Ctx>) -> Res<Val> {
         match self.tree.kind(id) {
-            Kind::Constant(_) | Kind::Keyword(_) | Kind::Variable(_) => self.eval(id, ctx),
+            Kind::Constant(_)
+            | Kind::Text(_)
+            | Kind::Keyword(_)
+            | Kind::Position(_)
+            | Kind::Variable(_) => self.eval(id, ctx),
             Kind::Group(inner) => self.eval(*inner, ctx),
             Kind::Call { name, args } => self
-                .call(self.tree.word(name), name.span(), None, args, ctx)
+                .call(
+                    self.tree.word(*name),
+                    name.span(),
+                    None,
+                    self.tree.args(*args),
+                    ctx,
+                )
                 .map_err(|e| e.at(self.tree.span(id))),
             Kind::Unary { op, operand } => {
                 let value = self.eval(*operand, ctx)?;
                 unary(*op, value)
             }
             Kind::List(items) => {
+                let items = self.tree.args(*items);
                 let mut values = Vec::with_capacity(items.len());
                 for item in items {
                     values.push(self.plain(*item, "a list", ctx)?);
@@ -226,7 +237,7 @@ impl<'a> Eval<'a> {
             }
             Kind::Map(items) => {
                 let mut dict = DictBuilder::default();
-                for item in items {
+                for item in self.tree.args(*items) {
                     let Kind::Pair { key, value } = self.tree.kind(*item) else {
                         return Err(fail(
                             ErrorKind::NoMatch,
@@ -270,10 +281,16 @@ impl<'a> Eval<'a> {
     fn dot(&mut self, receiver: Val, right: NodeId, ctx: &Rc<Ctx>) -> Res<Val> {
         match self.tree.kind(right) {
             Kind::Call { name, args } => self
-                .call(self.tree.word(name), name.span(), Some(receiver), args, ctx)
+                .call(
+                    self.tree.word(*name),
+                    name.span(),
+                    Some(receiver),
+                    self.tree.args(*args),
+                    ctx,
+                )
                 .map_err(|e| e.at(self.tree.span(right))),
             Kind::Keyword(name) => self
-                .attribute(&receiver, self.tree.word(name))
+                .attribute(&receiver, self.tree.word(*name))
                 .map_err(|e| e.at(self.tree.span(right))),
             _ => Err(fail(
                 ErrorKind::NoMatch,
@@ -320,11 +337,10 @@ impl<'a> Eval<'a> {
             (Val::Dict(dict), [key]) => {
                 let wanted = self.key(key)?;
                 dict.get(&wanted)
-                    .ok_or_else(|| match self.tree.kind(args[0]) {
+                    .ok_or_else(|| match self.tree.literal(args[0]) {
                         // Only what the expression itself says may be told.
-                        Kind::Keyword(text) => missing_key(self.tree.word(text)),
-                        Kind::Constant(Value::String(text)) => missing_key(text),
-                        _ => fail(ErrorKind::MissingKey, "the mapping does not have this key"),
+                        Some(text) => missing_key(text),
+                        None => fail(ErrorKind::MissingKey, "the mapping does not have this key"),
                     })
             }
             (Val::Dict(dict), [key, default]) => {
@@ -343,8 +359,7 @@ impl<'a> Eval<'a> {
             return Ok(value.clone());
         }
         // Bodies that don't look at variables through a call are common: `$`, `$.a`.
-        if let (Kind::Variable(Name::Position(n)), true) =
-            (self.tree.kind(lambda.body), args.len() == 1)
+        if let (Kind::Position(n), true) = (self.tree.kind(lambda.body), args.len() == 1)
             && *n == 1
         {
             self.step(1)?;

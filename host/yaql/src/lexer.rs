@@ -1,7 +1,8 @@
 //! Source text to tokens.
 
-use ostro_core::Value;
+use std::borrow::Cow;
 
+use crate::ast::Constant;
 use crate::error::{ErrorKind, Res, Span, fail};
 
 /// An operator that stands between, or before, operands.
@@ -73,7 +74,6 @@ fn sign(rest: &[u8]) -> Option<(Op, usize)> {
         [b'<', b'=', ..] => (Op::LessEqual, 2),
         [b'!', b'=', ..] => (Op::NotEqual, 2),
         [b'-', b'>', ..] => (Op::Send, 2),
-        [b'.', ..] => (Op::Dot, 1),
         [b'*', ..] => (Op::Mul, 1),
         [b'/', ..] => (Op::Div, 1),
         [b'+', ..] => (Op::Add, 1),
@@ -111,6 +111,8 @@ pub(crate) enum Kind {
     OpenBrace,
     CloseBrace,
     Comma,
+    /// Nothing more follows.
+    End,
 }
 
 /// A token and its place. Sources are far shorter than 2^32 bytes.
@@ -131,6 +133,17 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// Which bytes are word characters by themselves.
+const WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// Goes through the tokens of a source.
 pub(crate) struct Lexer<'s> {
     source: &'s str,
@@ -142,46 +155,46 @@ impl<'s> Lexer<'s> {
         Lexer { source, at: 0 }
     }
 
-    /// The next token; None at the end.
+    /// The next token.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the parser bounds the source"
     )]
-    pub(crate) fn next(&mut self) -> Res<Option<Token>> {
+    pub(crate) fn next(&mut self) -> Res<Token> {
         let bytes = self.source.as_bytes();
         while matches!(bytes.get(self.at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
         }
         let at = self.at;
-        let Some(first) = bytes.get(at) else {
-            return Ok(None);
-        };
-        let rest = &self.source[at..];
-        let (kind, length) = match first {
-            b'$' => (Kind::Dollar, 1 + word_length(&rest[1..])),
-            b'(' => (Kind::OpenParen, 1),
-            b')' => (Kind::CloseParen, 1),
-            b'[' => (Kind::OpenBracket, 1),
-            b']' => (Kind::CloseBracket, 1),
-            b'{' => (Kind::OpenBrace, 1),
-            b'}' => (Kind::CloseBrace, 1),
-            b',' => (Kind::Comma, 1),
-            b'\'' | b'"' | b'`' => string(rest, char::from(*first), at)?,
-            b'0'..=b'9' => number(rest, at)?,
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => word(rest, at)?,
-            _ if rest.starts_with(char::is_alphabetic) => word(rest, at)?,
-            b'=' if rest.starts_with("=>") => (Kind::Arrow, 2),
-            _ => match sign(rest.as_bytes()) {
+        let (kind, length) = match bytes.get(at) {
+            None => (Kind::End, 0),
+            Some(b'.') => (Kind::Operator(Op::Dot), 1),
+            Some(b'$') => (Kind::Dollar, 1 + word_length(self.source, at + 1)),
+            Some(b'(') => (Kind::OpenParen, 1),
+            Some(b')') => (Kind::CloseParen, 1),
+            Some(b'[') => (Kind::OpenBracket, 1),
+            Some(b']') => (Kind::CloseBracket, 1),
+            Some(b'{') => (Kind::OpenBrace, 1),
+            Some(b'}') => (Kind::CloseBrace, 1),
+            Some(b',') => (Kind::Comma, 1),
+            Some(quote @ (b'\'' | b'"' | b'`')) => (Kind::Text, string(self.source, *quote, at)?),
+            Some(b'0'..=b'9') => number(&self.source[at..], at)?,
+            Some(b'a'..=b'z' | b'A'..=b'Z' | b'_') => word(self.source, at)?,
+            Some(b'=') if bytes.get(at + 1) == Some(&b'>') => (Kind::Arrow, 2),
+            Some(_) => match sign(&bytes[at..]) {
                 Some((op, length)) => (Kind::Operator(op), length),
-                None => return Err(illegal(rest, at)),
+                None if self.source[at..].starts_with(char::is_alphabetic) => {
+                    word(self.source, at)?
+                }
+                None => return Err(illegal(&self.source[at..], at)),
             },
         };
         self.at = at + length;
-        Ok(Some(Token {
+        Ok(Token {
             kind,
             start: at as u32,
             end: self.at as u32,
-        }))
+        })
     }
 }
 
@@ -202,33 +215,37 @@ fn illegal(rest: &str, at: usize) -> crate::error::Fail {
     .hint(hint)
 }
 
-/// The bytes of the word characters that `rest` begins with.
-fn word_length(rest: &str) -> usize {
-    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
-    let plain = rest.bytes().take_while(is_plain).count();
-    if rest.as_bytes().get(plain).is_none_or(u8::is_ascii) {
-        return plain;
+/// How many bytes of word characters stand at `at`.
+fn word_length(source: &str, at: usize) -> usize {
+    let bytes = source.as_bytes();
+    let mut end = at;
+    while end < bytes.len() && WORD[usize::from(bytes[end])] {
+        end += 1;
     }
+    if bytes.get(end).is_none_or(u8::is_ascii) {
+        return end - at;
+    }
+    let rest = &source[at..];
     rest.find(|c| !is_word(c)).unwrap_or(rest.len())
 }
 
-fn word(rest: &str, at: usize) -> Res<(Kind, usize)> {
-    let length = word_length(rest);
-    let text = &rest[..length];
-    if rest[length..].starts_with('(') {
+fn word(source: &str, at: usize) -> Res<(Kind, usize)> {
+    let length = word_length(source, at);
+    let (text, after) = source.as_bytes()[at..].split_at(length);
+    if after.first() == Some(&b'(') {
         return Ok((Kind::Function, length + 1));
     }
     let kind = match text {
-        "true" => Kind::True,
-        "false" => Kind::False,
-        "null" => Kind::Null,
+        b"true" => Kind::True,
+        b"false" => Kind::False,
+        b"null" => Kind::Null,
+        b"mod" => Kind::Operator(Op::Mod),
+        b"in" => Kind::Operator(Op::In),
+        b"not" => Kind::Operator(Op::Not),
+        b"and" => Kind::Operator(Op::And),
+        b"or" => Kind::Operator(Op::Or),
         // Names with two leading underscores are the engine's own.
-        _ if text.starts_with("__") => return Err(illegal(rest, at)),
-        "mod" => Kind::Operator(Op::Mod),
-        "in" => Kind::Operator(Op::In),
-        "not" => Kind::Operator(Op::Not),
-        "and" => Kind::Operator(Op::And),
-        "or" => Kind::Operator(Op::Or),
+        [b'_', b'_', ..] => return Err(illegal(&source[at..], at)),
         _ => Kind::Keyword,
     };
     Ok((kind, length))
@@ -254,52 +271,47 @@ fn number(rest: &str, at: usize) -> Res<(Kind, usize)> {
     }
 }
 
-/// The value of a number or a string that stands at `span`.
-pub(crate) fn constant(kind: Kind, text: &str, span: Span) -> Res<Value> {
-    let wrong = |message: &str| fail(ErrorKind::Lexical, message).at(span);
-    match kind {
-        Kind::Int => match text.parse() {
-            Ok(value) => Ok(Value::Int(value)),
-            Err(_) => Err(wrong("the number does not fit 64 bits")),
-        },
-        Kind::Float => match text.parse() {
-            Ok(value) => Ok(Value::Float(value)),
-            Err(_) => Err(wrong("this is no number")),
-        },
-        _ => {
-            let body = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
-            if !body.contains('\\') {
-                Ok(body.into())
-            } else if text.starts_with('`') {
-                Ok(body.replace("\\`", "`").into())
-            } else {
-                match unescape(body) {
-                    Some(text) => Ok(text.into()),
-                    None => Err(wrong("the string has an escape that is no character")),
-                }
-            }
-        }
+/// The value of the number that stands at `span`.
+pub(crate) fn number_value(kind: Kind, text: &str, span: Span) -> Res<Constant> {
+    let (value, wrong) = if kind == Kind::Int {
+        let value = text.parse().ok().map(Constant::Int);
+        (value, "the number does not fit 64 bits")
+    } else {
+        let value = text.parse().ok().map(Constant::Float);
+        (value, "this is no number")
+    };
+    value.ok_or_else(|| fail(ErrorKind::Lexical, wrong).at(span))
+}
+
+/// What a string says whose text, with its quotes, is `text`; None if it has an escape that is no
+/// character.
+pub(crate) fn string_value(text: &str) -> Option<Cow<'_, str>> {
+    let body = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
+    if !body.contains('\\') {
+        Some(Cow::Borrowed(body))
+    } else if text.starts_with('`') {
+        Some(Cow::Owned(body.replace("\\`", "`")))
+    } else {
+        unescape(body).map(Cow::Owned)
     }
 }
 
-fn string(rest: &str, quote: char, at: usize) -> Res<(Kind, usize)> {
-    let mut escaped = false;
-    for (i, c) in rest.char_indices().skip(1) {
-        if escaped {
+/// The length of the string that begins at `at`, with its quotes.
+fn string(source: &str, quote: u8, at: usize) -> Res<usize> {
+    let bytes = &source.as_bytes()[at..];
+    let mut i = 1;
+    while let Some(byte) = bytes.get(i) {
+        match byte {
             // A backslash escapes any character but a line's end.
-            if c == '\n' {
-                break;
-            }
-            escaped = false;
-        } else if c == '\\' {
-            escaped = true;
-        } else if c == quote {
-            return Ok((Kind::Text, i + 1));
+            b'\\' if bytes.get(i + 1) == Some(&b'\n') => break,
+            b'\\' => i += 2,
+            _ if *byte == quote => return Ok(i + 1),
+            _ => i += 1,
         }
     }
     Err(fail(ErrorKind::Lexical, "the string has no end")
-        .at(Span::new(at, at + rest.len()))
-        .hint(Some(format!("close it with {quote}"))))
+        .at(Span::new(at, source.len()))
+        .hint(Some(format!("close it with {}", char::from(quote)))))
 }
 
 /// Python's escapes of one character; others stay as they are, backslash and all, so that

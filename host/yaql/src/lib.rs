@@ -102,7 +102,7 @@ impl Expression {
             .nodes
             .iter()
             .filter_map(|node| match &node.kind {
-                ast::Kind::Call { name, .. } => Some((&**self.parsed.tree.word(name), name.span())),
+                ast::Kind::Call { name, .. } => Some((self.parsed.tree.text(*name), name.span())),
                 _ => None,
             })
     }

@@ -3,9 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ostro_core::Value;
-
-use crate::ast::{Kind, Name, NodeId, Tree};
+use crate::ast::{Kind, NodeId, Tree};
 use crate::error::Span;
 use crate::lexer::Op;
 use crate::library;
@@ -85,7 +83,8 @@ pub(crate) fn variables(tree: &Tree) -> Vec<Variable<'_>> {
     )];
     while let Some((id, scope)) = work.pop() {
         match tree.kind(id) {
-            Kind::Variable(Name::Text(name)) => {
+            Kind::Variable(name) => {
+                let name = tree.text(*name);
                 let role = if scope.defines(name) {
                     Role::Bound
                 } else {
@@ -109,6 +108,7 @@ pub(crate) fn variables(tree: &Tree) -> Vec<Variable<'_>> {
                 work.push((*right, scope));
             }
             Kind::Index { target, args } => {
+                let args = tree.args(*args);
                 if scope.root
                     && is_data(tree, *target)
                     && let Some((name, span)) = args.first().and_then(|key| literal(tree, *key))
@@ -136,14 +136,14 @@ pub(crate) fn variables(tree: &Tree) -> Vec<Variable<'_>> {
                 work.push((*right, scope));
             }
             Kind::Call { name, args } => {
-                let name = tree.word(name);
+                let name = tree.text(*name);
                 let inner = if library::rebinds(name) {
-                    let any = matches!(&**name, "search" | "searchAll" | "replaceBy");
+                    let any = matches!(name, "search" | "searchAll" | "replaceBy");
                     scope.with(false, Vec::new(), any)
                 } else {
                     scope.clone()
                 };
-                for arg in args {
+                for arg in tree.args(*args) {
                     match tree.kind(*arg) {
                         Kind::Pair { key, value }
                             if !matches!(tree.kind(*key), Kind::Keyword(_)) =>
@@ -158,13 +158,17 @@ pub(crate) fn variables(tree: &Tree) -> Vec<Variable<'_>> {
             }
             Kind::Group(inner) | Kind::Unary { operand: inner, .. } => work.push((*inner, scope)),
             Kind::List(items) | Kind::Map(items) => {
-                work.extend(items.iter().map(|item| (*item, scope.clone())));
+                work.extend(tree.args(*items).iter().map(|item| (*item, scope.clone())));
             }
             Kind::Pair { key, value } => {
                 work.push((*key, scope.clone()));
                 work.push((*value, scope));
             }
-            Kind::Constant(_) | Kind::Keyword(_) | Kind::Variable(_) | Kind::Gap => {}
+            Kind::Constant(_)
+            | Kind::Text(_)
+            | Kind::Keyword(_)
+            | Kind::Position(_)
+            | Kind::Gap => {}
         }
     }
     found.sort_by_key(|variable| variable.span.start);
@@ -172,14 +176,14 @@ pub(crate) fn variables(tree: &Tree) -> Vec<Variable<'_>> {
 }
 
 fn is_data(tree: &Tree, id: NodeId) -> bool {
-    matches!(tree.kind(id), Kind::Variable(Name::Position(1)))
+    matches!(tree.kind(id), Kind::Position(1))
 }
 
 /// The key that `$.right` reads.
 fn key(tree: &Tree, op: Op, right: NodeId) -> Option<Variable<'_>> {
     match tree.kind(right) {
         Kind::Keyword(name) => {
-            let name = tree.word(name);
+            let name = tree.text(*name);
             let role = if op == Op::Dot {
                 Role::Key
             } else {
@@ -191,8 +195,8 @@ fn key(tree: &Tree, op: Op, right: NodeId) -> Option<Variable<'_>> {
                 role,
             })
         }
-        Kind::Call { name, args } if &**tree.word(name) == "get" => {
-            let (name, span) = literal(tree, *args.first()?)?;
+        Kind::Call { name, args } if tree.text(*name) == "get" => {
+            let (name, span) = literal(tree, *tree.args(*args).first()?)?;
             Some(Variable {
                 name,
                 span,
@@ -205,11 +209,7 @@ fn key(tree: &Tree, op: Op, right: NodeId) -> Option<Variable<'_>> {
 
 /// The text that a node is by itself.
 fn literal(tree: &Tree, id: NodeId) -> Option<(&str, Span)> {
-    match tree.kind(id) {
-        Kind::Keyword(text) => Some((tree.word(text), tree.span(id))),
-        Kind::Constant(Value::String(text)) => Some((text, tree.span(id))),
-        _ => None,
-    }
+    Some((tree.literal(id)?, tree.span(id)))
 }
 
 /// What the right side of `->` sees.
@@ -234,13 +234,14 @@ fn sent(tree: &Tree, left: NodeId, scope: &Scope) -> Scope {
                 at = *right;
             }
             Kind::Call { name, args } => {
-                match &**tree.word(name) {
+                let args = tree.args(*args);
+                match tree.text(*name) {
                     "let" | "with" => {
                         for arg in args {
                             match tree.kind(*arg) {
                                 Kind::Pair { key, .. } => {
                                     if let Kind::Keyword(name) = tree.kind(*key) {
-                                        defined.push(Arc::clone(tree.word(name)));
+                                        defined.push(Arc::clone(tree.word(*name)));
                                     }
                                 }
                                 _ => root = false,

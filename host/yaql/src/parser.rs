@@ -1,8 +1,8 @@
 //! Tokens to a tree, by operator precedence.
 
-use ostro_core::Value;
+use smallvec::SmallVec;
 
-use crate::ast::{Args, Kind, Name, Node, NodeId, Tree, Word};
+use crate::ast::{Args, Builder, Constant, Kind, NodeId, Tree, position};
 use crate::error::{ErrorKind, Fail, Res, Span, fail};
 use crate::lexer::{self, Lexer, Op, Token};
 
@@ -50,26 +50,25 @@ pub(crate) fn parse(source: &str) -> Res<Tree> {
     let mut parser = Parser {
         look: lexer.next()?,
         lexer,
-        nodes: Vec::with_capacity(8 + source.len() / 6),
+        tree: Builder::new(source.len()),
+        open: SmallVec::new(),
         nesting: 0,
         source,
     };
     let root = parser.expression(0)?;
-    match parser.next()? {
-        None => Ok(Tree {
-            source: source.into(),
-            nodes: parser.nodes,
-            root,
-        }),
-        Some(token) => Err(parser.unexpected(Some(token))),
+    match parser.look.kind {
+        lexer::Kind::End => Ok(parser.tree.finish(source, root)),
+        _ => Err(parser.unexpected(parser.look)),
     }
 }
 
 struct Parser<'s> {
     lexer: Lexer<'s>,
     /// The next token.
-    look: Option<Token>,
-    nodes: Vec<Node>,
+    look: Token,
+    tree: Builder,
+    /// The arguments, so far, of all lists of arguments that are not closed yet.
+    open: SmallVec<[NodeId; 16]>,
     nesting: usize,
     source: &'s str,
 }
@@ -81,68 +80,42 @@ impl<'s> Parser<'s> {
     }
 
     /// Takes the next token.
-    fn next(&mut self) -> Res<Option<Token>> {
+    fn next(&mut self) -> Res<Token> {
         let following = self.lexer.next()?;
         Ok(std::mem::replace(&mut self.look, following))
     }
 
-    fn add(&mut self, kind: Kind, span: Span) -> NodeId {
-        // The source's bound keeps the number of nodes far below 2^32.
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "at most one node a source byte"
-        )]
-        let id = NodeId(self.nodes.len() as u32);
-        self.nodes.push(Node::new(kind, span));
-        id
-    }
-
-    fn span(&self, id: NodeId) -> Span {
-        self.nodes[id.0 as usize].span()
-    }
-
-    fn unexpected(&self, token: Option<Token>) -> Fail {
-        match token {
-            None => fail(ErrorKind::Syntax, "the expression ends too early")
-                .at(Span::new(self.source.len(), self.source.len())),
-            Some(token) => {
-                let text = self.text(token);
-                let hint = match token.kind {
-                    lexer::Kind::Function if text == "and(" || text == "or(" => Some(format!(
-                        "leave a space between `{}` and `(`",
-                        &text[..text.len() - 1]
-                    )),
-                    lexer::Kind::Operator(Op::Equal)
-                        if self.source[..token.start as usize].ends_with('=') =>
-                    {
-                        Some("equality is written `=`".to_owned())
-                    }
-                    _ => None,
-                };
-                fail(ErrorKind::Syntax, format!("unexpected `{text}`"))
-                    .at(token.span())
-                    .hint(hint)
+    fn unexpected(&self, token: Token) -> Fail {
+        let text = self.text(token);
+        let hint = match token.kind {
+            lexer::Kind::End => {
+                return fail(ErrorKind::Syntax, "the expression ends too early").at(token.span());
             }
-        }
+            lexer::Kind::Function if text == "and(" || text == "or(" => Some(format!(
+                "leave a space between `{}` and `(`",
+                &text[..text.len() - 1]
+            )),
+            lexer::Kind::Operator(Op::Equal)
+                if self.source[..token.start as usize].ends_with('=') =>
+            {
+                Some("equality is written `=`".to_owned())
+            }
+            _ => None,
+        };
+        fail(ErrorKind::Syntax, format!("unexpected `{text}`"))
+            .at(token.span())
+            .hint(hint)
     }
 
     fn expression(&mut self, minimum: u8) -> Res<NodeId> {
         self.nesting += 1;
         if self.nesting > MAX_NESTING {
-            let span = self.look.map_or(Span::default(), Token::span);
-            return Err(fail(
-                ErrorKind::TooComplex,
-                format!("the expression nests deeper than {MAX_NESTING} levels"),
-            )
-            .at(span)
-            .hint(Some(
-                "split it up with `let(…) ->` or publish parts of it".to_owned(),
-            )));
+            return Err(self.too_deep());
         }
         let mut left = self.operand()?;
         loop {
-            match self.look.map(|token| token.kind) {
-                Some(lexer::Kind::Operator(op)) => {
+            match self.look.kind {
+                lexer::Kind::Operator(op) => {
                     let Some((strength, right)) = binding(op) else {
                         break;
                     };
@@ -151,14 +124,14 @@ impl<'s> Parser<'s> {
                     }
                     self.next()?;
                     let right = self.expression(right)?;
-                    let span = self.span(left).to(self.span(right));
-                    left = self.add(Kind::Binary { op, left, right }, span);
+                    let span = self.tree.span(left).to(self.tree.span(right));
+                    left = self.tree.add(Kind::Binary { op, left, right }, span);
                 }
-                Some(lexer::Kind::OpenBracket) if INDEX >= minimum => {
+                lexer::Kind::OpenBracket if INDEX >= minimum => {
                     self.next()?;
                     let (args, end) = self.arguments(lexer::Kind::CloseBracket)?;
-                    let span = self.span(left).to(end);
-                    left = self.add(Kind::Index { target: left, args }, span);
+                    let span = self.tree.span(left).to(end);
+                    left = self.tree.add(Kind::Index { target: left, args }, span);
                 }
                 _ => break,
             }
@@ -167,51 +140,77 @@ impl<'s> Parser<'s> {
         Ok(left)
     }
 
-    fn operand(&mut self) -> Res<NodeId> {
-        let Some(token) = self.next()? else {
-            return Err(self.unexpected(None));
+    fn too_deep(&self) -> Fail {
+        // Where the expression ends, no place is nearer than the whole of it.
+        let span = match self.look.kind {
+            lexer::Kind::End => Span::default(),
+            _ => self.look.span(),
         };
-        let (text, span) = (self.text(token), token.span());
-        Ok(match token.kind {
-            kind @ (lexer::Kind::Int | lexer::Kind::Float | lexer::Kind::Text) => {
-                let value = lexer::constant(kind, text, span)?;
-                self.add(Kind::Constant(value), span)
+        fail(
+            ErrorKind::TooComplex,
+            format!("the expression nests deeper than {MAX_NESTING} levels"),
+        )
+        .at(span)
+        .hint(Some(
+            "split it up with `let(…) ->` or publish parts of it".to_owned(),
+        ))
+    }
+
+    fn operand(&mut self) -> Res<NodeId> {
+        let token = self.next()?;
+        let mut span = token.span();
+        let kind = match token.kind {
+            kind @ (lexer::Kind::Int | lexer::Kind::Float) => {
+                Kind::Constant(lexer::number_value(kind, self.text(token), span)?)
             }
-            lexer::Kind::True => self.add(Kind::Constant(Value::Bool(true)), span),
-            lexer::Kind::False => self.add(Kind::Constant(Value::Bool(false)), span),
-            lexer::Kind::Null => self.add(Kind::Constant(Value::Null), span),
-            lexer::Kind::Keyword => self.add(Kind::Keyword(Word::new(span)), span),
-            lexer::Kind::Dollar => self.add(Kind::Variable(Name::new(&text[1..])), span),
+            lexer::Kind::Text if lexer::string_value(self.text(token)).is_none() => {
+                let message = "the string has an escape that is no character";
+                return Err(fail(ErrorKind::Lexical, message).at(span));
+            }
+            lexer::Kind::Text => Kind::Text(self.tree.word(span)),
+            lexer::Kind::True => Kind::Constant(Constant::Bool(true)),
+            lexer::Kind::False => Kind::Constant(Constant::Bool(false)),
+            lexer::Kind::Null => Kind::Constant(Constant::Null),
+            lexer::Kind::Keyword => Kind::Keyword(self.tree.word(span)),
+            lexer::Kind::Dollar if span.end == span.start + 1 => Kind::Position(1),
+            lexer::Kind::Dollar => match position(&self.text(token)[1..]) {
+                Some(position) => Kind::Position(position),
+                None => Kind::Variable(self.tree.word(Span::new(span.start + 1, span.end))),
+            },
             lexer::Kind::Function => {
-                let name = Word::new(Span::new(span.start, span.end - 1));
                 let (args, end) = self.arguments(lexer::Kind::CloseParen)?;
-                self.add(Kind::Call { name, args }, span.to(end))
+                let name = self.tree.word(Span::new(span.start, span.end - 1));
+                span = span.to(end);
+                Kind::Call { name, args }
             }
             lexer::Kind::OpenParen => {
                 let inner = self.expression(0)?;
-                let end = self.close(lexer::Kind::CloseParen)?;
-                self.add(Kind::Group(inner), span.to(end))
+                span = span.to(self.close(lexer::Kind::CloseParen)?);
+                Kind::Group(inner)
             }
             lexer::Kind::OpenBracket => {
                 let (items, end) = self.arguments(lexer::Kind::CloseBracket)?;
-                self.add(Kind::List(items), span.to(end))
+                span = span.to(end);
+                Kind::List(items)
             }
             lexer::Kind::OpenBrace => {
                 let (items, end) = self.arguments(lexer::Kind::CloseBrace)?;
-                self.add(Kind::Map(items), span.to(end))
+                span = span.to(end);
+                Kind::Map(items)
             }
             lexer::Kind::Operator(op @ (Op::Add | Op::Sub | Op::Not)) => {
                 let operand = self.expression(if op == Op::Not { NOT } else { SIGN })?;
-                let span = span.to(self.span(operand));
-                self.add(Kind::Unary { op, operand }, span)
+                span = span.to(self.tree.span(operand));
+                Kind::Unary { op, operand }
             }
-            _ => return Err(self.unexpected(Some(token))),
-        })
+            _ => return Err(self.unexpected(token)),
+        };
+        Ok(self.tree.add(kind, span))
     }
 
     fn close(&mut self, closer: lexer::Kind) -> Res<Span> {
         match self.next()? {
-            Some(token) if token.kind == closer => Ok(token.span()),
+            token if token.kind == closer => Ok(token.span()),
             other => Err(self.unexpected(other)),
         }
     }
@@ -219,55 +218,50 @@ impl<'s> Parser<'s> {
     /// Arguments up to `closer`: positional ones, of which any but the last may be left out, then
     /// `key => value` ones.
     fn arguments(&mut self, closer: lexer::Kind) -> Res<(Args, Span)> {
-        let mut args = Args::new();
+        let first = self.open.len();
+        if self.look.kind != closer {
+            self.open_arguments(closer)?;
+        }
+        let end = self.close(closer)?;
+        let args = self.tree.args(&self.open[first..]);
+        self.open.truncate(first);
+        Ok((args, end))
+    }
+
+    fn open_arguments(&mut self, closer: lexer::Kind) -> Res<()> {
+        let first = self.open.len();
         let mut only_gaps = true;
         let mut named = false;
-        if self.look.is_some_and(|token| token.kind == closer) {
-            return Ok((args, self.close(closer)?));
-        }
         loop {
-            match self.look {
-                Some(Token {
-                    kind: lexer::Kind::Comma,
-                    start,
-                    ..
-                }) if !named => {
-                    let span = Span::new(start as usize, start as usize);
-                    let gap = self.add(Kind::Gap, span);
-                    args.push(gap);
-                }
-                _ => {
-                    let mut arg = self.expression(0)?;
-                    if self
-                        .look
-                        .is_some_and(|token| token.kind == lexer::Kind::Arrow)
-                        && let Some(arrow) = self.next()?
-                    {
-                        if !args.is_empty() && only_gaps && !named {
-                            return Err(self.unexpected(Some(arrow)));
-                        }
-                        let value = self.expression(0)?;
-                        let span = self.span(arg).to(self.span(value));
-                        arg = self.add(Kind::Pair { key: arg, value }, span);
-                        named = true;
-                    } else if named {
-                        let token = self.next()?;
-                        return Err(self.unexpected(token).hint(Some(
-                            "arguments by position come before those by name".to_owned(),
-                        )));
+            if self.look.kind == lexer::Kind::Comma && !named {
+                let start = self.look.span().start;
+                let gap = self.tree.add(Kind::Gap, Span::new(start, start));
+                self.open.push(gap);
+            } else {
+                let mut arg = self.expression(0)?;
+                if self.look.kind == lexer::Kind::Arrow {
+                    let arrow = self.next()?;
+                    if self.open.len() > first && only_gaps && !named {
+                        return Err(self.unexpected(arrow));
                     }
-                    only_gaps = false;
-                    args.push(arg);
+                    let value = self.expression(0)?;
+                    let span = self.tree.span(arg).to(self.tree.span(value));
+                    arg = self.tree.add(Kind::Pair { key: arg, value }, span);
+                    named = true;
+                } else if named {
+                    let token = self.next()?;
+                    return Err(self.unexpected(token).hint(Some(
+                        "arguments by position come before those by name".to_owned(),
+                    )));
                 }
+                only_gaps = false;
+                self.open.push(arg);
+            }
+            if self.look.kind == closer {
+                return Ok(());
             }
             match self.next()? {
-                Some(Token {
-                    kind: lexer::Kind::Comma,
-                    ..
-                }) => {}
-                Some(token) if token.kind == closer => {
-                    return Ok((args, token.span()));
-                }
+                token if token.kind == lexer::Kind::Comma => {}
                 other => return Err(self.unexpected(other)),
             }
         }

@@ -8,7 +8,7 @@ use indexmap::{IndexMap, IndexSet};
 use ostro_core::{Map, Value};
 use rustc_hash::FxBuildHasher;
 
-use crate::ast::{Name, NodeId};
+use crate::ast::{Constant, Name, NodeId};
 use crate::error::Res;
 use crate::eval::Eval;
 use crate::library::regex::Pattern;
@@ -192,10 +192,22 @@ impl Ctx {
         std::iter::successors(Some(self), |ctx| ctx.parent.as_deref())
     }
 
-    /// The variable's value; what nothing defines is null.
-    pub(crate) fn get(&self, name: &Name) -> Val {
+    /// The value of `$name`; what nothing defines is null.
+    pub(crate) fn named(&self, name: &str) -> Val {
+        self.find(|known| matches!(known, Name::Text(known) if **known == *name))
+    }
+
+    /// The value of `$1`, `$2`, …; what nothing defines is null.
+    pub(crate) fn position(&self, wanted: usize) -> Val {
+        self.find(|known| matches!(known, Name::Position(known) if *known == wanted))
+    }
+
+    fn find(&self, is_wanted: impl Fn(&Name) -> bool) -> Val {
         self.chain()
-            .find_map(|ctx| ctx.variables.iter().rev().find(|(known, _)| known == name))
+            .find_map(|ctx| {
+                let mut known = ctx.variables.iter().rev();
+                known.find(|(name, _)| is_wanted(name))
+            })
             .map_or(Val::Null, |(_, value)| value.clone())
     }
 
@@ -212,6 +224,17 @@ impl Ctx {
             ctx = at.parent.as_ref();
         }
         None
+    }
+}
+
+impl From<Constant> for Val {
+    fn from(constant: Constant) -> Self {
+        match constant {
+            Constant::Null => Val::Null,
+            Constant::Bool(truth) => Val::Bool(truth),
+            Constant::Int(number) => Val::Int(number),
+            Constant::Float(number) => Val::Float(number),
+        }
     }
 }
 

@@ -337,7 +337,7 @@ fn sort_arguments(tree: &Tree, is_method: bool, args: &[NodeId], pairs: bool) ->
             Kind::Gap => written.positions.push(Arg::Gap),
             Kind::Pair { key, value } if !pairs => match tree.kind(*key) {
                 Kind::Keyword(name) => {
-                    let name = tree.word(name);
+                    let name = tree.word(*name);
                     if written.names.iter().any(|(known, _)| known == name) {
                         return Err(fail(
                             ErrorKind::NoMatch,

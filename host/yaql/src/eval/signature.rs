@@ -87,8 +87,8 @@ impl Ty {
         match (self, arg) {
             (Ty::Rule, _) => matches!(arg, Kind::Pair { .. }),
             (Ty::Lambda | Ty::Any, _) => true,
-            (_, Kind::Constant(value)) => self.takes(&Val::from(value)),
-            (_, Kind::Keyword(_)) => matches!(self, Ty::Str | Ty::StrOrNull),
+            (_, Kind::Constant(value)) => self.takes(&Val::from(*value)),
+            (_, Kind::Keyword(_) | Kind::Text(_)) => matches!(self, Ty::Str | Ty::StrOrNull),
             _ => true,
         }
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::Eval;
-use crate::ast::{Kind, Name, NodeId, Tree};
+use crate::ast::{Kind, NodeId, Tree};
 use crate::error::Span;
 use crate::value::Ctx;
 use crate::{Budget, Host, Value, YaqlError};
@@ -75,7 +75,7 @@ pub(crate) fn traced(
             }
             _ => false,
         };
-        let children = children(tree.kind(id));
+        let children = children(tree, id);
         waiting.extend(
             children
                 .into_iter()
@@ -90,24 +90,32 @@ pub(crate) fn traced(
 /// was given.
 fn is_shown(tree: &Tree, id: NodeId, ctx: &Rc<Ctx>) -> bool {
     match tree.kind(id) {
-        Kind::Constant(_) | Kind::Keyword(_) | Kind::Group(_) | Kind::Gap | Kind::Pair { .. } => {
-            false
-        }
-        Kind::Variable(Name::Position(1)) => ctx.parent.is_some(),
+        Kind::Constant(_)
+        | Kind::Text(_)
+        | Kind::Keyword(_)
+        | Kind::Group(_)
+        | Kind::Gap
+        | Kind::Pair { .. } => false,
+        Kind::Position(1) => ctx.parent.is_some(),
         _ => true,
     }
 }
 
-fn children(kind: &Kind) -> Vec<NodeId> {
-    match kind {
-        Kind::Constant(_) | Kind::Keyword(_) | Kind::Variable(_) | Kind::Gap => Vec::new(),
+fn children(tree: &Tree, id: NodeId) -> Vec<NodeId> {
+    match tree.kind(id) {
+        Kind::Constant(_)
+        | Kind::Text(_)
+        | Kind::Keyword(_)
+        | Kind::Position(_)
+        | Kind::Variable(_)
+        | Kind::Gap => Vec::new(),
         Kind::Group(inner) => vec![*inner],
-        Kind::Call { args, .. } | Kind::List(args) | Kind::Map(args) => args.to_vec(),
+        Kind::Call { args, .. } | Kind::List(args) | Kind::Map(args) => tree.args(*args).to_vec(),
         Kind::Binary { left, right, .. } => vec![*left, *right],
         Kind::Unary { operand, .. } => vec![*operand],
         Kind::Index { target, args } => {
             let mut all = vec![*target];
-            all.extend(args.iter().copied());
+            all.extend(tree.args(*args));
             all
         }
         Kind::Pair { key, value } => vec![*key, *value],
