@@ -1,12 +1,10 @@
-//! What comes from outside: start, timers, pause, resume, stop.
-
-use std::sync::Arc;
+//! What comes from outside: start, timers, stop.
 
 use ostro_core::{Map, State, Value};
 
 use crate::context::Context;
 use crate::decide::{Step, Turn};
-use crate::event::{Change, Command, TimerId};
+use crate::event::{Change, TimerId};
 use crate::execution::TimerPurpose;
 use crate::task::Arrivals;
 
@@ -68,69 +66,6 @@ impl Turn<'_> {
             TimerPurpose::Timeout { seconds } => {
                 let info = format!("Task timed out [timeout(s)={seconds}].");
                 self.complete(task, State::Error, Some(info));
-            }
-        }
-    }
-
-    /// Pauses the execution and its sub-workflows. What is in flight goes on; nothing new starts.
-    pub(crate) fn pause(&mut self, message: Option<String>) {
-        if self.execution.state != State::Running {
-            return;
-        }
-        self.set_execution_state(State::Paused, message);
-        for id in self.children() {
-            self.commands.push(Command::PauseChild { id });
-        }
-    }
-
-    pub(crate) fn resume(&mut self, env: Option<Map>) {
-        if self.execution.state != State::Paused {
-            return;
-        }
-        if let Some(env) = env {
-            Arc::make_mut(&mut self.execution.params.env).extend(env);
-        }
-        self.set_execution_state(State::Running, None);
-        for id in self.children() {
-            self.commands.push(Command::ResumeChild { id });
-        }
-        let open: Vec<usize> = self.execution.open.iter().copied().collect();
-        let ended: Vec<usize> = (0..self.execution.tasks.len())
-            .filter(|task| {
-                let task = &self.execution.tasks[*task];
-                task.state.is_completed() && !task.processed
-            })
-            .collect();
-        let backlog = std::mem::take(&mut self.execution.backlog);
-        let held = std::mem::take(&mut self.execution.held);
-        for task in &open {
-            if self.execution.tasks[*task].state == State::Idle {
-                self.queue.push_back(Step::Begin(*task));
-            }
-        }
-        self.dispatch(backlog);
-        for task in ended {
-            if self.execution.state.is_completed() {
-                return;
-            }
-            self.follow_after_pause(task);
-        }
-        for task in held {
-            if !self.execution.state.is_completed() {
-                self.go_on(task);
-            }
-        }
-        for task in open {
-            let current = &self.execution.tasks[task];
-            if current.state == State::Running
-                && current.items.is_some()
-                && !self.execution.state.is_completed()
-                && let Some(spec) = self.spec(task)
-            {
-                self.fill_up(task, spec);
-                if !self.execution.tasks[task].state.is_completed() {
-                    self.check_items(task);
-                }
             }
         }
     }

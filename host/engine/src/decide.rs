@@ -12,6 +12,7 @@ use crate::event::{Change, Command, Event, EventKind};
 use crate::execution::Execution;
 use crate::functions::Functions;
 use crate::graph::Graph;
+use crate::pause::Origin;
 
 /// How many task executions one turn may create. A loop of tasks that wait for nothing would
 /// otherwise never end.
@@ -122,8 +123,14 @@ impl<'a> Turn<'a> {
                 self.child_finished(&id, state, output, state_info);
             }
             EventKind::TimerFired { id } => self.timer_fired(&id),
-            EventKind::Paused => self.pause(None),
-            EventKind::Resumed { env } => self.resume(env),
+            EventKind::ActionChanged { id, state } => self.action_changed(&id, state),
+            EventKind::ChildChanged { id, state } => self.child_changed(&id, state),
+            EventKind::Paused => self.pause(None, Origin::Own),
+            EventKind::Resumed { env } => self.resume(env.map(Arc::new), Origin::Own),
+            EventKind::ParentPaused => self.pause(None, Origin::Parent),
+            EventKind::ParentResumed { env } => self.resume(env, Origin::Parent),
+            EventKind::Rerun { task, reset, env } => self.rerun(&task, reset, env.as_ref()),
+            EventKind::Skipped { task, env } => self.skip(&task, env.as_ref()),
             EventKind::Stopped { state, message } => self.stop(state, message),
         }
     }

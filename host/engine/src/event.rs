@@ -44,10 +44,53 @@ pub enum EventKind {
         /// Which.
         id: TimerId,
     },
+    /// Somebody says how an action stands that will be finished from outside: `Paused`, or
+    /// `Running` again; or that an action, of whatever kind, was cancelled (`Cancelled`).
+    ActionChanged {
+        /// Which.
+        id: ActionExecutionId,
+        /// How it stands.
+        state: State,
+    },
+    /// A sub-workflow paused, or runs (again), as its [`Command::Report`] says.
+    ChildChanged {
+        /// The sub-workflow's execution.
+        id: ExecutionId,
+        /// `Paused` or `Running`.
+        state: State,
+    },
     /// Somebody pauses the execution.
     Paused,
     /// Somebody resumes it, perhaps with changes to its environment.
     Resumed {
+        /// Entries to merge into the environment.
+        env: Option<Map>,
+    },
+    /// The parent pauses this execution, by [`Command::PauseChild`].
+    ParentPaused,
+    /// The parent resumes this execution, by [`Command::ResumeChild`].
+    ParentResumed {
+        /// Entries to merge into the environment.
+        env: Option<Arc<Map>>,
+    },
+    /// Somebody has a task run again that ended in ERROR. An execution that has ended runs
+    /// again with it, and so do those above it.
+    ///
+    /// [`Execution::may_rerun`](crate::Execution::may_rerun) says whether that can be done;
+    /// otherwise nothing happens.
+    Rerun {
+        /// Which.
+        task: TaskExecutionId,
+        /// Whether all items of a with-items task run again, and not only those that failed.
+        reset: bool,
+        /// Entries to merge into the environment.
+        env: Option<Map>,
+    },
+    /// Somebody skips a task that ended in ERROR: what follows it comes all the same. Else as
+    /// [`EventKind::Rerun`].
+    Skipped {
+        /// Which.
+        task: TaskExecutionId,
         /// Entries to merge into the environment.
         env: Option<Map>,
     },
@@ -84,6 +127,10 @@ pub enum Command {
         attempt: u32,
         /// How long it may take at most, in milliseconds, where the task has a timeout.
         timeout: Option<i64>,
+        /// Whether it may run again when nobody knows how it ended (`safe-rerun`).
+        safe_rerun: bool,
+        /// Which executor is asked for (`target`).
+        target: Option<Arc<str>>,
     },
     /// Start a sub-workflow; its end comes back as [`EventKind::ChildFinished`].
     StartChild {
@@ -126,15 +173,24 @@ pub enum Command {
         /// Why.
         message: Option<String>,
     },
-    /// Pause a sub-workflow.
+    /// Pause a sub-workflow: [`EventKind::ParentPaused`].
     PauseChild {
         /// Which.
         id: ExecutionId,
     },
-    /// Resume a sub-workflow.
+    /// Resume a sub-workflow: [`EventKind::ParentResumed`].
     ResumeChild {
         /// Which.
         id: ExecutionId,
+        /// What changes in the environment.
+        env: Option<Arc<Map>>,
+    },
+    /// Tell the parent how this execution stands, by [`EventKind::ChildChanged`]: it paused or
+    /// goes on without the parent having said so, or it runs again after its end. What an
+    /// execution tells its parent comes in order, [`Command::Finish`] too.
+    Report {
+        /// `Paused` or `Running`.
+        state: State,
     },
     /// The execution has ended: tell the parent and whoever waits.
     Finish {

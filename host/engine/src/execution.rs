@@ -8,7 +8,7 @@ use ostro_lang::Workflow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::error::InputError;
+use crate::error::EngineError;
 use crate::event::TimerId;
 use crate::task::{RunRef, TaskExecution};
 use crate::transitions::Pending;
@@ -178,8 +178,8 @@ impl Execution {
         workflow: &Workflow,
         input: &Map,
         params: Params,
-    ) -> Result<Self, InputError> {
-        let input = InputError::bind(workflow, input)?;
+    ) -> Result<Self, EngineError> {
+        let input = EngineError::bind(workflow, input)?;
         Ok(Self {
             id,
             workflow: Arc::clone(&workflow.name),
@@ -268,6 +268,14 @@ impl Execution {
         let id = nth_id(&self.id, self.ids);
         self.ids += 1;
         id
+    }
+
+    /// The timers of `task`.
+    pub(crate) fn timers_of(&self, task: usize) -> impl Iterator<Item = (&TimerId, &Timer)> {
+        let id = &self.tasks[task].id;
+        // `0` is the character after `/`: all of this task's timers are between the two.
+        let (from, to) = (TimerId(format!("{id}/")), TimerId(format!("{id}0")));
+        self.timers.range(from..to)
     }
 
     /// The task execution at `task`, to be changed.

@@ -35,18 +35,18 @@ impl Turn<'_> {
         if let Some(join) = latest {
             let current = &self.execution.tasks[join];
             let waits = current.state == State::Waiting;
-            let had = current.arrivals.by_name.get(&arrival.0);
-            if had.is_some_and(|(task, _)| *task == arrival.1.0) {
-                // The same task leads here by two of its clauses.
-                return;
-            }
-            if waits || had.is_none() {
+            let reopens = current.reopens;
+            let late = !current.arrivals.by_name.contains_key(&arrival.0);
+            if waits || late || reopens {
                 let (from, by) = arrival;
                 self.execution
                     .task_mut(join)
                     .arrivals
                     .by_name
                     .insert(from, by);
+                if reopens {
+                    self.wait_again(join);
+                }
                 return;
             }
         }
@@ -91,6 +91,26 @@ impl Turn<'_> {
             return true;
         }
         started
+    }
+
+    /// The joins that were given up, and that the task `name` can lead to.
+    pub(crate) fn unmet_joins(&self, name: &Arc<str>) -> Vec<usize> {
+        let mut unmet = Vec::new();
+        for (index, task) in self.execution.tasks.iter().enumerate() {
+            // One that was given up never started.
+            if task.state == State::Error
+                && task.started_at.is_none()
+                && task.runs.is_empty()
+                && self.spec(index).is_some_and(|spec| spec.join.is_some())
+                && self
+                    .graph
+                    .reachable(std::iter::once(name), "")
+                    .contains(&*task.name)
+            {
+                unmet.push(index);
+            }
+        }
+        unmet
     }
 
     fn standing(&self, join: usize) -> Standing {

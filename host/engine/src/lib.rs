@@ -52,7 +52,9 @@ mod functions;
 mod graph;
 mod joins;
 mod output;
+mod pause;
 mod policies;
+mod rerun;
 mod reverse;
 mod runs;
 mod task;
@@ -64,7 +66,7 @@ mod waiting;
 mod with_items;
 
 pub use decide::{Decision, Resolver, decide};
-pub use error::InputError;
+pub use error::EngineError;
 pub use event::{Change, Command, Event, EventKind, TimerId};
 pub use execution::{Execution, Params};
 pub use view::{ActionView, ChildView, ItemsView, TaskView};

@@ -9,8 +9,8 @@ use ostro_lang::Template;
 use crate::context::{Context, filled_up};
 use crate::decide::Turn;
 use crate::event::Command;
-use crate::execution::Execution;
-use crate::task::RunKind;
+use crate::execution::{Execution, Timer, TimerPurpose};
+use crate::task::{Dropped, RunKind};
 use crate::text::{cut, explain};
 
 impl Turn<'_> {
@@ -63,17 +63,20 @@ impl Turn<'_> {
                 self.output_of_error(&message)
             }
         };
+        // As in Mistral, a cancelled execution's sub-workflows are cancelled for its reason.
+        let why = message.clone().filter(|_| state == State::Cancelled);
         for task in std::mem::take(&mut self.execution.open) {
-            self.give_up(task);
+            let dropped = self.execution.dropped(task);
+            self.give_up(task, why.as_deref());
             let now = self.now;
             let task_execution = self.execution.task_mut(task);
             task_execution.ended_at = Some(now);
             task_execution.processed = true;
+            task_execution.dropped = Some(dropped);
             let info = "The execution ended before the task did.".to_owned();
             self.set_state(task, State::Cancelled, Some(info));
         }
         self.queue.clear();
-        self.execution.backlog.clear();
         self.execution.held.clear();
         self.execution.ending = None;
         self.execution.ended_at = Some(self.now);
@@ -151,6 +154,23 @@ impl Turn<'_> {
                 .collect()
         };
         Context::merged(&ends)
+    }
+}
+
+impl Execution {
+    /// What `task` is at, for the case that the execution runs again.
+    fn dropped(&self, task: usize) -> Dropped {
+        let waits_after = |(_, timer): (_, &Timer)| match &timer.purpose {
+            TimerPurpose::WaitAfter { state, info } => Some(Dropped {
+                state: *state,
+                info: info.clone(),
+            }),
+            _ => None,
+        };
+        self.timers_of(task).find_map(waits_after).unwrap_or(Dropped {
+            state: self.tasks[task].state,
+            info: None,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use ostro_lang::{Retry, Task, Template};
 
 use crate::decide::Turn;
 use crate::execution::TimerPurpose;
+use crate::pause::Origin;
 
 /// What policies say about the end of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Turn<'_> {
                     State::Idle,
                     Some("Set by 'pause-before' policy".to_owned()),
                 );
-                self.pause(None);
+                self.pause(None, Origin::Own);
                 return Ok(false);
             }
         }

@@ -59,14 +59,14 @@ impl Turn<'_> {
             }
         };
         match &spec.work {
-            Work::Noop => self.start_action(task, index, &"std.noop".into(), input),
+            Work::Noop => self.start_action(task, spec, index, &"std.noop".into(), input)?,
             Work::Action(name) => {
                 let name = self.name(name, &data, task, "action")?;
                 let name = self
                     .definitions
                     .action(&name, self.workflow)
                     .unwrap_or(name);
-                self.start_action(task, index, &name, input);
+                self.start_action(task, spec, index, &name, input)?;
             }
             Work::Workflow(name) => {
                 let name = self.name(name, &data, task, "workflow")?;
@@ -99,7 +99,14 @@ impl Turn<'_> {
         }
     }
 
-    fn start_action(&mut self, task: usize, index: usize, name: &Arc<str>, input: Arc<Map>) {
+    fn start_action(
+        &mut self,
+        task: usize,
+        spec: &Task,
+        index: usize,
+        name: &Arc<str>,
+        input: Arc<Map>,
+    ) -> Result<(), RunError> {
         let input = self.with_defaults(name, input);
         let id = ActionExecutionId::new(self.execution.next_id());
         let kind = RunKind::Action {
@@ -110,8 +117,16 @@ impl Turn<'_> {
         if let Some(output) = immediate(name, &input) {
             let run = self.add_run(task, index, kind, input);
             self.finish_run(RunRef { task, run }, State::Success, output);
-            return;
+            return Ok(());
         }
+        let safe_rerun = match &spec.safe_rerun {
+            None => false,
+            Some(safe) => self
+                .evaluate_for(safe, task, &Map::new())
+                .map_err(|error| broken(&error))?
+                .is_truthy(),
+        };
+        let target = self.target(task, spec, &input)?;
         let run = self.add_run(task, index, kind, Arc::clone(&input));
         self.execution
             .in_flight
@@ -125,7 +140,30 @@ impl Turn<'_> {
             input,
             attempt: task.attempt,
             timeout: task.timeout,
+            safe_rerun,
+            target,
         });
+        Ok(())
+    }
+
+    /// Which executor `task` asks for. As in Mistral, its action's input is in sight.
+    fn target(
+        &mut self,
+        task: usize,
+        spec: &Task,
+        input: &Map,
+    ) -> Result<Option<Arc<str>>, RunError> {
+        let Some(target) = &spec.target else {
+            return Ok(None);
+        };
+        let target = self
+            .evaluate_for(target, task, input)
+            .map_err(|error| broken(&error))?;
+        Ok(match target {
+            Value::Null => None,
+            Value::String(name) => Some(name),
+            other => Some(explain(&other).into()),
+        })
     }
 
     /// `input` with what the environment has for this action under `__actions`.
@@ -275,7 +313,7 @@ impl Turn<'_> {
         self.run_finished(at, state, info);
     }
 
-    fn finish_run(&mut self, at: RunRef, state: State, output: Value) {
+    pub(crate) fn finish_run(&mut self, at: RunRef, state: State, output: Value) {
         let now = self.now;
         let run = &mut self.execution.task_mut(at.task).runs[at.run];
         run.state = state;
@@ -284,7 +322,7 @@ impl Turn<'_> {
         run.ended_at = Some(now);
     }
 
-    fn run_finished(&mut self, at: RunRef, state: State, info: Option<String>) {
+    pub(crate) fn run_finished(&mut self, at: RunRef, state: State, info: Option<String>) {
         match self.spec(at.task) {
             Some(spec) if spec.with_items.is_some() => self.item_finished(at.task, spec, state),
             Some(_) => self.complete(at.task, state, info),
@@ -304,15 +342,15 @@ impl Turn<'_> {
         }
     }
 
-    /// Gives up what `task` has in flight.
-    pub(crate) fn cancel_runs(&mut self, task: usize) {
+    /// Gives up what `task` has in flight; sub-workflows are told `why`.
+    pub(crate) fn cancel_runs(&mut self, task: usize, why: Option<&str>) {
         if self.execution.tasks[task].running() == 0 {
             return;
         }
         let now = self.now;
         let mut kinds = Vec::new();
         for run in &mut self.execution.task_mut(task).runs {
-            if run.state == State::Running {
+            if !run.state.is_completed() {
                 run.state = State::Cancelled;
                 run.ended_at = Some(now);
                 kinds.push(run.kind.clone());
@@ -329,23 +367,14 @@ impl Turn<'_> {
                     self.commands.push(Command::StopChild {
                         id,
                         state: State::Cancelled,
-                        message: Some("Its task does not wait for it any more.".to_owned()),
+                        message: Some(
+                            why.unwrap_or("Its task does not wait for it any more.")
+                                .to_owned(),
+                        ),
                     });
                 }
             }
         }
-    }
-
-    /// The sub-workflows in flight.
-    pub(crate) fn children(&self) -> Vec<ExecutionId> {
-        let runs = self.execution.in_flight.values();
-        runs.filter_map(
-            |at| match &self.execution.tasks[at.task].runs[at.run].kind {
-                RunKind::Child { id, .. } => Some(id.clone()),
-                RunKind::Action { .. } => None,
-            },
-        )
-        .collect()
     }
 }
 

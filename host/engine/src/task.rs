@@ -49,7 +49,7 @@ pub(crate) struct Run {
     pub(crate) attempt: u32,
     pub(crate) input: Arc<Map>,
     pub(crate) state: State,
-    /// Whether its output counts: a retry takes that away.
+    /// Whether its output counts: a retry or a rerun takes that away.
     pub(crate) accepted: bool,
     /// Whether it will be ended from outside.
     pub(crate) deferred: bool,
@@ -75,10 +75,36 @@ pub(crate) struct Items {
     pub(crate) count: usize,
     /// How many run at a time; none for all.
     pub(crate) concurrency: Option<usize>,
-    /// The next one to start.
+    /// Which ones are to run, if not all: some ended before, and stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chosen: Option<Vec<usize>>,
+    /// The next one to start: its place in `chosen`, or among all.
     pub(crate) next: usize,
-    /// How many have ended in this try.
+    /// How many are in flight.
+    pub(crate) running: usize,
+    /// How many have ended in this try, or stay as they are.
     pub(crate) done: usize,
+}
+
+impl Items {
+    /// The next one to start, unless as many run as may.
+    pub(crate) fn upcoming(&self) -> Option<usize> {
+        if self.concurrency.is_some_and(|limit| self.running >= limit) {
+            return None;
+        }
+        match &self.chosen {
+            Some(chosen) => chosen.get(self.next).copied(),
+            None => (self.next < self.count).then_some(self.next),
+        }
+    }
+}
+
+/// What a task was at when the execution ended before it did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Dropped {
+    /// Its state; for one that had ended and waited after that, how it ended.
+    pub(crate) state: State,
+    pub(crate) info: Option<String>,
 }
 
 /// A join's branches.
@@ -123,6 +149,11 @@ pub(crate) struct TaskExecution {
     pub(crate) waited_after: bool,
     /// How long each try may take, in milliseconds.
     pub(crate) timeout: Option<i64>,
+    /// What it was at when the execution ended before it did.
+    pub(crate) dropped: Option<Dropped>,
+    /// Whether this join, which was given up, waits again when a branch comes: something before
+    /// it has run again.
+    pub(crate) reopens: bool,
 }
 
 impl TaskExecution {
@@ -154,6 +185,8 @@ impl TaskExecution {
             paused_before: false,
             waited_after: false,
             timeout: None,
+            dropped: None,
+            reopens: false,
         }
     }
 
@@ -176,7 +209,7 @@ impl TaskExecution {
     pub(crate) fn running(&self) -> usize {
         self.runs
             .iter()
-            .filter(|run| run.state == State::Running)
+            .filter(|run| !run.state.is_completed())
             .count()
     }
 }

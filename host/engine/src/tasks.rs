@@ -85,6 +85,10 @@ impl Turn<'_> {
         let Some(spec) = self.spec(task) else {
             return self.break_task(task, "run", "the workflow does not define it any more");
         };
+        // A later try, which the end of the execution had broken off.
+        if self.execution.tasks[task].attempt > 1 {
+            return self.go_on(task);
+        }
         match self.before_start(task, spec) {
             Ok(true) => self.schedule(task),
             Ok(false) => {}
@@ -127,7 +131,7 @@ impl Turn<'_> {
     /// given up.
     pub(crate) fn complete(&mut self, task: usize, state: State, info: Option<String>) {
         if !self.execution.tasks[task].state.is_completed() {
-            self.give_up(task);
+            self.give_up(task, None);
             self.mark(task, state, info);
             let settled = self.publish(task).and_then(|()| self.settle(task, true));
             if let Err(message) = settled {
@@ -139,6 +143,15 @@ impl Turn<'_> {
     /// A join ends because it can never be met: trying again would change nothing.
     pub(crate) fn complete_unmet(&mut self, task: usize, info: String) {
         self.mark(task, State::Error, Some(info));
+        let settled = self.publish(task).and_then(|()| self.settle(task, false));
+        if let Err(message) = settled {
+            self.break_task(task, "complete", &message);
+        }
+    }
+
+    /// A person skipped `task`.
+    pub(crate) fn complete_skipped(&mut self, task: usize) {
+        self.mark(task, State::Skipped, Some("Task was skipped.".to_owned()));
         let settled = self.publish(task).and_then(|()| self.settle(task, false));
         if let Err(message) = settled {
             self.break_task(task, "complete", &message);
@@ -182,7 +195,7 @@ impl Turn<'_> {
     /// The definition of `task` cannot be carried out: it and the execution end in ERROR. No
     /// `on-error` can handle that, as in Mistral.
     pub(crate) fn break_task(&mut self, task: usize, doing: &str, error: &str) {
-        self.give_up(task);
+        self.give_up(task, None);
         let message = format!(
             "Failed to {doing} task [error={error}, wf={}, task={}]",
             self.execution.workflow, self.execution.tasks[task].name
@@ -243,19 +256,12 @@ impl Turn<'_> {
         self.commands.push(Command::SetTimer { id, at });
     }
 
-    /// Gives up what `task` waits for: actions, sub-workflows, timers.
-    pub(crate) fn give_up(&mut self, task: usize) {
-        self.cancel_runs(task);
+    /// Gives up what `task` waits for: actions, sub-workflows (which are told `why`), timers.
+    pub(crate) fn give_up(&mut self, task: usize, why: Option<&str>) {
+        self.cancel_runs(task, why);
         self.execution.held.remove(&task);
-        let id = &self.execution.tasks[task].id;
-        // `0` is the character after `/`: all of this task's timers are between the two.
-        let (from, to) = (TimerId(format!("{id}/")), TimerId(format!("{id}0")));
-        let timers: Vec<_> = self
-            .execution
-            .timers
-            .range(from..to)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let timers = self.execution.timers_of(task);
+        let timers: Vec<_> = timers.map(|(id, _)| id.clone()).collect();
         for id in timers {
             self.execution.timers.remove(&id);
             self.commands.push(Command::CancelTimer { id });

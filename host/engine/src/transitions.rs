@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::{Step, Turn};
 use crate::execution::Ending;
+use crate::pause::Origin;
 use crate::task::{Arrivals, Clause};
 
 /// Where a transition leads.
@@ -47,11 +48,13 @@ impl Turn<'_> {
     }
 
     fn take_all(&mut self, task: usize, may_pause: bool) {
-        self.execution.task_mut(task).processed = true;
         if let Some(ending) = &mut self.execution.ending {
-            ending.after.remove(&task);
+            // Should the execution run again after its end, what follows the others comes then.
+            let awaited = ending.after.remove(&task);
+            self.execution.task_mut(task).processed = awaited;
             return self.check_ending();
         }
+        self.execution.task_mut(task).processed = true;
         if self.is_reverse() {
             return self.start_satisfied();
         }
@@ -117,6 +120,10 @@ impl Turn<'_> {
             for transition in *list {
                 if self.holds(transition, &data, task)? {
                     let goal = self.goal(transition, &data, task)?;
+                    // Two clauses that lead to a join are one branch.
+                    if self.is_join(&goal) && found.iter().any(|pending| pending.goal == goal) {
+                        continue;
+                    }
                     found.push(Pending {
                         from: task,
                         clause: *clause,
@@ -126,6 +133,14 @@ impl Turn<'_> {
             }
         }
         Ok(found)
+    }
+
+    fn is_join(&self, goal: &Goal) -> bool {
+        let Goal::Task(name) = goal else {
+            return false;
+        };
+        let spec = self.workflow.tasks.get(name);
+        spec.is_some_and(|spec| spec.join.is_some())
     }
 
     fn holds(
@@ -184,7 +199,7 @@ impl Turn<'_> {
                 Goal::Succeed(message) => return self.end_after(started, State::Success, message),
                 Goal::Pause(message) => {
                     self.execution.backlog.extend(rest);
-                    return self.pause(message);
+                    return self.pause(message, Origin::Own);
                 }
             }
         }

@@ -62,26 +62,49 @@ impl Turn<'_> {
             lists,
             count,
             concurrency,
+            chosen: None,
             next: 0,
+            running: 0,
             done: 0,
         });
+        self.recount_items(task);
         self.fill(task, spec)
+    }
+
+    /// Counts anew which items of `task` have ended and stay so, and which ones run: after a
+    /// rerun, some have and do.
+    pub(crate) fn recount_items(&mut self, task: usize) {
+        let task = self.execution.task_mut(task);
+        let Some(items) = &mut task.items else {
+            return;
+        };
+        let mut chosen = vec![true; items.count];
+        (items.next, items.running, items.done) = (0, 0, 0);
+        for run in &task.runs {
+            let ended = run.state.is_completed();
+            if let Some(free) = chosen.get_mut(run.index)
+                && (run.accepted || !ended)
+            {
+                *free = false;
+                items.done += usize::from(ended);
+                items.running += usize::from(!ended);
+            }
+        }
+        items.chosen = (items.done + items.running > 0).then(|| {
+            let free = chosen.iter().enumerate().filter(|(_, free)| **free);
+            free.map(|(index, _)| index).collect()
+        });
     }
 
     /// Starts items of `task` while there are more and they may run.
     fn fill(&mut self, task: usize, spec: &Task) -> Result<(), RunError> {
         loop {
-            let current = &self.execution.tasks[task];
-            let Some(items) = &current.items else {
+            let Some(items) = &self.execution.tasks[task].items else {
                 return Ok(());
             };
-            let full = items
-                .concurrency
-                .is_some_and(|limit| items.next - items.done >= limit);
-            if items.next >= items.count || full {
+            let Some(index) = items.upcoming() else {
                 return Ok(());
-            }
-            let index = items.next;
+            };
             let mut variables = Map::with_capacity(items.lists.len());
             for (variable, list) in &items.lists {
                 let item = list.index(index).cloned().unwrap_or_default();
@@ -91,10 +114,14 @@ impl Turn<'_> {
                 items.next += 1;
             }
             self.start_run(task, spec, index, &variables)?;
-            let last = self.execution.tasks[task].runs.last();
-            let over_at_once = last.is_some_and(|run| run.state.is_completed());
-            if over_at_once && let Some(items) = &mut self.execution.task_mut(task).items {
-                items.done += 1;
+            let current = self.execution.task_mut(task);
+            let over_at_once = current
+                .runs
+                .last()
+                .is_some_and(|run| run.state.is_completed());
+            if let Some(items) = &mut current.items {
+                items.done += usize::from(over_at_once);
+                items.running += usize::from(!over_at_once);
             }
         }
     }
@@ -103,6 +130,7 @@ impl Turn<'_> {
     pub(crate) fn item_finished(&mut self, task: usize, spec: &Task, state: State) {
         if let Some(items) = &mut self.execution.task_mut(task).items {
             items.done += 1;
+            items.running = items.running.saturating_sub(1);
         }
         if state == State::Cancelled {
             let info = "One or more actions was cancelled.".to_owned();

@@ -2,7 +2,13 @@
 //!
 //! A case has `workflows` (texts), the `workflow` to run (or the only one), `input`, `env`,
 //! `params`, `actions` (by task or action: one outcome, or a list of them), `events` from outside
-//! (`at` a second) and what to `expect`.
+//! and what to `expect`.
+//!
+//! An event has `at`, a second, and one of `pause: true`, `resume: true` (with `env`), `stop:
+//! STATE` (with `message`), `rerun: TASK` (with `reset` and `env`), `skip: TASK` (with `env`),
+//! `finish: TASK` (with `ok` or `error`) for a deferred action, and `action: TASK` with `state`
+//! for one that pauses, goes on or is cancelled. `in: WORKFLOW` has it happen to the only
+//! execution of that sub-workflow.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
@@ -85,11 +91,14 @@ impl From<Outcome> for Scripted {
     }
 }
 
-/// Something from outside, to the root execution.
+/// Something from outside, to the root execution or to the only one of a sub-workflow.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Outside {
     at: i64,
+    /// The sub-workflow's name; without one, it is for the root execution.
+    #[serde(rename = "in")]
+    workflow: Option<String>,
     #[serde(default)]
     pause: bool,
     #[serde(default)]
@@ -97,10 +106,24 @@ struct Outside {
     env: Option<Map>,
     stop: Option<State>,
     message: Option<String>,
+    /// Has this task run again, with `env`.
+    rerun: Option<String>,
+    /// Whether all items of a with-items task run again, and not only those that failed.
+    #[serde(default = "yes")]
+    reset: bool,
+    /// Skips this task, with `env`.
+    skip: Option<String>,
+    /// Says that the deferred action of this task is in `state`.
+    action: Option<String>,
+    state: Option<State>,
     /// Ends the deferred action of this task.
     finish: Option<String>,
     ok: Option<Value>,
     error: Option<Value>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Deserialize)]
@@ -196,33 +219,55 @@ fn run(case: Case) -> Result<(), String> {
     }
     for event in events {
         world.run(START + event.at * 1000);
-        let root = world.root.clone();
-        if event.pause {
-            world.plan(0, root.clone(), EventKind::Paused);
-        }
-        if event.resume {
-            world.plan(0, root.clone(), EventKind::Resumed { env: event.env });
-        }
-        if let Some(state) = event.stop {
-            world.plan(
-                0,
-                root,
-                EventKind::Stopped {
-                    state,
-                    message: event.message,
-                },
-            );
-        }
-        if let Some(task) = event.finish {
-            let outcome = match event.error {
-                Some(error) => failure(error),
-                None => ActionOutcome::Success(event.ok.unwrap_or_default()),
-            };
-            world.finish_deferred(&task, outcome);
-        }
+        happen(&mut world, event);
     }
     world.run(i64::MAX - 1);
     check(&world, expect)
+}
+
+/// Has something from outside happen next.
+fn happen(world: &mut World, event: Outside) {
+    let target = match &event.workflow {
+        None => world.root.clone(),
+        Some(name) => world.only(name),
+    };
+    let task = |name: &str| world.task(&target, name);
+    let mut kinds = Vec::new();
+    if event.pause {
+        kinds.push(EventKind::Paused);
+    }
+    if event.resume {
+        let env = event.env.clone();
+        kinds.push(EventKind::Resumed { env });
+    }
+    if let Some(state) = event.stop {
+        let message = event.message;
+        kinds.push(EventKind::Stopped { state, message });
+    }
+    if let Some(name) = &event.rerun {
+        kinds.push(EventKind::Rerun {
+            task: task(name),
+            reset: event.reset,
+            env: event.env.clone(),
+        });
+    }
+    if let Some(name) = &event.skip {
+        let (task, env) = (task(name), event.env);
+        kinds.push(EventKind::Skipped { task, env });
+    }
+    for kind in kinds {
+        world.plan(0, target.clone(), kind);
+    }
+    if let (Some(task), Some(state)) = (event.action, event.state) {
+        world.change_deferred(&task, state);
+    }
+    if let Some(task) = event.finish {
+        let outcome = match event.error {
+            Some(error) => failure(error),
+            None => ActionOutcome::Success(event.ok.unwrap_or_default()),
+        };
+        world.finish_deferred(&task, outcome);
+    }
 }
 
 /// What is not as it was expected.

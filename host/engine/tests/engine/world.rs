@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ostro_core::{
-    ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome, ExecutionId, Map, Value,
+    ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome, ExecutionId, Map, State,
+    TaskExecutionId, Value,
 };
 use ostro_engine::{Change, Command, Decision, Event, EventKind, Execution, Params, decide};
 use ostro_lang::Definitions;
@@ -111,6 +112,36 @@ impl World {
             panic!("no action of task {task} waits for anybody");
         };
         self.plan(0, execution, EventKind::ActionFinished { id, outcome });
+    }
+
+    /// Has somebody say that the deferred action of `task` is in `state`.
+    pub(crate) fn change_deferred(&mut self, task: &str, state: State) {
+        let Some((execution, id)) = self.deferred.get(task).cloned() else {
+            panic!("no action of task {task} waits for anybody");
+        };
+        self.plan(0, execution, EventKind::ActionChanged { id, state });
+    }
+
+    /// The only execution of the sub-workflow `name`.
+    pub(crate) fn only(&self, name: &str) -> ExecutionId {
+        let mut found = self.executions.iter().filter(|(id, execution)| {
+            **id != self.root && **execution.workflow_name() == *name
+        });
+        match (found.next(), found.next()) {
+            (Some((id, _)), None) => id.clone(),
+            (None, _) => panic!("no execution of {name} runs as a sub-workflow"),
+            (Some(_), Some(_)) => panic!("several executions of {name} run"),
+        }
+    }
+
+    /// The newest execution of the task `name` in `execution`.
+    pub(crate) fn task(&self, execution: &ExecutionId, name: &str) -> TaskExecutionId {
+        let tasks = self.executions[execution].tasks();
+        let task = tasks.filter(|task| **task.name() == *name).last();
+        let Some(task) = task else {
+            panic!("no task {name} has run");
+        };
+        task.id().clone()
     }
 
     /// Lets happen what is to happen until `until`; whether all is done.
@@ -219,9 +250,13 @@ impl World {
                 input,
                 attempt,
                 timeout,
+                safe_rerun,
+                target,
                 ..
             } => {
                 self.run_action(id, action, &task_name, &name, &input);
+                let safe = if safe_rerun { " safe-rerun" } else { "" };
+                let target = target.map(|t| format!(" target={t}")).unwrap_or_default();
                 let attempt = if attempt > 1 {
                     format!(" try={attempt}")
                 } else {
@@ -229,7 +264,7 @@ impl World {
                 };
                 let timeout = timeout.map(|t| format!(" timeout={t}")).unwrap_or_default();
                 format!(
-                    "run {task_name}: {name} {}{attempt}{timeout}",
+                    "run {task_name}: {name} {}{attempt}{timeout}{safe}{target}",
                     Value::Map(input)
                 )
             }
@@ -280,13 +315,20 @@ impl World {
                 format!("stop {name} {state}")
             }
             Command::PauseChild { id: child } => {
-                format!("pause {}", self.tell(child, EventKind::Paused))
+                format!("pause {}", self.tell(child, EventKind::ParentPaused))
             }
-            Command::ResumeChild { id: child } => {
+            Command::ResumeChild { id: child, env } => {
                 format!(
                     "resume {}",
-                    self.tell(child, EventKind::Resumed { env: None })
+                    self.tell(child, EventKind::ParentResumed { env })
                 )
+            }
+            Command::Report { state } => {
+                let name = Arc::clone(self.executions[id].workflow_name());
+                let parent = self.parents[id].clone();
+                let id = id.clone();
+                self.plan(0, parent, EventKind::ChildChanged { id, state });
+                format!("report {name} {state}")
             }
             Command::Finish {
                 state,
