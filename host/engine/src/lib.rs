@@ -15,7 +15,7 @@
 //! greet:
 //!   output: {said: <% task(say).result %>}
 //!   tasks:
-//!     say: {action: voice.say text=hello}
+//!     say: {action: voice.say text='hello'}
 //! ";
 //! let definitions: Definitions = [parse(text, "greet.yaml")].into_iter().collect();
 //! let workflow = definitions.workflow("greet").ok_or("no such workflow")?;

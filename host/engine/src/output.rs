@@ -167,10 +167,12 @@ impl Execution {
             }),
             _ => None,
         };
-        self.timers_of(task).find_map(waits_after).unwrap_or(Dropped {
-            state: self.tasks[task].state,
-            info: None,
-        })
+        self.timers_of(task)
+            .find_map(waits_after)
+            .unwrap_or(Dropped {
+                state: self.tasks[task].state,
+                info: None,
+            })
     }
 }
 

@@ -58,9 +58,11 @@ impl Turn<'_> {
         }
         for (at, id) in self.children() {
             let run = &mut self.execution.task_mut(at.task).runs[at.run];
-            run.state = State::Running;
-            let env = env.clone();
-            self.commands.push(Command::ResumeChild { id, env });
+            let pauses = std::mem::replace(&mut run.state, State::Running) == State::Paused;
+            if pauses || env.is_some() {
+                let env = env.clone();
+                self.commands.push(Command::ResumeChild { id, env });
+            }
             self.resume_task(at.task);
         }
         if !paused {

@@ -49,6 +49,9 @@ impl Actor {
         record: Arc<Record>,
         inbox: mpsc::UnboundedReceiver<Message>,
     ) -> Self {
+        // An execution that runs again after its end goes on from its last turn.
+        let now = record.snapshot().updated_at();
+        let finished = record.snapshot().state().is_completed();
         Self {
             shared,
             record,
@@ -58,8 +61,8 @@ impl Actor {
             actions: HashMap::new(),
             running: HashMap::new(),
             runs: JoinSet::new(),
-            finished: false,
-            now: i64::MIN,
+            finished,
+            now,
         }
     }
 
@@ -67,7 +70,14 @@ impl Actor {
     pub(crate) async fn run(mut self, first: Message) {
         let mut phase = self.shared.phase();
         self.receive(first);
-        while !self.is_done() {
+        loop {
+            if self.is_done() {
+                match self.record.close(&mut self.inbox) {
+                    Some(message) => self.receive(message),
+                    None => return,
+                }
+                continue;
+            }
             let event = tokio::select! {
                 biased;
                 _ = phase.wait_for(|phase| *phase == Phase::Closed) => return,
@@ -116,6 +126,17 @@ impl Actor {
                     self.publish_end(in_flight.action, outcome);
                 }
             }
+            EventKind::ActionChanged { id, state } => self.change_action(id, *state)?,
+            EventKind::ChildChanged {
+                id,
+                state: State::Running,
+            } => {
+                self.children.insert(id.clone());
+            }
+            EventKind::Rerun { task, reset, env } => {
+                self.check_rerun(task, *reset, env.as_ref())?;
+            }
+            EventKind::Skipped { task, env } => self.check_rerun(task, true, env.as_ref())?,
             EventKind::Paused | EventKind::Resumed { .. } | EventKind::Stopped { .. }
                 if self.finished =>
             {
@@ -124,6 +145,34 @@ impl Actor {
             _ => {}
         }
         self.turn(event);
+        Ok(())
+    }
+
+    /// Whether `task` can run again or be skipped, with `env` over the environment.
+    fn check_rerun(
+        &self,
+        task: &TaskExecutionId,
+        reset: bool,
+        env: Option<&Map>,
+    ) -> Result<(), RuntimeError> {
+        let changes = env.is_some_and(|env| !env.is_empty());
+        self.record
+            .snapshot()
+            .may_rerun(&self.record.workflow, task, reset, changes)
+            .map_err(|error| RuntimeError::Invalid(error.to_string()))
+    }
+
+    /// An action pauses, goes on or is cancelled because somebody outside says so.
+    fn change_action(&mut self, id: &ActionExecutionId, state: State) -> Result<(), RuntimeError> {
+        let Some(in_flight) = self.actions.get(id) else {
+            return Err(RuntimeError::UnknownAction(id.clone()));
+        };
+        if state == State::Cancelled {
+            self.cancel_action(id);
+        } else if in_flight.run.is_some() {
+            let reason = "only an action that is finished from outside can pause";
+            return Err(RuntimeError::Invalid(reason.to_owned()));
+        }
         Ok(())
     }
 
@@ -144,7 +193,11 @@ impl Actor {
             }
         }
         if let Ok(turn) = turn {
+            let runs = !turn.execution.state().is_completed();
             let committed = turn::commit(&self.shared.hub, &self.record, turn);
+            if runs && std::mem::take(&mut self.finished) {
+                self.record.standing.send_replace(Standing::Running);
+            }
             self.carry_out(committed);
         }
     }
@@ -171,6 +224,7 @@ impl Actor {
                     input,
                     attempt,
                     timeout,
+                    ..
                 } => {
                     let action = ActionRef {
                         id,
@@ -197,10 +251,11 @@ impl Actor {
                 Command::StopChild { id, state, message } => {
                     self.tell_child(&id, EventKind::Stopped { state, message });
                 }
-                Command::PauseChild { id } => self.tell_child(&id, EventKind::Paused),
-                Command::ResumeChild { id } => {
-                    self.tell_child(&id, EventKind::Resumed { env: None });
+                Command::PauseChild { id } => self.tell_child(&id, EventKind::ParentPaused),
+                Command::ResumeChild { id, env } => {
+                    self.tell_child(&id, EventKind::ParentResumed { env });
                 }
+                Command::Report { state } => self.report(state),
                 Command::Finish {
                     state,
                     output,
@@ -331,6 +386,22 @@ impl Actor {
     fn tell_child(&self, id: &ExecutionId, event: EventKind) {
         if let Some(child) = self.shared.record(id) {
             child.post(event);
+        }
+    }
+
+    /// Tells the parent that this execution is in `state`. One that has ended may run again
+    /// with it.
+    fn report(&self, state: State) {
+        let Some(parent) = &self.record.parent else {
+            return;
+        };
+        let id = self.record.about.id.clone();
+        let event = EventKind::ChildChanged { id, state };
+        if state == State::Running {
+            // It fails only when the runtime shuts down, and then all executions stop.
+            let _ = self.shared.wake(parent, Message { event, reply: None });
+        } else {
+            parent.post(event);
         }
     }
 

@@ -52,6 +52,9 @@ pub(crate) struct Message {
     pub(crate) reply: Option<Reply>,
 }
 
+/// Where the answer to a message comes.
+pub(crate) type Answer = oneshot::Receiver<Result<(), RuntimeError>>;
+
 /// Tells somebody outside that the turn they asked for is committed.
 pub(crate) struct Reply {
     pub(crate) sender: oneshot::Sender<Result<(), RuntimeError>>,
@@ -69,7 +72,10 @@ pub(crate) struct Record {
     /// The inbox takes whatever comes, because it is bounded by who may write: each child
     /// writes once, the parent writes what its turns command, and everybody else needs one of
     /// `places`.
-    inbox: mpsc::UnboundedSender<Message>,
+    ///
+    /// There is one while there is an actor. It is written to, and taken away, under its lock,
+    /// so that no message comes to an actor that leaves.
+    inbox: Mutex<Option<mpsc::UnboundedSender<Message>>>,
     places: Arc<Semaphore>,
     /// As of the last committed turn.
     snapshot: Mutex<Arc<Execution>>,
@@ -86,6 +92,7 @@ impl Record {
         max_requests: usize,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Message>) {
         let (inbox, receiver) = mpsc::unbounded_channel();
+        let inbox = Mutex::new(Some(inbox));
         let family = parent
             .as_ref()
             .map_or_else(Arc::default, |up| Arc::clone(&up.family));
@@ -113,7 +120,39 @@ impl Record {
     /// Hands an event to the actor. Nobody is there to take it once the execution has ended,
     /// which is no error: what the event was about is then nobody's concern.
     pub(crate) fn post(&self, event: EventKind) {
-        let _ = self.inbox.send(Message { event, reply: None });
+        if let Some(inbox) = &*lock(&self.inbox) {
+            let _ = inbox.send(Message { event, reply: None });
+        }
+    }
+
+    /// Hands a message to the actor. If there is none, the end of a new inbox comes back with
+    /// the message, for a new actor.
+    pub(crate) fn send_or_reopen(
+        &self,
+        message: Message,
+    ) -> Option<(Message, mpsc::UnboundedReceiver<Message>)> {
+        let mut inbox = lock(&self.inbox);
+        let message = match &*inbox {
+            None => message,
+            Some(inbox) => match inbox.send(message) {
+                Ok(()) => return None,
+                Err(unsent) => unsent.0,
+            },
+        };
+        let (sender, receiver) = mpsc::unbounded_channel();
+        *inbox = Some(sender);
+        Some((message, receiver))
+    }
+
+    /// Takes the inbox away from the actor, which leaves; or gives what has come in the last
+    /// moment.
+    pub(crate) fn close(&self, inbox: &mut mpsc::UnboundedReceiver<Message>) -> Option<Message> {
+        let mut sender = lock(&self.inbox);
+        let last = inbox.try_recv().ok();
+        if last.is_none() {
+            *sender = None;
+        }
+        last
     }
 
     /// Hands an event to the actor and waits until its turn is committed.
@@ -121,6 +160,19 @@ impl Record {
         if let Standing::Ended(_) = *self.standing.borrow() {
             return Err(RuntimeError::Ended(self.about.id.clone()));
         }
+        let (message, receiver) = self.message(event)?;
+        let sent = match &*lock(&self.inbox) {
+            Some(inbox) => inbox.send(message).is_ok(),
+            None => false,
+        };
+        if !sent {
+            return Err(self.gone());
+        }
+        self.answer(receiver).await
+    }
+
+    /// `event` as a message, and where its answer comes, if there is a place left.
+    pub(crate) fn message(&self, event: EventKind) -> Result<(Message, Answer), RuntimeError> {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| RuntimeError::Busy(self.about.id.clone()))?;
@@ -129,9 +181,11 @@ impl Record {
             sender,
             _place: Some(place),
         });
-        if self.inbox.send(Message { event, reply }).is_err() {
-            return Err(self.gone());
-        }
+        Ok((Message { event, reply }, receiver))
+    }
+
+    /// Waits until the turn of a message is committed.
+    pub(crate) async fn answer(&self, receiver: Answer) -> Result<(), RuntimeError> {
         receiver.await.unwrap_or_else(|_| Err(self.gone()))
     }
 

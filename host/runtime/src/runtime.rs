@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ostro_core::{ActionExecutionId, ActionOutcome, ActionRunner, Clock, ExecutionId, Map, State};
+use ostro_core::{
+    ActionExecutionId, ActionOutcome, ActionRunner, Clock, ExecutionId, Map, State, TaskExecutionId,
+};
 use ostro_engine::{EventKind, Execution, Params};
 use ostro_lang::Definitions;
 use tokio::sync::{oneshot, watch};
@@ -175,6 +177,66 @@ impl Runtime {
             .known(id)?
             .request(EventKind::Stopped { state, message })
             .await
+    }
+
+    /// Has a task run again that ended in ERROR, with `env` merged into the environment; with
+    /// `reset` all items of a with-items task, without only those that failed. An execution
+    /// that has ended runs again with it, and so do those above it.
+    pub async fn rerun(
+        &self,
+        id: &ExecutionId,
+        task: &TaskExecutionId,
+        reset: bool,
+        env: Option<Map>,
+    ) -> Result<(), RuntimeError> {
+        let task = task.clone();
+        self.reopen(id, EventKind::Rerun { task, reset, env }).await
+    }
+
+    /// Skips a task that ended in ERROR: what follows it comes all the same. Else as
+    /// [`Runtime::rerun`].
+    pub async fn skip(
+        &self,
+        id: &ExecutionId,
+        task: &TaskExecutionId,
+        env: Option<Map>,
+    ) -> Result<(), RuntimeError> {
+        let task = task.clone();
+        self.reopen(id, EventKind::Skipped { task, env }).await
+    }
+
+    /// Has `event` happen to an execution, even if that has ended.
+    async fn reopen(&self, id: &ExecutionId, event: EventKind) -> Result<(), RuntimeError> {
+        let record = self.shared.known(id)?;
+        let mut above = record.parent.as_ref();
+        while let Some(parent) = above {
+            let may = parent.snapshot().may_reopen();
+            may.map_err(|error| RuntimeError::Invalid(error.to_string()))?;
+            above = parent.parent.as_ref();
+        }
+        let (message, answer) = record.message(event)?;
+        self.shared.wake(&record, message)?;
+        record.answer(answer).await
+    }
+
+    /// Says how an action stands that is finished from outside: `Paused`, which pauses the
+    /// execution, or `Running` again; or cancels an action of whatever kind (`Cancelled`).
+    pub async fn change_action(
+        &self,
+        id: &ActionExecutionId,
+        state: State,
+    ) -> Result<(), RuntimeError> {
+        if !matches!(state, State::Paused | State::Running | State::Cancelled) {
+            return Err(RuntimeError::Invalid(format!(
+                "an action cannot be set to {state}: take PAUSED, RUNNING or CANCELLED, or finish it"
+            )));
+        }
+        let record = self
+            .shared
+            .execution_of(id)
+            .ok_or_else(|| RuntimeError::UnknownAction(id.clone()))?;
+        let id = id.clone();
+        record.request(EventKind::ActionChanged { id, state }).await
     }
 
     /// Finishes an action from outside: one that goes on elsewhere, or one that runs, which is

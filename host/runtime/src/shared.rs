@@ -164,6 +164,29 @@ impl Shared {
         Ok(true)
     }
 
+    /// Hands `message` to the actor of `record`, or to a new one, if the execution has ended.
+    pub(crate) fn wake(
+        self: &Arc<Self>,
+        record: &Arc<Record>,
+        message: Message,
+    ) -> Result<(), RuntimeError> {
+        if *self.phase.borrow() == Phase::Closed {
+            return Err(RuntimeError::ShutDown);
+        }
+        let Some((message, inbox)) = record.send_or_reopen(message) else {
+            return Ok(());
+        };
+        if record.parent.is_none() {
+            let mut book = lock(&self.book);
+            book.running_roots += 1;
+            book.finished_roots.retain(|id| *id != record.about.id);
+        }
+        self.actors.send_modify(|count| *count += 1);
+        let actor = Actor::new(Arc::clone(self), Arc::clone(record), inbox);
+        tokio::spawn(actor.run(message));
+        Ok(())
+    }
+
     /// Whether there is room for an execution.
     fn admit(&self, book: &Book, record: &Record) -> Result<(), RuntimeError> {
         let Options {

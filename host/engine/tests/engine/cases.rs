@@ -469,6 +469,7 @@ macro_rules! files {
 }
 
 files! {
+    pause_and_cancel_go_up_and_down => "cascades.yaml";
     context_flows_as_in_mistral => "context.yaml";
     control_from_outside_holds => "control.yaml";
     cycles_run_again => "cycles.yaml";
@@ -476,7 +477,9 @@ files! {
     functions_answer_as_in_mistral => "functions.yaml";
     joins_wait_for_what_can_come => "joins.yaml";
     policies_hold => "policies.yaml";
+    failed_tasks_run_again => "rerun.yaml";
     reverse_workflows_reach_their_target => "reverse.yaml";
+    failed_tasks_are_skipped => "skip.yaml";
     sub_workflows_are_tasks => "subworkflows.yaml";
     transitions_are_taken => "transitions.yaml";
     items_are_run_over => "with_items.yaml";
