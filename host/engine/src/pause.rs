@@ -43,14 +43,14 @@ impl Turn<'_> {
     }
 
     /// Has the execution and its sub-workflows go on, with `env` over its environment.
-    pub(crate) fn resume(&mut self, env: Option<Arc<Map>>, by: Origin) {
+    pub(crate) fn resume(&mut self, env: Option<&Arc<Map>>, by: Origin) {
         let paused = self.execution.state == State::Paused;
         // A sub-workflow that runs already still sees the changes of the environment.
-        let changes = by == Origin::Parent && self.execution.state == State::Running;
-        if !paused && !(changes && env.is_some()) {
+        let runs = by == Origin::Parent && self.execution.state == State::Running;
+        if !(paused || runs && env.is_some()) {
             return;
         }
-        if let Some(env) = &env {
+        if let Some(env) = env {
             self.change_env(env);
         }
         if paused {
@@ -58,9 +58,9 @@ impl Turn<'_> {
         }
         for (at, id) in self.children() {
             let run = &mut self.execution.task_mut(at.task).runs[at.run];
-            let pauses = std::mem::replace(&mut run.state, State::Running) == State::Paused;
-            if pauses || env.is_some() {
-                let env = env.clone();
+            let waited = std::mem::replace(&mut run.state, State::Running) == State::Paused;
+            if waited || env.is_some() {
+                let env = env.cloned();
                 self.commands.push(Command::ResumeChild { id, env });
             }
             self.resume_task(at.task);

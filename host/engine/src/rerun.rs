@@ -264,13 +264,11 @@ impl Turn<'_> {
         if matches!(self.execution.state, State::Success | State::Idle) {
             return None;
         }
-        let tasks = self.execution.tasks.iter().enumerate().rev();
-        let (task, run) = tasks
-            .filter_map(|(index, task)| {
-                let run = task.runs.iter().rposition(|run| run.id() == id.as_str())?;
-                Some((index, run))
-            })
-            .next()?;
+        let mut tasks = self.execution.tasks.iter().enumerate().rev();
+        let (task, run) = tasks.find_map(|(index, task)| {
+            let run = task.runs.iter().rposition(|run| run.id() == id.as_str())?;
+            Some((index, run))
+        })?;
         let current = &self.execution.tasks[task];
         let run_state = current.runs[run].state;
         let counts = current.runs[run].accepted || current.dropped.is_some();

@@ -280,12 +280,7 @@ impl World {
                 params,
                 ..
             } => {
-                let spec = Arc::clone(self.library.workflow(&workflow).unwrap());
-                let params = Params::from_map(&params, self.now);
-                let execution = Execution::new(child.clone(), &spec, &input, params).unwrap();
-                self.executions.insert(child.clone(), execution);
-                self.parents.insert(child.clone(), id.clone());
-                self.plan(0, child, EventKind::Started);
+                self.start_child(id, child, &workflow, &input, &params);
                 format!("start {task_name}: {workflow} {}", Value::Map(input))
             }
             Command::SetTimer { id: timer, at } => {
@@ -353,6 +348,22 @@ impl World {
                 format!("finish {name} {state}")
             }
         }
+    }
+
+    fn start_child(
+        &mut self,
+        parent: &ExecutionId,
+        child: ExecutionId,
+        workflow: &str,
+        input: &Map,
+        params: &Map,
+    ) {
+        let spec = Arc::clone(self.library.workflow(workflow).unwrap());
+        let params = Params::from_map(params, self.now);
+        let execution = Execution::new(child.clone(), &spec, input, params).unwrap();
+        self.executions.insert(child.clone(), execution);
+        self.parents.insert(child.clone(), parent.clone());
+        self.plan(0, child, EventKind::Started);
     }
 
     /// Has `event` happen to a sub-workflow, whose name is the answer.

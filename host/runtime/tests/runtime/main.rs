@@ -14,4 +14,5 @@
 mod bounds;
 mod control;
 mod flow;
+mod rerun;
 mod support;

@@ -2,7 +2,7 @@
 //! the tests say often.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,13 +20,16 @@ use tokio::time::Instant;
 ///
 /// `t.do {value}` gives the value; `t.block {millis}` sleeps, for ever without `millis`;
 /// `t.fail {message}` fails; `t.panic` panics; `t.defer` is finished from outside;
-/// `t.flaky {succeed_at}` fails before that attempt; `t.tell` makes progress and a note.
+/// `t.flaky {succeed_at}` fails before that attempt; `t.tell` makes progress and a note;
+/// `t.once` fails when it is called first; `t.once_of {value}` fails for 1 when it is first called
+/// for that.
 #[derive(Default)]
 pub(crate) struct Scripted {
     running: AtomicUsize,
     most: AtomicUsize,
     cancelled: AtomicUsize,
     calls: Mutex<Vec<ActionContext>>,
+    failed: AtomicBool,
 }
 
 impl Scripted {
@@ -88,6 +91,14 @@ impl ActionRunner for Scripted {
                 ActionOutcome::Error(ActionError::new(ActionErrorKind::Action, "not yet"))
             }
             "t.flaky" => ActionOutcome::Success("at last".into()),
+            "t.once" | "t.once_of"
+                if int("value").is_none_or(|value| value == 1)
+                    && !self.failed.swap(true, Ordering::SeqCst) =>
+            {
+                ActionOutcome::Error(ActionError::new(ActionErrorKind::Action, "not yet"))
+            }
+            "t.once" => ActionOutcome::Success("at last".into()),
+            "t.once_of" => ActionOutcome::Success(call.input["value"].clone()),
             "t.defer" => ActionOutcome::Deferred,
             "t.tell" => {
                 let progress = Progress {
