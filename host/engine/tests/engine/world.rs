@@ -323,28 +323,24 @@ impl World {
                 )
             }
             Command::Report { state } => {
-                let name = Arc::clone(self.executions[id].workflow_name());
-                let parent = self.parents[id].clone();
-                let id = id.clone();
-                self.plan(0, parent, EventKind::ChildChanged { id, state });
-                format!("report {name} {state}")
+                let event = EventKind::ChildChanged {
+                    id: id.clone(),
+                    state,
+                };
+                format!("report {} {state}", self.tell_parent(id, event))
             }
             Command::Finish {
                 state,
                 output,
                 state_info,
             } => {
-                let name = Arc::clone(self.executions[id].workflow_name());
-                if let Some(parent) = self.parents.get(id).cloned() {
-                    let id = id.clone();
-                    let event = EventKind::ChildFinished {
-                        id,
-                        state,
-                        output,
-                        state_info,
-                    };
-                    self.plan(0, parent, event);
-                }
+                let event = EventKind::ChildFinished {
+                    id: id.clone(),
+                    state,
+                    output,
+                    state_info,
+                };
+                let name = self.tell_parent(id, event);
                 format!("finish {name} {state}")
             }
         }
@@ -364,6 +360,14 @@ impl World {
         self.executions.insert(child.clone(), execution);
         self.parents.insert(child.clone(), parent.clone());
         self.plan(0, child, EventKind::Started);
+    }
+
+    /// Has `event` happen to the parent of `child`, whose name is the answer.
+    fn tell_parent(&mut self, child: &ExecutionId, event: EventKind) -> Arc<str> {
+        if let Some(parent) = self.parents.get(child).cloned() {
+            self.plan(0, parent, event);
+        }
+        Arc::clone(self.executions[child].workflow_name())
     }
 
     /// Has `event` happen to a sub-workflow, whose name is the answer.

@@ -90,14 +90,13 @@ impl ActionRunner for Scripted {
             "t.flaky" if i64::from(call.context.attempt) < int("succeed_at").unwrap() => {
                 ActionOutcome::Error(ActionError::new(ActionErrorKind::Action, "not yet"))
             }
-            "t.flaky" => ActionOutcome::Success("at last".into()),
             "t.once" | "t.once_of"
                 if int("value").is_none_or(|value| value == 1)
                     && !self.failed.swap(true, Ordering::SeqCst) =>
             {
                 ActionOutcome::Error(ActionError::new(ActionErrorKind::Action, "not yet"))
             }
-            "t.once" => ActionOutcome::Success("at last".into()),
+            "t.flaky" | "t.once" => ActionOutcome::Success("at last".into()),
             "t.once_of" => ActionOutcome::Success(call.input["value"].clone()),
             "t.defer" => ActionOutcome::Deferred,
             "t.tell" => {
