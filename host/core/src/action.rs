@@ -53,7 +53,8 @@ impl fmt::Debug for ActionCall {
 }
 
 /// How an action call ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ActionOutcome {
     /// It gave a result.
     Success(Value),

@@ -47,25 +47,22 @@ impl Context {
         };
         let mut merged = last.clone();
         for other in others {
-            merged = merged.merged_with(other);
+            let same = Arc::ptr_eq(&merged.data, &other.data)
+                && Arc::ptr_eq(&merged.versions, &other.versions);
+            if !same {
+                merged.merge(other);
+            }
         }
         merged
     }
 
-    fn merged_with(&self, other: &Context) -> Self {
-        if Arc::ptr_eq(&self.data, &other.data) && Arc::ptr_eq(&self.versions, &other.versions) {
-            return self.clone();
-        }
-        let mut data = (*self.data).clone();
-        merge(&mut data, &self.versions, &other.data, &other.versions, "");
-        let mut versions = (*self.versions).clone();
+    fn merge(&mut self, other: &Context) {
+        let data = Arc::make_mut(&mut self.data);
+        merge(data, &self.versions, &other.data, &other.versions, "");
+        let versions = Arc::make_mut(&mut self.versions);
         for (path, version) in other.versions.iter() {
             let own = versions.entry(path.clone()).or_default();
             *own = (*own).max(*version);
-        }
-        Self {
-            data: Arc::new(data),
-            versions: Arc::new(versions),
         }
     }
 }
@@ -162,6 +159,18 @@ impl Execution {
 }
 
 impl Turn<'_> {
+    /// What `task`, which has ended, hands on: to all that follow it the same.
+    pub(crate) fn outbound(&mut self, task: usize) -> Context {
+        match &self.outbound {
+            Some((of, context)) if *of == task => context.clone(),
+            _ => {
+                let context = self.execution.outbound(task);
+                self.outbound = Some((task, context.clone()));
+                context
+            }
+        }
+    }
+
     /// `$` for `task`: what it got, and `extra` over that.
     pub(crate) fn task_data(&self, task: usize, extra: &Map) -> Value {
         let task = &self.execution.tasks[task];

@@ -39,8 +39,8 @@ impl Turn<'_> {
             return self.start_satisfied();
         }
         let workflow = self.workflow;
-        for name in workflow.tasks.keys() {
-            if self.graph.inbound(name).is_empty() {
+        for (place, name) in workflow.tasks.keys().enumerate() {
+            if workflow.graph.inbound(place).is_empty() {
                 let context = Context::default();
                 let task = self.create(name, State::Idle, context, Arrivals::default());
                 self.queue.push_back(Step::Begin(task));

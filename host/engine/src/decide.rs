@@ -1,6 +1,6 @@
 //! The turn: one event in, all that follows from it out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ostro_core::{Map, State, Value};
@@ -8,11 +8,12 @@ use ostro_lang::{
     Budget, Definitions, ExpressionError, Scope, Task, Template, Workflow, WorkflowKind,
 };
 
+use crate::context::Context;
 use crate::event::{Change, Command, Event, EventKind};
 use crate::execution::Execution;
 use crate::functions::Functions;
-use crate::graph::Graph;
 use crate::pause::Origin;
+use crate::query::{Answer, Query};
 
 /// How many task executions one turn may create. A loop of tasks that wait for nothing would
 /// otherwise never end.
@@ -51,6 +52,10 @@ pub struct Decision {
     pub commands: Vec<Command>,
     /// What changed, in order.
     pub changes: Vec<Change>,
+    /// What an expression asks about other executions. If there is a question, the turn did not
+    /// happen, and nothing else is in here than the execution as it was: decide again, with the
+    /// answer among those of the event.
+    pub question: Option<Query>,
 }
 
 /// Takes `execution` of `workflow` one event further.
@@ -66,23 +71,37 @@ pub fn decide(
     execution: Execution,
     event: Event,
 ) -> Decision {
+    // Only a turn that may turn out not to happen needs what was before it.
+    let before = workflow.asks.then(|| execution.clone());
     let mut turn = Turn {
         definitions,
         workflow,
-        graph: Graph::new(workflow),
         execution,
         now: event.now,
+        answers: event.answers,
+        question: None,
         commands: Vec::new(),
         changes: Vec::new(),
         queue: VecDeque::new(),
+        doubts: BTreeSet::new(),
+        outbound: None,
         created: 0,
     };
     turn.take(event.kind);
     turn.run();
+    if let (Some(question), Some(execution)) = (turn.question, before) {
+        return Decision {
+            execution,
+            commands: Vec::new(),
+            changes: Vec::new(),
+            question: Some(question),
+        };
+    }
     Decision {
         execution: turn.execution,
         commands: turn.commands,
         changes: turn.changes,
+        question: None,
     }
 }
 
@@ -99,12 +118,17 @@ pub(crate) enum Step {
 pub(crate) struct Turn<'a> {
     pub(crate) definitions: &'a dyn Resolver,
     pub(crate) workflow: &'a Workflow,
-    pub(crate) graph: Graph<'a>,
     pub(crate) execution: Execution,
     pub(crate) now: i64,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) question: Option<Query>,
     pub(crate) commands: Vec<Command>,
     pub(crate) changes: Vec<Change>,
     pub(crate) queue: VecDeque<Step>,
+    /// Joins that may be met, or may never be.
+    pub(crate) doubts: BTreeSet<usize>,
+    /// What the task execution that was last asked hands on.
+    pub(crate) outbound: Option<(usize, Context)>,
     /// How many task executions this turn has created.
     pub(crate) created: usize,
 }
@@ -138,7 +162,7 @@ impl<'a> Turn<'a> {
     fn run(&mut self) {
         loop {
             while let Some(step) = self.queue.pop_front() {
-                if self.execution.state.is_completed() {
+                if self.execution.state.is_completed() || self.question.is_some() {
                     self.queue.clear();
                     break;
                 }
@@ -156,7 +180,14 @@ impl<'a> Turn<'a> {
         if self.execution.state == State::Running {
             self.check_completion();
         }
-        if self.execution.state == State::Running && self.execution.waits_for().is_empty() {
+        debug_assert!(
+            self.execution.state != State::Running
+                || self.execution.ending.is_some()
+                || self.question.is_some()
+                || self.joins_can_be_met(),
+            "a join waits for what cannot come"
+        );
+        if self.execution.state == State::Running && !self.execution.is_at_work() {
             self.end(
                 State::Error,
                 Some(
@@ -219,7 +250,13 @@ impl<'a> Turn<'a> {
         if let Template::Literal(value) = template {
             return Ok(value.clone());
         }
-        let functions = Functions::new(&self.execution, self.workflow, task, self.now);
+        let functions = Functions::new(
+            &self.execution,
+            self.workflow,
+            task,
+            self.now,
+            &self.answers,
+        );
         let budget = Budget::default();
         let value = template.evaluate(Scope {
             data,
@@ -227,6 +264,8 @@ impl<'a> Turn<'a> {
             budget: &budget,
         });
         let ids = functions.ids();
+        let question = functions.question();
+        self.question = self.question.take().or(question);
         self.execution.ids = ids;
         value
     }

@@ -17,6 +17,12 @@ pub enum EngineError {
         /// All that is wrong.
         problems: Vec<InputProblem>,
     },
+    /// An expression of the environment cannot be evaluated.
+    #[error("the environment cannot be evaluated: {reason}")]
+    Environment {
+        /// Why.
+        reason: String,
+    },
     /// The execution has no such task execution.
     #[error("the execution has no task execution {0}")]
     UnknownTask(TaskExecutionId),

@@ -7,17 +7,32 @@ use ostro_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::query::Answer;
+
 /// Something that happened to one execution, at `now`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Milliseconds since 1970 UTC, as the driver's clock told when it took the event.
     pub now: i64,
     /// What happened.
     pub kind: EventKind,
+    /// The answers to what expressions asked when the event was decided on before:
+    /// [`Decision::question`](crate::Decision::question).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+}
+
+impl Event {
+    /// `kind` at `now`, without answers.
+    pub fn new(now: i64, kind: EventKind) -> Self {
+        let answers = Vec::new();
+        Self { now, kind, answers }
+    }
 }
 
 /// What happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// The execution starts. The first event, and once.
     Started,
@@ -109,7 +124,8 @@ pub struct TimerId(pub String);
 
 /// Something that the engine wants done. The driver carries commands out in order, after the
 /// turn that gave them is durable.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Command {
     /// Run an action; its end comes back as [`EventKind::ActionFinished`].
     RunAction {

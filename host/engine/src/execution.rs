@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ostro_core::{ExecutionId, Map, State, TaskExecutionId, Value};
-use ostro_lang::Workflow;
+use ostro_lang::{Budget, Diagnostic, Scope, Template, Workflow};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::EngineError;
 use crate::event::TimerId;
+use crate::functions::Functions;
 use crate::task::{RunRef, TaskExecution};
 use crate::transitions::Pending;
 
@@ -151,6 +152,8 @@ pub struct Execution {
     pub(crate) tasks: Vec<Arc<TaskExecution>>,
     /// The task executions that have not ended.
     pub(crate) open: BTreeSet<usize>,
+    /// Those of them that are joins and wait for branches.
+    pub(crate) waiting: BTreeSet<usize>,
     /// The newest execution of each task.
     pub(crate) latest: BTreeMap<Arc<str>, usize>,
     /// Actions and sub-workflows in flight, by their ids.
@@ -169,10 +172,13 @@ impl Execution {
     /// An execution of `workflow` that has not started: the event
     /// [`crate::EventKind::Started`] starts it.
     ///
-    /// `input` gets the defaults of what it leaves out.
+    /// `input` gets the defaults of what it leaves out. Expressions in the environment are
+    /// evaluated, unless the parameter `evaluate_env` says no; a sub-workflow gets the
+    /// environment of its parent as it is.
     ///
     /// # Errors
-    /// If an input without a default is missing, or one is given that the workflow does not take.
+    /// If an input without a default is missing, or one is given that the workflow does not take;
+    /// if an expression of the environment cannot be evaluated.
     pub fn new(
         id: ExecutionId,
         workflow: &Workflow,
@@ -180,7 +186,7 @@ impl Execution {
         params: Params,
     ) -> Result<Self, EngineError> {
         let input = EngineError::bind(workflow, input)?;
-        Ok(Self {
+        let mut execution = Self {
             id,
             workflow: Arc::clone(&workflow.name),
             state: State::Idle,
@@ -193,6 +199,7 @@ impl Execution {
             ended_at: None,
             tasks: Vec::new(),
             open: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             latest: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -200,7 +207,38 @@ impl Execution {
             held: BTreeSet::new(),
             ending: None,
             ids: 0,
-        })
+        };
+        execution.evaluate_env(workflow)?;
+        Ok(execution)
+    }
+
+    fn evaluate_env(&mut self, workflow: &Workflow) -> Result<(), EngineError> {
+        let wanted = self.params.extra.get("evaluate_env");
+        if wanted.is_some_and(|wanted| !wanted.is_truthy())
+            || self.params.task_execution_id.is_some()
+        {
+            return Ok(());
+        }
+        let wrong = |reason: String| EngineError::Environment { reason };
+        let env = Value::Map(Arc::clone(&self.params.env));
+        let template = Template::from_value(&env, "env")
+            .map_err(|problems| wrong(first_message(&problems)))?;
+        // As in Mistral, it can say `$.__env` or `env()` of itself, as it was given.
+        let data = [("__env", env)].into_iter().collect();
+        let functions = Functions::new(self, workflow, None, self.params.created_at, &[]);
+        let budget = Budget::default();
+        let scope = Scope {
+            data: &data,
+            host: &functions,
+            budget: &budget,
+        };
+        let evaluated = template.evaluate(scope);
+        self.ids = functions.ids();
+        match evaluated.map_err(|error| wrong(error.to_string()))? {
+            Value::Map(env) => self.params.env = env,
+            other => return Err(wrong(format!("it must be an object, got {}", other.kind()))),
+        }
+        Ok(())
     }
 
     /// Its id.
@@ -282,6 +320,12 @@ impl Execution {
     pub(crate) fn task_mut(&mut self, task: usize) -> &mut TaskExecution {
         Arc::make_mut(&mut self.tasks[task])
     }
+}
+
+fn first_message(problems: &[Diagnostic]) -> String {
+    problems.first().map_or_else(String::new, |problem| {
+        format!("{}: {}", problem.location, problem.message)
+    })
 }
 
 /// The id number `count` of the execution `id`.

@@ -1,13 +1,13 @@
 //! Mistral's functions in expressions: `task()`, `execution()`, `env()`, …
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use ostro_core::{Map, Value};
-use ostro_lang::{FunctionEnv, Host, Work, Workflow, call_function};
+use ostro_core::{ExecutionId, State, Value};
+use ostro_lang::{FunctionEnv, Host, Workflow, call_function};
 
 use crate::execution::{Execution, nth_id};
-use crate::task::TaskExecution;
+use crate::query::{Answer, Filter, MAX_QUESTIONS, Query, show_task};
 use crate::text::time;
 
 /// The names of the functions that are answered here.
@@ -32,6 +32,9 @@ pub(crate) struct Functions<'a> {
     workflow: &'a Workflow,
     task: Option<usize>,
     now: i64,
+    answers: &'a [Answer],
+    /// The first question that has no answer.
+    question: OnceLock<Query>,
     /// Ids that expressions make are taken from those of the execution.
     ids: AtomicU64,
 }
@@ -42,6 +45,7 @@ impl<'a> Functions<'a> {
         workflow: &'a Workflow,
         task: Option<usize>,
         now: i64,
+        answers: &'a [Answer],
     ) -> Self {
         let ids = AtomicU64::new(execution.ids);
         Self {
@@ -49,8 +53,15 @@ impl<'a> Functions<'a> {
             workflow,
             task,
             now,
+            answers,
+            question: OnceLock::new(),
             ids,
         }
+    }
+
+    /// What was asked and has no answer.
+    pub(crate) fn question(self) -> Option<Query> {
+        self.question.into_inner()
     }
 
     /// How many ids the execution has made after this.
@@ -72,67 +83,70 @@ impl<'a> Functions<'a> {
                 .get(name)
                 .map(|task| &execution.tasks[*task]),
         };
-        Ok(found.map_or(Value::Null, |task| self.show(task)))
-    }
-
-    fn show(&self, task: &TaskExecution) -> Value {
-        let spec = self.workflow.tasks.get(&task.name);
-        let with_items = spec.is_some_and(|spec| spec.with_items.is_some());
-        let is_workflow = spec.is_some_and(|spec| matches!(spec.work, Work::Workflow(_)));
-        let entries: [(&str, Value); 11] = [
-            ("id", task.id.as_str().into()),
-            ("name", Arc::clone(&task.name).into()),
-            ("spec", self.task_spec(&task.name)),
-            ("state", task.state.as_str().into()),
-            ("state_info", task.state_info.clone().into()),
-            ("result", task.result(with_items)),
-            ("published", Value::Map(Arc::clone(&task.published))),
-            (
-                "type",
-                if is_workflow { "WORKFLOW" } else { "ACTION" }.into(),
-            ),
-            ("workflow_execution_id", self.execution.id.as_str().into()),
-            ("created_at", time(task.created_at).into()),
-            ("updated_at", time(task.updated_at).into()),
-        ];
-        entries.into_iter().collect()
-    }
-
-    fn task_spec(&self, name: &Arc<str>) -> Value {
-        let mut spec = Map::new();
-        spec.insert("name".into(), Arc::clone(name).into());
-        let tasks = self.workflow.definition.get("tasks");
-        if let Some(Value::Map(written)) = tasks.and_then(|tasks| tasks.get(name)) {
-            for (key, value) in written.iter() {
-                spec.insert(Arc::clone(key), value.clone());
-            }
-        }
-        spec.into()
+        Ok(found.map_or(Value::Null, |task| {
+            show_task(execution, self.workflow, task)
+        }))
     }
 
     fn tasks(&self, args: &Arguments<'_>) -> Result<Value, String> {
-        let id = args.get(0, "workflow_execution_id");
-        if id.is_some_and(|id| id.as_str() != Some(self.execution.id.as_str())) {
-            return Err("only the tasks of the own execution can be listed".to_owned());
-        }
-        if args.get(1, "recursive").is_some_and(Value::is_truthy) {
-            return Err("tasks of sub-workflows cannot be listed from an expression".to_owned());
-        }
-        let state = args.get(2, "state").and_then(Value::as_str);
+        let id = args.text(0, "workflow_execution_id")?;
+        let own = id
+            .as_deref()
+            .is_none_or(|id| id == self.execution.id.as_str());
+        let recursive = args.get(1, "recursive").is_some_and(Value::is_truthy);
+        let state = args.text(2, "state")?;
         let flat = args.get(3, "flat").is_some_and(Value::is_truthy);
-        let tasks = self.execution.tasks.iter();
-        Ok(tasks
-            .filter(|task| state.is_none_or(|state| task.state.as_str() == state))
-            // A task whose sub-workflows all ended as it did adds nothing to a flat list.
-            .filter(|task| {
-                let same = |run: &crate::task::Run| {
-                    matches!(run.kind, crate::task::RunKind::Child { .. })
-                        && run.state == task.state
-                };
-                !flat || !task.runs.iter().any(same)
+        let ask = |executions, recursive| {
+            self.ask(Query::Tasks {
+                executions,
+                recursive,
+                state: state.clone(),
+                flat,
             })
-            .map(|task| self.show(task))
-            .collect())
+        };
+        if let (Some(id), false) = (id, own) {
+            return ask(vec![ExecutionId::new(id)], recursive);
+        }
+        let filter = Filter {
+            state: state.as_deref(),
+            flat,
+        };
+        let mut tasks = filter.tasks(self.execution, self.workflow);
+        let below = self.execution.sub_workflows();
+        if recursive && !below.is_empty() {
+            let more = ask(below, true)?;
+            tasks.extend(more.as_list().unwrap_or_default().iter().cloned());
+        }
+        Ok(tasks.into_iter().collect())
+    }
+
+    fn executions(&self, args: &Arguments<'_>) -> Result<Value, String> {
+        self.ask(Query::Executions {
+            id: args.text(0, "id")?,
+            root_execution_id: args.text(1, "root_execution_id")?,
+            state: args.text(2, "state")?,
+            from_time: args.text(3, "from_time")?,
+            to_time: args.text(4, "to_time")?,
+        })
+    }
+
+    /// The answer to `query`, if the event has it. If not, it is asked.
+    fn ask(&self, query: Query) -> Result<Value, String> {
+        if let Some(answer) = self.answers.iter().find(|answer| answer.query == query) {
+            return Ok(answer.value.clone());
+        }
+        if !self.workflow.asks || self.execution.state == State::Idle {
+            return Err("other executions cannot be looked at from here".to_owned());
+        }
+        if self.answers.len() >= MAX_QUESTIONS {
+            return Err(format!(
+                "expressions ask more than {MAX_QUESTIONS} different questions about other \
+                 executions at once"
+            ));
+        }
+        // Only the first question counts: what comes after it may come from its want.
+        let _ = self.question.set(query);
+        Err("the answer is not there yet".to_owned())
     }
 
     fn execution(&self) -> Value {
@@ -188,6 +202,15 @@ impl Arguments<'_> {
             .or_else(named)
             .filter(|value| !value.is_null())
     }
+
+    /// The same, which must be text.
+    fn text(&self, index: usize, name: &str) -> Result<Option<Arc<str>>, String> {
+        match self.get(index, name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(Arc::clone(text))),
+            Some(other) => Err(format!("{name} must be text, got {}", other.kind())),
+        }
+    }
 }
 
 impl FunctionEnv for Functions<'_> {
@@ -214,7 +237,7 @@ impl Host for Functions<'_> {
             }),
             "tasks" => self.tasks(&given),
             "execution" => Ok(self.execution()),
-            "executions" => Err("other executions cannot be listed from an expression".to_owned()),
+            "executions" => self.executions(&given),
             "env" => Ok(Value::Map(Arc::clone(&self.execution.params.env))),
             "global" => self.global(given.get(0, "var_name")),
             _ => return call_function(name, args, kwargs, self),

@@ -22,7 +22,7 @@
 //! let id = ExecutionId::new("c7f9…");
 //! let execution = Execution::new(id, workflow, &Map::new(), Params::default())?;
 //!
-//! let started = Event { now: 0, kind: EventKind::Started };
+//! let started = Event::new(0, EventKind::Started);
 //! let turn = decide(&definitions, workflow, execution, started);
 //! let [Command::RunAction { id, name, .. }] = &turn.commands[..] else {
 //!     return Err("an action is wanted".into());
@@ -30,8 +30,8 @@
 //! assert_eq!(&**name, "voice.say");
 //!
 //! let outcome = ActionOutcome::Success("hello".into());
-//! let finished = Event { now: 9, kind: EventKind::ActionFinished { id: id.clone(), outcome } };
-//! let turn = decide(&definitions, workflow, turn.execution, finished);
+//! let finished = EventKind::ActionFinished { id: id.clone(), outcome };
+//! let turn = decide(&definitions, workflow, turn.execution, Event::new(9, finished));
 //! assert_eq!(turn.execution.state(), State::Success);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -49,11 +49,11 @@ mod error;
 mod event;
 mod execution;
 mod functions;
-mod graph;
 mod joins;
 mod output;
 mod pause;
 mod policies;
+mod query;
 mod rerun;
 mod reverse;
 mod runs;
@@ -69,5 +69,6 @@ pub use decide::{Decision, Resolver, decide};
 pub use error::EngineError;
 pub use event::{Change, Command, Event, EventKind, TimerId};
 pub use execution::{Execution, Params};
+pub use query::{Answer, Query, Records};
 pub use view::{ActionView, ChildView, ItemsView, TaskView};
 pub use waiting::Waiting;

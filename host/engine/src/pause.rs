@@ -76,6 +76,7 @@ impl Turn<'_> {
 
     /// Starts what the pause held up.
     fn start_what_waited(&mut self) {
+        self.doubt_all_joins();
         let open: Vec<usize> = self.execution.open.iter().copied().collect();
         let ended: Vec<usize> = (0..self.execution.tasks.len())
             .filter(|task| {

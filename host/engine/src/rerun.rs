@@ -136,6 +136,7 @@ impl Turn<'_> {
     /// The execution runs again, if it has ended, because of the task execution `cause`. What
     /// its end broke off is taken up again, and what it left undone is done.
     fn reopen(&mut self, cause: usize) {
+        self.doubt_all_joins();
         if !self.execution.state.is_completed() {
             return;
         }
@@ -166,6 +167,7 @@ impl Turn<'_> {
         self.undo_end(task);
         if dropped.state == State::Waiting {
             self.set_state(task, State::Waiting, Some("Task is waiting.".to_owned()));
+            self.doubts.insert(task);
         } else if dropped.state.is_completed() {
             self.complete_after_wait(task, dropped.state, dropped.info);
         } else {
@@ -216,6 +218,7 @@ impl Turn<'_> {
         self.undo_end(join);
         self.execution.task_mut(join).reopens = false;
         self.set_state(join, State::Waiting, Some("Task is waiting.".to_owned()));
+        self.doubts.insert(join);
     }
 
     /// A sub-workflow runs again that had ended. Its task takes it back; if none can, it is

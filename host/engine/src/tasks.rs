@@ -41,10 +41,17 @@ impl Turn<'_> {
         changed.state = state;
         changed.state_info = info.map(cut);
         changed.updated_at = now;
-        if state.is_completed() {
-            self.execution.open.remove(&task);
-        } else {
-            self.execution.open.insert(task);
+        let waits = state == State::Waiting;
+        let execution = &mut self.execution;
+        for (set, belongs) in [
+            (&mut execution.open, !state.is_completed()),
+            (&mut execution.waiting, waits),
+        ] {
+            if belongs {
+                set.insert(task);
+            } else {
+                set.remove(&task);
+            }
         }
     }
 
@@ -232,6 +239,7 @@ impl Turn<'_> {
         let global = evaluate(&publish.global)?;
         let atomic = evaluate(&publish.atomic)?;
         self.execution.task_mut(task).published = branch;
+        self.outbound = None;
         for published in [global, atomic] {
             if !published.is_empty() {
                 // The new values over the old ones, maps merged deeply.

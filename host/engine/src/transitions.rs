@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ostro_core::{State, Value};
-use ostro_lang::{EngineCommand, Target, Task, Transition};
+use ostro_lang::{EngineCommand, Target, Task, Template, Transition};
 use serde::{Deserialize, Serialize};
 
 use crate::decide::{Step, Turn};
@@ -82,10 +82,13 @@ impl Turn<'_> {
                         _ => None,
                     })
                     .collect();
+                let taken = changed.next.iter().map(|(name, _)| Arc::clone(name));
+                let taken: Vec<_> = taken.collect();
                 if !may_pause {
                     following.retain(|pending| !matches!(pending.goal, Goal::Pause(_)));
                 }
                 self.dispatch(following);
+                self.doubt_joins_after(task, &taken);
             }
         }
     }
@@ -93,8 +96,6 @@ impl Turn<'_> {
     /// The transitions of `task` whose conditions hold.
     fn find(&mut self, task: usize, spec: &Task) -> Result<Vec<Pending>, String> {
         let transitions = &spec.transitions;
-        let outbound = self.execution.outbound(task).data;
-        let data = self.task_data(task, &outbound);
         let lists: &[(&[Transition], Clause)] = match self.execution.tasks[task].state {
             State::Error => &[
                 (&transitions.on_error, Clause::Error),
@@ -111,6 +112,8 @@ impl Turn<'_> {
             _ => &[],
         };
         let mut found: Vec<Pending> = Vec::new();
+        // Made when the first expression needs it.
+        let mut data = None;
         for (list, clause) in lists {
             // A skipped task goes on as a successful one unless `on-skip` says how.
             let skipped = found.iter().any(|pending| pending.clause == Clause::Skip);
@@ -118,8 +121,8 @@ impl Turn<'_> {
                 break;
             }
             for transition in *list {
-                if self.holds(transition, &data, task)? {
-                    let goal = self.goal(transition, &data, task)?;
+                if self.holds(transition, &mut data, task)? {
+                    let goal = self.goal(transition, &mut data, task)?;
                     // Two clauses that lead to a join are one branch.
                     if self.is_join(&goal) && found.iter().any(|pending| pending.goal == goal) {
                         continue;
@@ -146,19 +149,42 @@ impl Turn<'_> {
     fn holds(
         &mut self,
         transition: &Transition,
-        data: &Value,
+        data: &mut Option<Value>,
         task: usize,
     ) -> Result<bool, String> {
         match &transition.condition {
             None => Ok(true),
             Some(condition) => self
-                .evaluate(condition, data, Some(task))
-                .map(|value| value.is_truthy())
-                .map_err(|error| error.to_string()),
+                .evaluate_after(condition, data, task)
+                .map(|value| value.is_truthy()),
         }
     }
 
-    fn goal(&mut self, transition: &Transition, data: &Value, task: usize) -> Result<Goal, String> {
+    /// The value of `template` after `task`, which has published; `$` is put into `data`.
+    fn evaluate_after(
+        &mut self,
+        template: &Template,
+        data: &mut Option<Value>,
+        task: usize,
+    ) -> Result<Value, String> {
+        if let Template::Literal(value) = template {
+            return Ok(value.clone());
+        }
+        if data.is_none() {
+            let outbound = self.outbound(task).data;
+            *data = Some(self.task_data(task, &outbound));
+        }
+        let data = data.as_ref().unwrap_or(&Value::Null);
+        self.evaluate(template, data, Some(task))
+            .map_err(|error| error.to_string())
+    }
+
+    fn goal(
+        &mut self,
+        transition: &Transition,
+        data: &mut Option<Value>,
+        task: usize,
+    ) -> Result<Goal, String> {
         match &transition.target {
             Target::Task(name) if self.workflow.tasks.contains_key(name) => {
                 Ok(Goal::Task(Arc::clone(name)))
@@ -168,8 +194,7 @@ impl Turn<'_> {
                 let message = match message {
                     None => None,
                     Some(message) => {
-                        let message = self.evaluate(message, data, Some(task));
-                        let message = message.map_err(|error| error.to_string())?;
+                        let message = self.evaluate_after(message, data, task)?;
                         (!message.is_null()).then(|| crate::text::explain(&message))
                     }
                 };
@@ -240,7 +265,7 @@ impl Turn<'_> {
             self.arrive(name, arrival);
             return None;
         }
-        let context = self.execution.outbound(from);
+        let context = self.outbound(from);
         let arrivals = Arrivals {
             by_name: [arrival].into_iter().collect(),
         };

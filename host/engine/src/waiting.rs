@@ -43,6 +43,11 @@ pub enum Waiting {
 }
 
 impl Execution {
+    /// Whether it waits for something that comes by itself.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !(self.in_flight.is_empty() && self.timers.is_empty())
+    }
+
     /// All that this execution waits for. It is never empty between two turns, but for an
     /// execution that has ended.
     pub fn waits_for(&self) -> Vec<Waiting> {

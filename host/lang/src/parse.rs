@@ -18,8 +18,11 @@ mod transitions;
 mod with_items;
 mod workflow;
 
-use ostro_core::Value;
 use std::sync::Arc;
+
+use ostro_core::Value;
+
+pub(crate) use template::outside_template;
 
 use crate::yaml::{MAX_BYTES, Place, Trace};
 use crate::{AdHocAction, Code, Diagnostic, Location, Template, Workbook, Workflow};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::{Location, Template};
+use crate::{Graph, Location, Template};
 
 /// A workbook: workflows and ad-hoc actions under one name.
 #[derive(Clone, Debug)]
@@ -57,6 +57,11 @@ pub struct Workflow {
     pub vars: Option<Template>,
     /// Its tasks by name, in the order of the text, task defaults merged in.
     pub tasks: IndexMap<Arc<str>, Arc<Task>>,
+    /// Which of its tasks can follow which.
+    pub graph: Graph,
+    /// Whether its text names `executions` or `tasks`, so that an expression may ask about other
+    /// executions.
+    pub asks: bool,
     /// Where it stands.
     pub location: Location,
     /// Its definition as a value, as `execution().spec` shows it.

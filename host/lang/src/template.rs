@@ -7,7 +7,7 @@ use ostro_yaql::{Budget, Expression, Host};
 use thiserror::Error;
 
 use crate::jinja::JinjaTemplate;
-use crate::{Location, diagnostics};
+use crate::{Diagnostic, Location, diagnostics};
 
 /// A value of a definition, its expressions compiled.
 ///
@@ -166,6 +166,18 @@ impl ExpressionError {
 }
 
 impl Template {
+    /// The template of a value that stands in no definition: an environment, say. `origin` is
+    /// what its expressions are said to stand in. The error is what is wrong with them.
+    pub fn from_value(value: &Value, origin: &str) -> Result<Self, Vec<Diagnostic>> {
+        let (template, mut problems) = crate::parse::outside_template(value, origin);
+        problems.retain(Diagnostic::is_error);
+        if problems.is_empty() {
+            Ok(template)
+        } else {
+            Err(problems)
+        }
+    }
+
     /// The value that this gives in `scope`.
     pub fn evaluate(&self, scope: Scope<'_>) -> Result<Value, ExpressionError> {
         match self {

@@ -203,14 +203,7 @@ impl Actor {
     }
 
     fn decide(&self, kind: EventKind) -> Result<ostro_engine::Decision, String> {
-        turn::take(
-            &self.shared.definitions,
-            &self.record,
-            Event {
-                now: self.now,
-                kind,
-            },
-        )
+        turn::take(&self.shared, &self.record, Event::new(self.now, kind))
     }
 
     fn carry_out(&mut self, committed: Committed) {

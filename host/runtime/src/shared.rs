@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use ostro_core::{ActionExecutionId, ActionRunner, Clock, ExecutionId, TaskExecutionId};
-use ostro_engine::{EventKind, Execution};
+use ostro_engine::{EventKind, Execution, Records};
 use ostro_lang::{Definitions, Workflow};
 use tokio::sync::watch;
 
@@ -268,6 +268,18 @@ impl Shared {
     pub(crate) async fn idle(&self) {
         // The sender is `self`'s, so that waiting cannot fail.
         let _ = self.actors.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Records for Shared {
+    fn execution(&self, id: &ExecutionId) -> Option<(Arc<Execution>, Arc<Workflow>)> {
+        let record = self.record(id)?;
+        Some((record.snapshot(), Arc::clone(&record.workflow)))
+    }
+
+    fn executions(&self) -> Vec<Arc<Execution>> {
+        let records: Vec<_> = lock(&self.book).records.values().cloned().collect();
+        records.iter().map(|record| record.snapshot()).collect()
     }
 }
 

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ostro_engine::{Change, Command, Decision, Event, Execution, decide};
-use ostro_lang::Definitions;
 
 use crate::NoticeKind;
 use crate::hub::Hub;
 use crate::record::Record;
+use crate::shared::Shared;
 
 /// The commands of a committed turn. There is no other way to get any, so that nothing can be
 /// carried out before it is durable.
@@ -20,18 +20,22 @@ impl Committed {
     }
 }
 
-/// What the engine decides on `event`. The error is what the engine panicked with, which only a
-/// bug of its own can bring about: the execution must end then, and the process must not.
-pub(crate) fn take(
-    definitions: &Definitions,
-    record: &Record,
-    event: Event,
-) -> Result<Decision, String> {
-    let before = Execution::clone(&record.snapshot());
-    catch_unwind(AssertUnwindSafe(|| {
-        decide(definitions, &record.workflow, before, event)
-    }))
-    .map_err(|panic| panic_message(panic.as_ref()))
+/// What the engine decides on `event`, once all that its expressions ask about other executions
+/// is answered. The error is what the engine panicked with, which only a bug of its own can
+/// bring about: the execution must end then, and the process must not.
+pub(crate) fn take(shared: &Shared, record: &Record, mut event: Event) -> Result<Decision, String> {
+    loop {
+        let before = Execution::clone(&record.snapshot());
+        let once = event.clone();
+        let decision = catch_unwind(AssertUnwindSafe(|| {
+            decide(&*shared.definitions, &record.workflow, before, once)
+        }))
+        .map_err(|panic| panic_message(panic.as_ref()))?;
+        match decision.question {
+            None => return Ok(decision),
+            Some(query) => event.answers.push(query.answer(shared)),
+        }
+    }
 }
 
 /// Makes a turn durable. Here, and only here, a turn becomes something that has happened:
@@ -41,6 +45,7 @@ pub(crate) fn commit(hub: &Hub, record: &Record, turn: Decision) -> Committed {
         execution,
         commands,
         changes,
+        question: _,
     } = turn;
     record.set_snapshot(execution);
     publish(hub, record, changes);

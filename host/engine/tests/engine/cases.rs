@@ -469,6 +469,7 @@ macro_rules! files {
 }
 
 files! {
+    other_executions_can_be_asked_about => "asking.yaml";
     pause_and_cancel_go_up_and_down => "cascades.yaml";
     context_flows_as_in_mistral => "context.yaml";
     control_from_outside_holds => "control.yaml";
@@ -476,6 +477,7 @@ files! {
     errors_end_where_nobody_handles_them => "errors.yaml";
     functions_answer_as_in_mistral => "functions.yaml";
     joins_wait_for_what_can_come => "joins.yaml";
+    errors_of_expressions_say_where => "places.yaml";
     policies_hold => "policies.yaml";
     failed_tasks_run_again => "rerun.yaml";
     reverse_workflows_reach_their_target => "reverse.yaml";

@@ -12,8 +12,10 @@ use ostro_core::{
     ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome, ExecutionId, Map, State,
     TaskExecutionId, Value,
 };
-use ostro_engine::{Change, Command, Decision, Event, EventKind, Execution, Params, decide};
-use ostro_lang::Definitions;
+use ostro_engine::{
+    Change, Command, Decision, Event, EventKind, Execution, Params, Records, decide,
+};
+use ostro_lang::{Definitions, Workflow};
 
 /// 2026-01-01 00:00:00 UTC.
 pub(crate) const START: i64 = 1_767_225_600_000;
@@ -181,20 +183,27 @@ impl World {
             return;
         };
         let workflow = Arc::clone(self.library.workflow(execution.workflow_name()).unwrap());
-        let event = Event {
-            now: self.now,
-            kind,
-        };
+        let mut event = Event::new(self.now, kind);
         let stored = serde_json::to_string(&execution).unwrap();
         let restored: Execution = serde_json::from_str(&stored).unwrap();
         assert_eq!(restored, execution, "what is restored is what was stored");
-        let again = decide(&self.library, &workflow, restored, event.clone());
-        let decision = decide(&self.library, &workflow, execution, event);
-        assert_eq!(decision, again, "a restored state decides as the live one");
-        assert_eq!(
-            serde_json::to_string(&decision.execution).unwrap(),
-            serde_json::to_string(&again.execution).unwrap(),
-        );
+        let decision = loop {
+            let again = decide(&self.library, &workflow, restored.clone(), event.clone());
+            let mut decision = decide(&self.library, &workflow, execution.clone(), event.clone());
+            assert_eq!(decision, again, "a restored state decides as the live one");
+            assert_eq!(
+                serde_json::to_string(&decision.execution).unwrap(),
+                serde_json::to_string(&again.execution).unwrap(),
+            );
+            match decision.question.take() {
+                None => break decision,
+                Some(query) => {
+                    assert_eq!(decision.execution, execution, "the turn did not happen");
+                    assert!(decision.commands.is_empty() && decision.changes.is_empty());
+                    event.answers.push(query.answer(self));
+                }
+            }
+        };
         self.carry_out(id, decision);
     }
 
@@ -203,6 +212,7 @@ impl World {
             execution,
             commands,
             changes,
+            question: _,
         } = decision;
         let waiting = execution.waits_for();
         assert_eq!(
@@ -417,6 +427,18 @@ impl World {
 
     pub(crate) fn root(&self) -> &Execution {
         &self.executions[&self.root]
+    }
+}
+
+impl Records for World {
+    fn execution(&self, id: &ExecutionId) -> Option<(Arc<Execution>, Arc<Workflow>)> {
+        let execution = self.executions.get(id)?;
+        let workflow = self.library.workflow(execution.workflow_name())?;
+        Some((Arc::new(execution.clone()), Arc::clone(workflow)))
+    }
+
+    fn executions(&self) -> Vec<Arc<Execution>> {
+        self.executions.values().cloned().map(Arc::new).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use ostro_core::{Map, Value};
 use ostro_yaql::Expression;
 
 use super::context::Context;
-use crate::diagnostics::Code;
+use crate::diagnostics::{Code, Diagnostic};
 use crate::jinja::JinjaTemplate;
 use crate::template::{Part, Places, Template, TemplateExpression, TemplateJinja};
 use crate::yaml::{Entry, Node, NodeKind, Place, Trace};
@@ -198,6 +198,15 @@ pub(crate) fn value_template(cx: &mut Context<'_>, value: &Value, at: Fragment<'
         ),
         other => Template::Literal(other.clone()),
     }
+}
+
+/// The template of a value that stands in no file; `origin` is what its expressions are said
+/// to stand in.
+pub(crate) fn outside_template(value: &Value, origin: &str) -> (Template, Vec<Diagnostic>) {
+    let mut cx = Context::new("", origin);
+    let trace = Trace::at(Place { line: 1, column: 1 }, 0);
+    let template = value_template(&mut cx, value, Fragment::new("", &trace));
+    (template, cx.finish().0)
 }
 
 /// The template of text: plain, one expression, or text with expressions in it.

@@ -11,6 +11,7 @@ use super::graph;
 use super::task::{self, Defaults};
 use super::template::{find_expression, find_yaql, map_template};
 use crate::diagnostics::Code;
+use crate::graph::Graph;
 use crate::spec::{Input, Task, Workflow, WorkflowKind};
 use crate::template::Template;
 use crate::yaml::{Entry, Node, NodeKind};
@@ -57,6 +58,7 @@ pub(crate) fn workflow(
         .entry("task-defaults")
         .map_or_else(Defaults::default, |entry| task::defaults(cx, entry, kind));
     let tasks = tasks(cx, &name, entry, kind, &defaults);
+    let definition = definition(entry, kind);
     let workflow = Workflow {
         name,
         workbook: workbook.cloned(),
@@ -70,12 +72,24 @@ pub(crate) fn workflow(
         output: templates(cx, node, "output"),
         output_on_error: templates(cx, node, "output-on-error"),
         vars: templates(cx, node, "vars"),
+        graph: Graph::new(&tasks),
+        asks: names_functions(&definition),
         tasks,
         location: cx.location(entry.key_at),
-        definition: definition(entry, kind),
+        definition,
     };
     graph::check(cx, &workflow, node);
     Some(workflow)
+}
+
+/// Whether a text in `value` names the functions `executions` or `tasks`.
+fn names_functions(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("executions") || text.contains("tasks"),
+        Value::List(items) => items.iter().any(names_functions),
+        Value::Map(entries) => entries.values().any(names_functions),
+        _ => false,
+    }
 }
 
 fn kind(cx: &mut Context<'_>, node: &Node) -> WorkflowKind {

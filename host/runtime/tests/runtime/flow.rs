@@ -251,3 +251,19 @@ async fn what_cannot_start_says_why() {
     let extra = refusal("test.blocks", map([("x", 1.into())])).await;
     assert!(extra.contains("no input `x`"), "{extra}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn expressions_can_ask_about_other_executions() {
+    let (runtime, _) = runtime(Options::default());
+    let id = start(&runtime, "asks", []).await;
+    let outcome = runtime.wait(&id).await.unwrap();
+    assert_eq!(outcome.state, State::Success, "{:?}", outcome.state_info);
+    let list = |names: &[&str]| names.iter().map(|name| Value::from(*name)).collect();
+    assert_eq!(
+        outcome.output,
+        Value::Map(std::sync::Arc::new(map([
+            ("below", list(&["test.fails_once"])),
+            ("tasks", list(&["call", "look", "try"])),
+        ])))
+    );
+}
