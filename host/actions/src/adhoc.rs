@@ -1,17 +1,13 @@
 //! Ad-hoc actions: another action with prepared input and output.
 //!
-//! As Mistral's `AdHocActionDescriptor` has it: the base's input is made from the given input
-//! and the defaults, the result is made from the base's result as `$`, and errors pass as they
-//! are. Beside that, expressions have Mistral's functions that need no execution; those that do,
-//! as `env()`, are not there.
+//! What they make of their input and of their base's result is `ostro_lang`'s. Their expressions
+//! have Mistral's functions that need no execution; those that do, as `env()`, are not there.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ostro_core::{ActionError, ActionErrorKind, Map, Value};
-use ostro_lang::{
-    AdHocAction, Budget, FUNCTIONS, FunctionEnv, Host, Scope, Template, call_function,
-};
+use ostro_lang::{AdHocAction, FUNCTIONS, FunctionEnv, Host, Template, call_function};
 use uuid::Uuid;
 
 use crate::describe::{ActionDescription, ActionKind, Parameter, check_names};
@@ -47,48 +43,17 @@ fn parameters(action: &AdHocAction) -> Vec<Parameter> {
 /// The input of the base of `action`, when `action` is called with `given`.
 pub(crate) fn base_input(action: &AdHocAction, given: &Map) -> Result<Map, ActionError> {
     check_names(&action.name, &parameters(action), given).map_err(call_error)?;
-    let mut input = given.clone();
-    for parameter in &action.input {
-        if let Some(default) = &parameter.default
-            && !input.contains_key(&parameter.name)
-        {
-            let value = evaluate(action, default, &Value::from(input.clone()))?;
-            input.insert(Arc::clone(&parameter.name), value);
-        }
-    }
-    match evaluate(action, &action.base_input, &input.into())? {
-        Value::Map(entries) => Ok(Arc::unwrap_or_clone(entries)),
-        Value::Null => Ok(Map::new()),
-        other => Err(call_error(format!(
-            "{}: base-input must give an object, not a value of type {}",
-            action.name,
-            other.kind()
-        ))),
-    }
+    action
+        .base_input_for(given, &Functions(now_millis()))
+        .map_err(call_error)
 }
 
 /// The result of `action`, when its base gave `result`.
 pub(crate) fn output(action: &AdHocAction, result: Value) -> Result<Value, ActionError> {
-    match &action.output {
-        Some(template) => evaluate(action, template, &result),
-        None => Ok(result),
-    }
+    action
+        .result_of(result, &Functions(now_millis()))
+        .map_err(call_error)
 }
-
-fn evaluate(action: &AdHocAction, template: &Template, data: &Value) -> Result<Value, ActionError> {
-    let budget = Budget::default();
-    template
-        .evaluate(Scope {
-            data,
-            host: &Functions(now_millis()),
-            budget: &budget,
-        })
-        .map_err(|error| call_error(format!("{}: {error}", action.name)))
-}
-
-/// What expressions can call. An action runs once and is never replayed, so that what differs
-/// each time may come from the machine.
-struct Functions(i64);
 
 fn now_millis() -> i64 {
     let since = SystemTime::now()
@@ -96,6 +61,10 @@ fn now_millis() -> i64 {
         .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// What expressions can call. An action runs once and is never replayed, so that what differs
+/// each time may come from the machine.
+struct Functions(i64);
 
 impl Host for Functions {
     fn call(

@@ -49,7 +49,7 @@ impl Turn<'_> {
             .map_err(|error| broken(&error))?
         {
             Value::Map(input) => input,
-            Value::Null => Arc::default(),
+            Value::Null if matches!(spec.input, Template::Literal(_)) => Arc::default(),
             other => {
                 return Err(RunError::Broken(format!(
                     "wrong dynamic input for task {}: expected an object, got {}",

@@ -28,6 +28,7 @@
 //! );
 //! ```
 
+mod adhoc;
 mod check;
 mod definitions;
 mod diagnostics;

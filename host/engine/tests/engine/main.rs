@@ -6,6 +6,8 @@
     reason = "a test that panics has failed"
 )]
 
+mod actions;
 mod cases;
+mod mistral;
 mod property;
 mod world;

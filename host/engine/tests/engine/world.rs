@@ -17,6 +17,8 @@ use ostro_engine::{
 };
 use ostro_lang::{Definitions, Workflow};
 
+use crate::actions::{Resolved, standard};
+
 /// 2026-01-01 00:00:00 UTC.
 pub(crate) const START: i64 = 1_767_225_600_000;
 
@@ -32,8 +34,13 @@ pub(crate) struct Scripted {
     pub(crate) after: i64,
 }
 
-/// What `texts` define.
+/// What `texts` define, which is no error.
 pub(crate) fn parse(texts: &[String]) -> Definitions {
+    try_parse(texts).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// What `texts` define, or what is wrong with them.
+pub(crate) fn try_parse(texts: &[String]) -> Result<Definitions, String> {
     let parsed = texts
         .iter()
         .map(|text| ostro_lang::parse(text, "case.yaml"));
@@ -43,8 +50,11 @@ pub(crate) fn parse(texts: &[String]) -> Definitions {
         .iter()
         .filter(|problem| problem.is_error())
         .collect();
-    assert!(errors.is_empty(), "{errors:#?}");
-    definitions
+    if errors.is_empty() {
+        Ok(definitions)
+    } else {
+        Err(format!("{errors:#?}"))
+    }
 }
 
 /// All executions of a case, and what is to happen to them.
@@ -395,10 +405,19 @@ impl World {
         name: &str,
         input: &Arc<Map>,
     ) {
-        let scripted = self.scripted(task, name, input);
+        let resolved = match Resolved::new(&self.library, name, input) {
+            Ok(resolved) => resolved,
+            Err(message) => {
+                let outcome = failure(message.into());
+                let event = EventKind::ActionFinished { id, outcome };
+                return self.plan(0, execution.clone(), event);
+            }
+        };
+        let scripted = self.scripted(task, &resolved.base, &resolved.input);
         let Some(outcome) = scripted.outcome else {
             return;
         };
+        let outcome = resolved.outcome(outcome);
         if outcome == ActionOutcome::Deferred {
             self.deferred
                 .insert(task.to_string(), (execution.clone(), id.clone()));
@@ -408,7 +427,7 @@ impl World {
     }
 
     /// How the next call of the action for the task goes: by the task's name, or the action's.
-    /// One without a script gives its input.
+    /// One without a script is a std action, or gives its input.
     fn scripted(&mut self, task: &str, action: &str, input: &Arc<Map>) -> Scripted {
         let key = if self.script.contains_key(task) {
             task
@@ -416,6 +435,9 @@ impl World {
             action
         };
         let Some(script) = self.script.get(key) else {
+            if let Some(scripted) = standard(action, input) {
+                return scripted;
+            }
             let outcome = Some(ActionOutcome::Success(Value::Map(Arc::clone(input))));
             return Scripted { outcome, after: 0 };
         };
