@@ -25,8 +25,12 @@ TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?")
 ASKED = ["workflows", "workflow", "input", "env", "params", "actions", "events", "unrecorded"]
 # How long nothing may happen until nothing will: when all has ended, and when something is open.
 CALM, CALM_OPEN = 0.8, 5.0
+# The same for a running execution in which nothing runs: Mistral looks for such after 20 seconds.
+CALM_STUCK = 30.0
+# How long nothing may happen before an event from outside, and how long that may be waited for.
+STILL, LAG = 1.2, 8.0
 # Seconds after the last event from outside in which an execution must come to rest.
-PATIENCE = 40
+PATIENCE = 90
 
 
 class Refused(Exception):
@@ -141,7 +145,7 @@ class Run:
         except Refused as refused:
             return {"refused": plain(str(refused).strip().splitlines()[0][:200])}
         for event in self.case.get("events", []):
-            time.sleep(max(0, self.started + event["at"] - time.monotonic()))
+            self.await_second(event["at"])
             try:
                 self.tell(event)
             except Refused as refused:
@@ -154,6 +158,21 @@ class Run:
             found["unrest"] = True
         self.leave(found["state"])
         return found
+
+    def await_second(self, second):
+        """Waits for a second of the case. Mistral takes its time even for what takes none in a
+        case: what is to have happened by then gets some seconds more, and so does what follows."""
+        time.sleep(max(0, self.started + second - time.monotonic()))
+        due = time.monotonic()
+        before, since = None, due
+        while time.monotonic() < due + LAG:
+            tree = self.tree()
+            if tree != before or self.jobs(tree, due=True):
+                before, since = tree, time.monotonic()
+            elif time.monotonic() - since > STILL:
+                break
+            time.sleep(0.1)
+        self.started += time.monotonic() - due
 
     def define(self):
         texts = as_list(self.case["workflows"])
@@ -292,11 +311,18 @@ class Run:
         """Whether something is to come by itself: an action at work, or a job of the scheduler."""
         if any((rig.RUN / "scripts" / f"{self.namespace}.at-work").glob("*")):
             return True
-        ids = {row[0] for rows in tree for row in rows}
+        return self.jobs(tree)
+
+    def jobs(self, tree, due=False):
+        """Whether Mistral's scheduler has something to do for the case, or has it to do by now."""
         jobs = self.rows(
-            "select func_args::text from scheduled_jobs_v2 where func_name not like %s",
+            "select method_arguments::text from delayed_calls_v2"
+            " where target_method_name not like %s"
+            " and (not %s or execution_time <= now() at time zone 'utc')",
             "%integrity%",
+            due,
         )
+        ids = {row[0] for rows in tree for row in rows}
         return any(not ids.isdisjoint(UUID.findall(job)) for (job,) in jobs)
 
     def rest(self):
@@ -311,7 +337,10 @@ class Run:
             if tree != before or (state not in ENDED and self.busy(tree)):
                 before, since = tree, now
             open_ends = any(row[1] not in ENDED for rows in tree for row in rows)
-            if now - since > (CALM_OPEN if open_ends else CALM):
+            calm = CALM_OPEN if open_ends else CALM
+            if state == "RUNNING" and all(row[1] in ENDED for row in tree[2]):
+                calm = CALM_STUCK
+            if now - since > calm:
                 return True
             time.sleep(0.25)
         return False

@@ -496,12 +496,15 @@ macro_rules! files {
 }
 
 files! {
+    ad_hoc_actions_prepare_and_finish => "adhoc.yaml";
     other_executions_can_be_asked_about => "asking.yaml";
     pause_and_cancel_go_up_and_down => "cascades.yaml";
+    commands_are_obeyed => "commands.yaml";
     context_flows_as_in_mistral => "context.yaml";
     control_from_outside_holds => "control.yaml";
     cycles_run_again => "cycles.yaml";
     errors_end_where_nobody_handles_them => "errors.yaml";
+    expressions_are_evaluated_everywhere => "expressions.yaml";
     functions_answer_as_in_mistral => "functions.yaml";
     joins_wait_for_what_can_come => "joins.yaml";
     errors_of_expressions_say_where => "places.yaml";
@@ -510,9 +513,12 @@ files! {
     failed_tasks_run_again => "rerun.yaml";
     reverse_workflows_reach_their_target => "reverse.yaml";
     failed_tasks_are_skipped => "skip.yaml";
+    states_say_what_is => "states.yaml";
+    std_actions_are_there => "std.yaml";
     sub_workflows_are_tasks => "subworkflows.yaml";
     tasks_run_what_they_say => "task.yaml";
     transitions_are_taken => "transitions.yaml";
     items_are_run_over => "with_items.yaml";
+    workbooks_name_what_is_theirs => "workbooks.yaml";
     workflows_take_input_and_give_output => "workflow.yaml";
 }
