@@ -56,11 +56,11 @@ def record(options):
                 work.append((path, case))
     if not work:
         rig.say("every case has its answer")
-    else:
-        run(options, work, answers, cases)
     if not options.dry:
         for path, found in answers.items():
-            write(answers_of(path), {name: one for name, one in found.items() if one})
+            write(answers_of(path), found)
+    if work:
+        run(options, work, answers, cases)
 
 
 def run(options, work, answers, cases):
@@ -84,6 +84,8 @@ def run(options, work, answers, cases):
                     rig.say(f"{path.name}: {case['name']}\n{traceback.format_exc()}")
                     continue
                 answers[path][case["name"]] = answer
+                if not options.dry:
+                    write(answers_of(path), answers[path])
                 rig.say(f"{path.stem}: {case['name']}: {answer.get('state', 'refused')}")
                 if options.dry:
                     print(json.dumps(answer, indent=1))
@@ -114,6 +116,7 @@ def write(path, found):
         f"{json.dumps(name, ensure_ascii=False)}: "
         f"{json.dumps(answer, ensure_ascii=False, sort_keys=True)}"
         for name, answer in found.items()
+        if answer is not None
     ]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

@@ -4,7 +4,8 @@ Mistral loads it by its entry point where this folder is on PYTHONPATH. A case r
 of its own; `$OSTRO_SCRIPTS/NAMESPACE.json` holds the names that its texts mention and its script.
 The next call of an action goes as the script of its task's name says, or that of its own name;
 without one it gives its input. What takes time is ended by a timer as a remote executor would
-end it, and keeps a file in `$OSTRO_SCRIPTS/NAMESPACE.at-work` until then.
+end it, and keeps a file in `$OSTRO_SCRIPTS/NAMESPACE.at-work` until then; what waits for somebody
+or for nothing has one in `NAMESPACE.open`.
 """
 
 import json
@@ -73,9 +74,10 @@ class ScriptedAction(actions.Action):
             result = actions.Result(error=outcome["error"])
         else:
             result = actions.Result(data=outcome.get("ok"))
-        after = outcome.get("after", 0)
+        after = outcome.get("after", 0) * _cases[self.namespace]["stretch"]
         if outcome.get("silent") or outcome.get("deferred"):
             self.here = False
+            self.mark("open", context.execution.action_execution_id)
             return None
         if not after:
             return result
@@ -83,11 +85,15 @@ class ScriptedAction(actions.Action):
         self.end_later(after, result, context.execution.action_execution_id)
         return None
 
-    def end_later(self, after, result, action_execution):
-        folder = SCRIPTS / f"{self.namespace}.at-work"
+    def mark(self, kind, action_execution):
+        folder = SCRIPTS / f"{self.namespace}.{kind}"
         folder.mkdir(exist_ok=True)
         mark = folder / action_execution
         mark.touch()
+        return mark
+
+    def end_later(self, after, result, action_execution):
+        mark = self.mark("at-work", action_execution)
         auth = auth_context.ctx()
 
         def end():

@@ -35,10 +35,16 @@ const ROWS: [(&str, &[&str]); 15] = [
         &["workbooks.yaml", "subworkflows.yaml"],
     ),
     ("states", &["states.yaml"]),
-    ("expressions", &["errors.yaml", "expressions.yaml", "places.yaml"]),
+    (
+        "expressions",
+        &["errors.yaml", "expressions.yaml", "places.yaml"],
+    ),
     ("functions", &["asking.yaml", "functions.yaml"]),
     ("std actions", &["std.yaml"]),
-    ("control", &["control.yaml", "cascades.yaml", "rerun.yaml", "skip.yaml"]),
+    (
+        "control",
+        &["control.yaml", "cascades.yaml", "rerun.yaml", "skip.yaml"],
+    ),
 ];
 
 /// Execution ids of Mistral and of the engine, and the only one that is told apart.
@@ -322,7 +328,9 @@ fn compare(case: Case, text: &Json, recorded: Option<&Recorded>) -> Result<Optio
         differences("", &recorded.answer(), &ours, &mut out);
     }
     match (deviates, out.is_empty() && unrecorded.is_none()) {
-        (Some(_), false) if !says => Err("it deviates and does not say what to expect".to_owned()),
+        (Some(_), false) if !says => Err(format!(
+            "it deviates and does not say what to expect, which would be {ours}"
+        )),
         (None, true) => Ok(None),
         (Some(_), true) => Err("`deviates`, but the answers are equal".to_owned()),
         (None, false) => Err(match &recorded.refused {
