@@ -14,7 +14,9 @@ use ostro_sandbox::LoadedPack;
 
 use crate::describe::{ActionDescription, check_names, meant};
 use crate::pack::{PackAction, PackActions};
-use crate::standard::Standard;
+use crate::standard::http::HttpOptions;
+use crate::standard::ssh::SshOptions;
+use crate::standard::{Options, Standard, javascript};
 use crate::{Parameter, RegistryError, adhoc, openstack, outcome};
 
 /// All actions that there are. Clones share everything.
@@ -23,6 +25,7 @@ pub struct Registry {
     packs: Arc<IndexMap<Arc<str>, PackAction>>,
     cloud: Arc<dyn Cloud>,
     definitions: Option<Arc<Definitions>>,
+    options: Arc<Options>,
 }
 
 /// Puts a [`Registry`] together.
@@ -31,6 +34,7 @@ pub struct Builder {
     packs: Vec<Arc<dyn PackActions>>,
     cloud: Option<Arc<dyn Cloud>>,
     definitions: Option<Arc<Definitions>>,
+    options: Options,
 }
 
 impl Builder {
@@ -53,6 +57,20 @@ impl Builder {
     #[must_use]
     pub fn definitions(mut self, definitions: Arc<Definitions>) -> Self {
         self.definitions = Some(definitions);
+        self
+    }
+
+    /// How `std.http` and `std.mistral_http` behave, and where they may go.
+    #[must_use]
+    pub fn http(mut self, options: HttpOptions) -> Self {
+        self.options.http = options;
+        self
+    }
+
+    /// How `std.ssh`, `std.ssh_proxied` and `std.wait_ssh` behave.
+    #[must_use]
+    pub fn ssh(mut self, options: SshOptions) -> Self {
+        self.options.ssh = options;
         self
     }
 
@@ -88,6 +106,7 @@ impl Builder {
             packs: Arc::new(packs),
             cloud: self.cloud.unwrap_or_else(|| Arc::new(openstack::NoCloud)),
             definitions: self.definitions,
+            options: Arc::new(self.options),
         })
     }
 }
@@ -190,14 +209,12 @@ impl Registry {
     }
 
     fn unknown(&self, name: &str) -> ActionError {
-        let message = if Standard::is_absent(name) {
-            format!("the action {name} of Mistral is not in this version of Ostro yet")
-        } else {
-            let names = self.names();
-            let hint = meant(name, names.iter().map(|name| &**name));
-            format!("no action is called {name}{hint}")
-        };
-        ActionError::new(ActionErrorKind::Call, message)
+        let names = self.names();
+        let hint = meant(name, names.iter().map(|name| &**name));
+        ActionError::new(
+            ActionErrorKind::Call,
+            format!("no action is called {name}{hint}"),
+        )
     }
 
     /// Follows ad-hoc actions down to their base, runs that, and makes their results of its.
@@ -237,6 +254,14 @@ impl Registry {
         Ok(outcome)
     }
 
+    /// The action of a pack that does a std action's work.
+    fn behind(&self, action: Standard) -> Option<&PackAction> {
+        match action {
+            Standard::Javascript | Standard::Js => self.packs.get(javascript::EVALUATE),
+            _ => None,
+        }
+    }
+
     async fn run_base(
         &self,
         base: Base,
@@ -247,7 +272,14 @@ impl Registry {
             Base::Standard(action) => {
                 check_names(action.name(), &action.parameters(), input)
                     .map_err(|message| ActionError::new(ActionErrorKind::Call, message))?;
-                Ok(action.run(input).await)
+                if let Some(PackAction { pack, signature }) = self.behind(action) {
+                    let cloud = Arc::clone(&self.cloud);
+                    let result = pack.call(&signature.name, input, call, cloud).await;
+                    return result
+                        .map(ActionOutcome::Success)
+                        .map_err(|error| javascript::failed(error.into()));
+                }
+                Ok(action.run(input, call, &self.options).await)
             }
             Base::OpenStack(operation) => {
                 let result = operations::call(&*self.cloud, &operation.name, input).await;

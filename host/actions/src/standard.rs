@@ -1,45 +1,65 @@
 //! The `std.*` actions, as Mistral's `std_actions.py` defines them.
+//!
+//! The table of them is here; what they do is in one file a family: `plain` needs nothing but
+//! its input, `http`, `ssh` and `email` go over the network, `javascript` leads to a pack.
 
-use std::time::Duration;
+pub(crate) mod email;
+pub(crate) mod http;
+pub(crate) mod javascript;
+mod plain;
+mod python;
+pub(crate) mod ssh;
 
-use ostro_core::{ActionError, ActionErrorKind, ActionOutcome, Map, Value};
+use std::sync::Arc;
+
+use ostro_core::{ActionCall, ActionError, ActionErrorKind, ActionOutcome, Map, Value};
 
 use crate::describe::{ActionDescription, ActionKind, Parameter};
-
-/// How many entries `std.test_dict` makes at most.
-const MAX_TEST_ENTRIES: i64 = 1_000_000;
-
-/// The std actions of Mistral that are not here yet.
-const ABSENT: [&str; 8] = [
-    "std.email",
-    "std.http",
-    "std.javascript",
-    "std.js",
-    "std.mistral_http",
-    "std.ssh",
-    "std.ssh_proxied",
-    "std.wait_ssh",
-];
+use http::HttpOptions;
+use ssh::SshOptions;
 
 /// A std action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standard {
     AsyncNoop,
     Echo,
+    Email,
     Fail,
+    Http,
+    Javascript,
+    Js,
+    MistralHttp,
     Noop,
     Sleep,
+    Ssh,
+    SshProxied,
     TestDict,
+    WaitSsh,
+}
+
+/// What the std actions may do, and where they find what they need.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) http: HttpOptions,
+    pub(crate) ssh: SshOptions,
 }
 
 impl Standard {
-    const ALL: [Standard; 6] = [
+    const ALL: [Standard; 14] = [
         Standard::AsyncNoop,
         Standard::Echo,
+        Standard::Email,
         Standard::Fail,
+        Standard::Http,
+        Standard::Javascript,
+        Standard::Js,
+        Standard::MistralHttp,
         Standard::Noop,
         Standard::Sleep,
+        Standard::Ssh,
+        Standard::SshProxied,
         Standard::TestDict,
+        Standard::WaitSsh,
     ];
 
     /// The action with this full name.
@@ -52,19 +72,22 @@ impl Standard {
         Self::ALL.into_iter().map(Self::name)
     }
 
-    /// Whether `name` is a std action of Mistral that is not here yet.
-    pub(crate) fn is_absent(name: &str) -> bool {
-        ABSENT.contains(&name)
-    }
-
     pub(crate) fn name(self) -> &'static str {
         match self {
             Standard::AsyncNoop => "std.async_noop",
             Standard::Echo => "std.echo",
+            Standard::Email => "std.email",
             Standard::Fail => "std.fail",
+            Standard::Http => "std.http",
+            Standard::Javascript => "std.javascript",
+            Standard::Js => "std.js",
+            Standard::MistralHttp => "std.mistral_http",
             Standard::Noop => "std.noop",
             Standard::Sleep => "std.sleep",
+            Standard::Ssh => "std.ssh",
+            Standard::SshProxied => "std.ssh_proxied",
             Standard::TestDict => "std.test_dict",
+            Standard::WaitSsh => "std.wait_ssh",
         }
     }
 
@@ -72,32 +95,51 @@ impl Standard {
         match self {
             Standard::AsyncNoop => "Does nothing until somebody finishes it from outside.",
             Standard::Echo => "Gives `output` after `delay` seconds.",
+            Standard::Email => {
+                "Sends a mail; with `smtp_password`, over TLS and logged in as `from_addr`."
+            }
             Standard::Fail => "Fails, with `error_data` as its result if there is any.",
+            Standard::Http => {
+                "Sends a request; fails with the answer if its status is not from 200 to 306."
+            }
+            Standard::Javascript | Standard::Js => {
+                "Runs `script` as the body of a function, with `context` as `$`; needs the pack \
+                 of plugins/javascript."
+            }
+            Standard::MistralHttp => {
+                "Sends a request that says how to finish this action from outside."
+            }
             Standard::Noop => "Does nothing.",
             Standard::Sleep => "Sleeps for whole `seconds`.",
+            Standard::Ssh => "Runs `cmd` on `host`, or on each of a list of hosts.",
+            Standard::SshProxied => "Runs `cmd` on `host`, reached from `gateway_host`.",
             Standard::TestDict => {
                 "Gives a map of `size` entries, `key_prefix` and a number to `val`."
             }
+            Standard::WaitSsh => "Runs `ls -l` on `host`: with a retry, waits until it can.",
         }
     }
 
     /// Its parameters; those with a default may be left out.
     pub(crate) fn parameters(self) -> Vec<Parameter> {
+        let required = |name: &'static str| Parameter::required(name);
+        let nullable = |name: &'static str| Parameter::optional(name, Value::Null);
         match self {
             Standard::AsyncNoop | Standard::Noop => vec![],
-            Standard::Echo => {
-                vec![
-                    Parameter::required("output"),
-                    Parameter::optional("delay", 0),
-                ]
-            }
-            Standard::Fail => vec![Parameter::optional("error_data", Value::Null)],
+            Standard::Echo => vec![required("output"), Parameter::optional("delay", 0)],
+            Standard::Email => email::parameters(),
+            Standard::Fail => vec![nullable("error_data")],
+            Standard::Http | Standard::MistralHttp => http::parameters(),
+            Standard::Javascript | Standard::Js => vec![required("script"), nullable("context")],
             Standard::Sleep => vec![Parameter::optional("seconds", 1)],
+            Standard::Ssh => ssh::parameters(),
+            Standard::SshProxied => ssh::proxied_parameters(),
             Standard::TestDict => vec![
                 Parameter::optional("size", 0),
                 Parameter::optional("key_prefix", ""),
                 Parameter::optional("val", ""),
             ],
+            Standard::WaitSsh => ["host", "username", "password"].map(required).into(),
         }
     }
 
@@ -112,14 +154,32 @@ impl Standard {
     }
 
     /// Runs it with an input whose names have been checked.
-    pub(crate) async fn run(self, input: &Map) -> ActionOutcome {
+    pub(crate) async fn run(
+        self,
+        input: &Map,
+        call: &ActionCall,
+        options: &Options,
+    ) -> ActionOutcome {
         let result = match self {
             Standard::Noop => Ok(Value::Null),
             Standard::AsyncNoop => return ActionOutcome::Deferred,
-            Standard::Fail => Err(fail(input.get("error_data"))),
-            Standard::Echo => echo(input).await,
-            Standard::Sleep => sleep(input.get("seconds")).await,
-            Standard::TestDict => test_dict(input),
+            Standard::Fail => Err(plain::fail(input.get("error_data"))),
+            Standard::Echo => plain::echo(input).await,
+            Standard::Sleep => plain::sleep(input.get("seconds")).await,
+            Standard::TestDict => plain::test_dict(input),
+            Standard::Http => http::run(input, None, &options.http).await,
+            Standard::MistralHttp => {
+                match http::run(input, Some(&call.context), &options.http).await {
+                    // What the remote says at once is not the result.
+                    Ok(_) => return ActionOutcome::Deferred,
+                    Err(error) => Err(error),
+                }
+            }
+            Standard::Ssh => ssh::run(self.name(), input, &options.ssh).await,
+            Standard::SshProxied => ssh::run_proxied(self.name(), input, &options.ssh).await,
+            Standard::WaitSsh => ssh::wait(self.name(), input, &options.ssh).await,
+            Standard::Email => email::run(input).await,
+            Standard::Javascript | Standard::Js => Err(javascript::missing(self.name())),
         };
         match result {
             Ok(value) => ActionOutcome::Success(value),
@@ -128,97 +188,54 @@ impl Standard {
     }
 }
 
-fn fail(data: Option<&Value>) -> ActionError {
-    match data.filter(|data| data.is_truthy()) {
-        None => ActionError::new(ActionErrorKind::Action, "Fail action expected exception."),
-        Some(data) => ActionError {
-            kind: ActionErrorKind::Action,
-            message: crate::outcome::message_of(data),
-            value: data.clone(),
-        },
+/// The input of a std action, read as Python would.
+struct Input<'a> {
+    action: &'static str,
+    entries: &'a Map,
+}
+
+impl<'a> Input<'a> {
+    fn new(action: &'static str, entries: &'a Map) -> Self {
+        Self { action, entries }
     }
-}
 
-async fn echo(input: &Map) -> Result<Value, ActionError> {
-    // Python's `float(delay)`, whose ValueError makes the delay 0 and whose TypeError does not.
-    let delay = match input.get("delay") {
-        None => 0.0,
-        Some(Value::String(text)) => text.trim().parse().unwrap_or(0.0),
-        Some(value) => number(value).ok_or_else(|| wrong("std.echo", "delay", value))?,
-    };
-    pause("std.echo", "delay", delay).await?;
-    Ok(input.get("output").cloned().unwrap_or_default())
-}
+    /// A parameter that is neither left out nor null.
+    fn given(&self, parameter: &str) -> Option<&'a Value> {
+        self.entries
+            .get(parameter)
+            .filter(|value| !value.is_null())
+    }
 
-async fn sleep(seconds: Option<&Value>) -> Result<Value, ActionError> {
-    // Python's `int(seconds)`: a string must be a whole number, a float loses its fraction.
-    let seconds = match seconds {
-        None => 1.0,
-        Some(Value::String(text)) => {
-            let whole = text.trim().parse().ok().map(Value::Int);
-            whole.as_ref().and_then(number).unwrap_or(0.0)
+    /// A parameter that must be text.
+    fn text(&self, parameter: &str) -> Result<&'a str, ActionError> {
+        self.optional_text(parameter)?.ok_or_else(|| {
+            call_error(format!("{}: {parameter} must not be null", self.action))
+        })
+    }
+
+    /// A parameter that must be text, where it is given.
+    fn optional_text(&self, parameter: &str) -> Result<Option<&'a str>, ActionError> {
+        match self.given(parameter) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(wrong(self.action, parameter, other)),
         }
-        Some(value) => number(value)
-            .ok_or_else(|| wrong("std.sleep", "seconds", value))?
-            .trunc(),
-    };
-    pause("std.sleep", "seconds", seconds).await?;
-    Ok(Value::Null)
-}
-
-/// Python's `float` of a number or a truth value.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a delay past 2^53 seconds is as good as any other"
-)]
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Bool(truth) => Some(f64::from(u8::from(*truth))),
-        Value::Int(number) => Some(*number as f64),
-        Value::Float(number) => Some(*number),
-        _ => None,
     }
-}
 
-async fn pause(action: &str, parameter: &str, seconds: f64) -> Result<(), ActionError> {
-    if seconds > 0.0 {
-        let wait = Duration::try_from_secs_f64(seconds).map_err(|_| {
-            call_error(format!(
-                "{action}: {parameter} of {seconds} seconds is too long to wait"
-            ))
-        })?;
-        tokio::time::sleep(wait).await;
-    } else if seconds.is_nan() {
-        return Err(call_error(format!("{action}: {parameter} is not a number")));
+    /// A parameter that must be a list of texts; empty where it is not given.
+    fn texts(&self, parameter: &str) -> Result<Vec<Arc<str>>, ActionError> {
+        let Some(value) = self.given(parameter).filter(|value| value.is_truthy()) else {
+            return Ok(Vec::new());
+        };
+        let items = value
+            .as_list()
+            .ok_or_else(|| wrong(self.action, parameter, value))?;
+        let text = |item: &Value| match item {
+            Value::String(text) => Ok(Arc::clone(text)),
+            other => Err(wrong(self.action, &format!("an item of {parameter}"), other)),
+        };
+        items.iter().map(text).collect()
     }
-    Ok(())
-}
-
-fn test_dict(input: &Map) -> Result<Value, ActionError> {
-    let size = match input.get("size") {
-        None => 0,
-        Some(Value::Int(size)) => *size,
-        Some(Value::Bool(truth)) => i64::from(*truth),
-        Some(other) => return Err(wrong("std.test_dict", "size", other)),
-    };
-    if size > MAX_TEST_ENTRIES {
-        return Err(ActionError::new(
-            ActionErrorKind::Limit,
-            format!("std.test_dict: size {size} is more than {MAX_TEST_ENTRIES}"),
-        ));
-    }
-    let prefix = match input.get("key_prefix") {
-        None => String::new(),
-        Some(Value::Null) => "None".to_owned(),
-        Some(Value::Bool(truth)) => if *truth { "True" } else { "False" }.to_owned(),
-        Some(Value::String(text)) => text.to_string(),
-        Some(number @ (Value::Int(_) | Value::Float(_))) => number.to_string(),
-        Some(other) => return Err(wrong("std.test_dict", "key_prefix", other)),
-    };
-    let value = input.get("val").cloned().unwrap_or_else(|| "".into());
-    Ok((0..size)
-        .map(|number| (format!("{prefix}{number}"), value.clone()))
-        .collect())
 }
 
 fn wrong(action: &str, parameter: &str, value: &Value) -> ActionError {
@@ -228,6 +245,6 @@ fn wrong(action: &str, parameter: &str, value: &Value) -> ActionError {
     ))
 }
 
-fn call_error(message: String) -> ActionError {
+fn call_error(message: impl Into<String>) -> ActionError {
     ActionError::new(ActionErrorKind::Call, message)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ostro_core::Value;
 
 /// `value` as Python's `str` writes it: what stands in text where an expression stood.
-pub(crate) fn python_str(value: &Value) -> String {
+pub fn python_str(value: &Value) -> String {
     match value {
         Value::String(text) => text.to_string(),
         other => {
