@@ -130,7 +130,6 @@ fn follow(request: &mut Request, target: Url, status: u16) {
     }
     if !matches!(status, 307 | 308) {
         request.headers.remove(header::CONTENT_TYPE);
-        request.headers.remove(header::CONTENT_LENGTH);
         request.body.clear();
     }
     request.headers.remove(header::COOKIE);
@@ -187,6 +186,8 @@ async fn send(
         .headers(with_cookies(request.headers.clone(), jar, &request.url));
     if !request.body.is_empty() {
         outgoing = outgoing.body(request.body.clone());
+    } else if !matches!(request.method, Method::GET | Method::HEAD) {
+        outgoing = outgoing.header(header::CONTENT_LENGTH, 0);
     }
     let begin = Instant::now();
     let response = outgoing.send().await.map_err(|error| {
@@ -369,5 +370,46 @@ fn reason(error: &reqwest::Error) -> String {
         format!("{what}the exchange failed")
     } else {
         format!("{what}{cause}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A name server that gives an allowed address to the check and a denied one afterwards.
+    #[tokio::test]
+    async fn a_name_is_looked_up_once_and_its_address_is_what_is_connected_to() {
+        let (good, bad) = ("127.0.0.2", "127.0.0.3");
+        let server = TcpListener::bind((good, 0)).unwrap();
+        let port = server.local_addr().unwrap().port();
+        let trap = TcpListener::bind((bad, port)).unwrap();
+        trap.set_nonblocking(true).unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            _ = stream.read(&mut [0; 4096]).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                .unwrap();
+        });
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let mut options = HttpOptions::default().with_lookup(Arc::new(move |_, port| {
+            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            let ip = if first { good } else { bad };
+            Box::pin(async move { Ok(vec![SocketAddr::new(ip.parse().unwrap(), port)]) })
+        }));
+        options.denied_networks = vec![HttpOptions::network(bad).unwrap()];
+        let url = Value::from(format!("http://rebinding.test:{port}/"));
+        let input: Map = [("url".into(), url)].into_iter().collect();
+        let result = run(&input, None, &options).await.unwrap();
+        assert_eq!(result.get("content"), Some(&"ok".into()));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert!(trap.accept().is_err(), "the denied address was connected to");
     }
 }

@@ -61,6 +61,8 @@ fn core_module(dir: &Path, toolchain: &Toolchain) -> Result<PathBuf, PackError> 
         .arg("--message-format=json-render-diagnostics")
         .arg("--manifest-path")
         .arg(&manifest)
+        // Cargo takes its configuration from where it runs: the guest's is beside the guest.
+        .current_dir(dir)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
     toolchain.apply(&mut command);

@@ -69,9 +69,6 @@ impl Request {
             headers.insert(header::AUTHORIZATION, value);
         }
         let body = body(input, &mut headers)?;
-        if body.is_empty() && !matches!(method, Method::GET | Method::HEAD) {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
         Ok(Self {
             url,
             method,

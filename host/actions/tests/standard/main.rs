@@ -1,0 +1,13 @@
+//! The std actions against real parts: a web server, OpenSSH, a mail server, and the very
+//! action classes of Mistral 23 beside them.
+//!
+//! What is missing is installed: OpenSSH and netcat by `apt-get`, Mistral and aiosmtpd from PyPI
+//! into the user's cache. Where that cannot be, the tests fail and say so.
+
+mod common;
+mod email;
+mod http;
+mod javascript;
+mod mistral;
+mod ssh;
+mod web;
