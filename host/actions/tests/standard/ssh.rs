@@ -94,7 +94,7 @@ impl Machines {
             command.args(["-N", ""]);
         }
         run(command.args(more));
-        fs::read_to_string(file.with_extension("pub")).unwrap()
+        fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap()
     }
 
     fn serve(&self, sshd: &Path, address: &str) -> Child {
