@@ -306,7 +306,7 @@ class Run:
             self.root,
         )
         actions = self.rows(
-            "select a.id, a.state, a.updated_at from action_executions_v2 a"
+            "select a.id, a.state, a.updated_at, a.name from action_executions_v2 a"
             " join task_executions_v2 t on a.task_execution_id = t.id"
             " join workflow_executions_v2 w on t.workflow_execution_id = w.id"
             " where w.id = %s or w.root_execution_id = %s order by a.id",
@@ -324,7 +324,10 @@ class Run:
     def starting(self, tree):
         """Whether an action runs that neither takes its time nor waits for somebody."""
         begun = {path.name for path in (rig.RUN / "scripts").glob(f"{self.namespace}.*/*")}
-        return any(row[1] == "RUNNING" and row[0] not in begun for row in tree[2])
+        return any(
+            state == "RUNNING" and action not in begun and not name.startswith("std.")
+            for action, state, _, name in tree[2]
+        )
 
     def jobs(self, tree, due=False):
         """Whether Mistral's scheduler has something to do for the case, or has it to do by now."""
