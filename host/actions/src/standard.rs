@@ -201,16 +201,13 @@ impl<'a> Input<'a> {
 
     /// A parameter that is neither left out nor null.
     fn given(&self, parameter: &str) -> Option<&'a Value> {
-        self.entries
-            .get(parameter)
-            .filter(|value| !value.is_null())
+        self.entries.get(parameter).filter(|value| !value.is_null())
     }
 
     /// A parameter that must be text.
     fn text(&self, parameter: &str) -> Result<&'a str, ActionError> {
-        self.optional_text(parameter)?.ok_or_else(|| {
-            call_error(format!("{}: {parameter} must not be null", self.action))
-        })
+        self.optional_text(parameter)?
+            .ok_or_else(|| call_error(format!("{}: {parameter} must not be null", self.action)))
     }
 
     /// A parameter that must be text, where it is given.
@@ -232,7 +229,11 @@ impl<'a> Input<'a> {
             .ok_or_else(|| wrong(self.action, parameter, value))?;
         let text = |item: &Value| match item {
             Value::String(text) => Ok(Arc::clone(text)),
-            other => Err(wrong(self.action, &format!("an item of {parameter}"), other)),
+            other => Err(wrong(
+                self.action,
+                &format!("an item of {parameter}"),
+                other,
+            )),
         };
         items.iter().map(text).collect()
     }

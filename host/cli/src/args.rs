@@ -106,6 +106,13 @@ pub(crate) struct Sources {
     /// which, else the only cloud of clouds.yaml.
     #[arg(long, value_name = "NAME")]
     pub(crate) cloud: Option<String>,
+    /// A network that std.http may not reach, as 10.0.0.0/8; `none` for none. Without it these
+    /// are Mistral's: this machine and the link.
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) http_deny: Vec<String>,
+    /// Let the `proxy_command` of std.ssh_proxied run commands on this machine.
+    #[arg(long)]
+    pub(crate) ssh_proxy_commands: bool,
 }
 
 /// What to give as input.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use ostro_actions::Registry;
+use ostro_actions::{HttpOptions, Registry, SshOptions};
 use ostro_openstack::Session;
 use ostro_packs::{Grants, Pack, PackError};
 use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
@@ -22,7 +22,9 @@ pub(crate) struct Actions {
 
 /// Opens, checks and loads everything that `sources` name.
 pub(crate) fn load(sources: &Sources) -> Result<Actions> {
-    let mut builder = Registry::builder();
+    let mut ssh = SshOptions::default();
+    ssh.proxy_commands = sources.ssh_proxy_commands;
+    let mut builder = Registry::builder().http(http(sources)?).ssh(ssh);
     let mut packs = Vec::with_capacity(sources.pack.len());
     if !sources.pack.is_empty() {
         let operator = sources.grants.as_deref().map(grants).transpose()?;
@@ -48,6 +50,20 @@ pub(crate) fn load(sources: &Sources) -> Result<Actions> {
         .build()
         .hint(|| "--pack: each action may come from one pack only".to_owned())?;
     Ok(Actions { registry, packs })
+}
+
+/// Where std.http may go.
+fn http(sources: &Sources) -> Result<HttpOptions> {
+    let mut options = HttpOptions::default();
+    if !sources.http_deny.is_empty() {
+        let named = sources.http_deny.iter().filter(|text| *text != "none");
+        let network = |text: &String| {
+            HttpOptions::network(text)
+                .with_context(|| format!("--http-deny {text}: it is no network"))
+        };
+        options.denied_networks = named.map(network).collect::<Result<_>>()?;
+    }
+    Ok(options)
 }
 
 /// Opens a pack.

@@ -64,5 +64,5 @@ pub use spec::{
     AdHocAction, EngineCommand, Input, Join, OnState, Policies, Publish, Retry, Target, Task,
     Transition, Transitions, WithItems, Work, Workbook, Workflow, WorkflowKind,
 };
-pub use text::python_str;
 pub use template::{ExpressionError, Part, Scope, Template, TemplateExpression, TemplateJinja};
+pub use text::python_str;

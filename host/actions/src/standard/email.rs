@@ -7,13 +7,9 @@ use lettre::address::Address;
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{
-    AsyncSmtpConnection, CertificateStore, TlsParameters,
-};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, CertificateStore, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::{
-    ClientId, Extension, MailBodyParameter, MailParameter,
-};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::{Message, address::Envelope};
 use ostro_core::{ActionError, ActionErrorKind, Map, Value};
 
@@ -24,15 +20,16 @@ use crate::describe::Parameter;
 const PORT: u16 = 25;
 
 /// How long connecting and each answer may take.
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 
 /// How long the whole may take.
-const WHOLE: Duration = Duration::from_secs(300);
+const WHOLE: Duration = Duration::from_mins(5);
 
 pub(super) fn parameters() -> Vec<Parameter> {
     let required = |name: &'static str| Parameter::required(name);
-    let mut parameters: Vec<Parameter> =
-        ["from_addr", "to_addrs", "smtp_server"].map(required).into();
+    let mut parameters: Vec<Parameter> = ["from_addr", "to_addrs", "smtp_server"]
+        .map(required)
+        .into();
     parameters.extend(
         [
             "reply_to",
@@ -57,7 +54,7 @@ pub(super) async fn run(input: &Map) -> Result<Value, ActionError> {
         Ok(sent) => sent.map(|()| Value::Null),
         Err(_) => Err(failed(
             ActionErrorKind::Host,
-            format!("{} did not take it within {WHOLE:?}", server.host),
+            &format!("{} did not take it within {WHOLE:?}", server.host),
         )),
     }
 }
@@ -88,7 +85,9 @@ fn compose(input: &Input<'_>) -> Result<Message, ActionError> {
         .map_err(|_| call_error("std.email: to_addrs names nobody"))?;
     let builder = builder.from(from).envelope(envelope);
     let body = text("body", "<No body>")?;
-    let html = input.optional_text("html_body")?.filter(|html| !html.is_empty());
+    let html = input
+        .optional_text("html_body")?
+        .filter(|html| !html.is_empty());
     let message = match html {
         None => builder.singlepart(SinglePart::plain(body)),
         Some(html) => builder.multipart(MultiPart::alternative_plain_html(body, html.to_owned())),
@@ -186,7 +185,12 @@ impl Server {
         let envelope = mail.envelope();
         let mut parameters = Vec::new();
         let is_wide = |address: &Address| !address.to_string().is_ascii();
-        if envelope.from().into_iter().chain(envelope.to()).any(is_wide) {
+        if envelope
+            .from()
+            .into_iter()
+            .chain(envelope.to())
+            .any(is_wide)
+        {
             parameters.push(MailParameter::SmtpUtfEight);
         }
         let info = connection.server_info();
@@ -224,10 +228,10 @@ impl Server {
         } else {
             ActionErrorKind::Host
         };
-        failed(kind, format!("{}: {step}: {error}", self.host))
+        failed(kind, &format!("{}: {step}: {error}", self.host))
     }
 }
 
-fn failed(kind: ActionErrorKind, reason: String) -> ActionError {
+fn failed(kind: ActionErrorKind, reason: &str) -> ActionError {
     ActionError::new(kind, format!("Failed to send an email message: {reason}"))
 }

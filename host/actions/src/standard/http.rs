@@ -149,11 +149,7 @@ fn keeps_credentials(old: &Url, new: &Url) -> bool {
 }
 
 /// Sends one request, without its redirects.
-async fn send(
-    request: &Request,
-    jar: &Jar,
-    options: &HttpOptions,
-) -> Result<Answer, ActionError> {
+async fn send(request: &Request, jar: &Jar, options: &HttpOptions) -> Result<Answer, ActionError> {
     let way = options.way(&request.url).await?;
     let proxy = proxy(&request.url, &request.proxies)?;
     let mut client = client(request, needs_tls(&request.url, proxy.as_ref()))?;
@@ -320,9 +316,10 @@ fn proxy(url: &Url, given: &Map) -> Result<Option<ToProxy>, ActionError> {
             }));
         }
     };
-    let text = match text.contains("://") {
-        true => text,
-        false => format!("http://{text}"),
+    let text = if text.contains("://") {
+        text
+    } else {
+        format!("http://{text}")
     };
     // The URL may hold a password.
     let url = Url::parse(&text).map_err(|_| refused("the proxy is no URL"))?;
@@ -410,6 +407,9 @@ mod tests {
         let result = run(&input, None, &options).await.unwrap();
         assert_eq!(result.get("content"), Some(&"ok".into()));
         assert_eq!(asked.load(Ordering::SeqCst), 1);
-        assert!(trap.accept().is_err(), "the denied address was connected to");
+        assert!(
+            trap.accept().is_err(),
+            "the denied address was connected to"
+        );
     }
 }

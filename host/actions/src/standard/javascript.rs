@@ -23,8 +23,7 @@ pub(crate) fn failed(error: ActionError) -> ActionError {
     if error.kind != ActionErrorKind::Action {
         return error;
     }
-    let said: Arc<str> =
-        format!("JavaScriptAction failed: {}", message_of(&error.value)).into();
+    let said: Arc<str> = format!("JavaScriptAction failed: {}", message_of(&error.value)).into();
     ActionError {
         kind: ActionErrorKind::Action,
         message: said.to_string(),

@@ -101,4 +101,3 @@ pub(super) fn test_dict(input: &Map) -> Result<Value, ActionError> {
         .map(|number| (format!("{prefix}{number}"), value.clone()))
         .collect())
 }
-

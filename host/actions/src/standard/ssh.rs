@@ -43,7 +43,7 @@ impl Default for SshOptions {
             key_folder: std::env::home_dir().map(|home| home.join(".ssh")),
             port: 22,
             proxy_commands: false,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             max_output_bytes: 16 << 20,
         }
     }

@@ -101,7 +101,8 @@ async fn compare(mut server: Mail, mails: &[Value]) {
                 let ours = outcome(&ours);
                 let said = ours["error"].as_str().unwrap_or_default();
                 assert!(
-                    said.starts_with("Failed to send an email message: ") || said.starts_with("std.email: "),
+                    said.starts_with("Failed to send an email message: ")
+                        || said.starts_with("std.email: "),
                     "{input}: {ours} instead of {theirs}"
                 );
             }
@@ -111,18 +112,29 @@ async fn compare(mut server: Mail, mails: &[Value]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mails_arrive_as_those_of_mistral() {
-    let server = tokio::task::spawn_blocking(|| Mail::start("open")).await.unwrap();
+    let server = tokio::task::spawn_blocking(|| Mail::start("open"))
+        .await
+        .unwrap();
     let mails = [
         mail(&server, &json!({})),
-        mail(&server, &json!({"subject": "Grüße", "body": "Zeile eins\nZeile zwei: é\n"})),
+        mail(
+            &server,
+            &json!({"subject": "Grüße", "body": "Zeile eins\nZeile zwei: é\n"}),
+        ),
         mail(&server, &json!({"subject": "", "body": ""})),
-        mail(&server, &json!({"subject": "Two parts", "body": "plain", "html_body": "<p>schön</p>"})),
-        mail(&server, &json!({
-            "cc_addrs": ["cc@example.org"],
-            "bcc_addrs": ["hidden@example.org"],
-            "reply_to": ["back@example.org", "Other <other@example.org>"],
-            "body": "x".repeat(3000),
-        })),
+        mail(
+            &server,
+            &json!({"subject": "Two parts", "body": "plain", "html_body": "<p>schön</p>"}),
+        ),
+        mail(
+            &server,
+            &json!({
+                "cc_addrs": ["cc@example.org"],
+                "bcc_addrs": ["hidden@example.org"],
+                "reply_to": ["back@example.org", "Other <other@example.org>"],
+                "body": "x".repeat(3000),
+            }),
+        ),
         mail(&server, &json!({"body": ".\n..\nFrom here\n"})),
         // One recipient of three is refused.
         mail(&server, &json!({"cc_addrs": ["refused@example.org"]})),
@@ -140,9 +152,14 @@ async fn mails_arrive_as_those_of_mistral() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_means_tls_and_a_login() {
-    let server = tokio::task::spawn_blocking(|| Mail::start("tls")).await.unwrap();
+    let server = tokio::task::spawn_blocking(|| Mail::start("tls"))
+        .await
+        .unwrap();
     let mails = [
-        mail(&server, &json!({"smtp_password": "s3cr3t", "body": "over TLS"})),
+        mail(
+            &server,
+            &json!({"smtp_password": "s3cr3t", "body": "over TLS"}),
+        ),
         mail(&server, &json!({"smtp_password": "wrong"})),
         mail(&server, &json!({})),
     ];
@@ -151,7 +168,9 @@ async fn a_password_means_tls_and_a_login() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_say_why_and_hold_no_secret() {
-    let server = tokio::task::spawn_blocking(|| Mail::start("tls")).await.unwrap();
+    let server = tokio::task::spawn_blocking(|| Mail::start("tls"))
+        .await
+        .unwrap();
     let registry = Registry::builder().build().unwrap();
     for (more, kind, says) in [
         (

@@ -193,7 +193,9 @@ async fn refusals_are_in_words_that_say_what_is_wrong() {
 #[tokio::test]
 async fn an_answer_that_is_no_success_is_the_error_and_no_secret_is_in_its_message() {
     let web = Web::start("127.0.0.1").await;
-    let url = web.url("/status/404?token=s3cr3t#x").replace("//", "//user:s3cr3t@");
+    let url = web
+        .url("/status/404?token=s3cr3t#x")
+        .replace("//", "//user:s3cr3t@");
     let error = match call(&registry(open()), "std.http", &json!({"url": url})).await {
         ActionOutcome::Error(error) => error,
         other => panic!("{other:?}"),
@@ -213,7 +215,8 @@ async fn an_answer_that_is_no_success_is_the_error_and_no_secret_is_in_its_messa
 async fn mistral_http_says_how_to_finish_it_and_is_deferred() {
     let web = Web::start("127.0.0.1").await;
     let registry = registry(open());
-    let input = json!({"url": web.url("/echo"), "headers": {"Mistral-Task-Id": "mine", "X-A": "1"}});
+    let input =
+        json!({"url": web.url("/echo"), "headers": {"Mistral-Task-Id": "mine", "X-A": "1"}});
     let outcome = call(&registry, "std.mistral_http", &input).await;
     assert_eq!(outcome, ActionOutcome::Deferred);
     let asked = &web.asked()[0];
@@ -227,7 +230,12 @@ async fn mistral_http_says_how_to_finish_it_and_is_deferred() {
     ] {
         assert_eq!(asked.header(name), Some(value), "{name}");
     }
-    let failed = error(&registry, "std.mistral_http", &json!({"url": web.url("/status/500")})).await;
+    let failed = error(
+        &registry,
+        "std.mistral_http",
+        &json!({"url": web.url("/status/500")}),
+    )
+    .await;
     assert_eq!(failed.value.get("status"), Some(&500.into()));
 }
 
@@ -248,7 +256,10 @@ async fn this_machine_is_denied_by_default_in_every_spelling() {
         let input = json!({"url": format!("http://{host}:{port}/echo")});
         let error = error(&registry, "std.http", &input).await;
         assert_eq!(error.kind, ActionErrorKind::Call);
-        assert!(error.message.contains("resolves to a blocked address"), "{host}: {error}");
+        assert!(
+            error.message.contains("resolves to a blocked address"),
+            "{host}: {error}"
+        );
     }
     let metadata = json!({"url": "http://169.254.169.254/latest/meta-data"});
     let error = error(&registry, "std.http", &metadata).await;
@@ -324,7 +335,10 @@ async fn a_proxy_gets_the_request() {
     assert_eq!(error.value.get("status"), Some(&404.into()));
     let asked = &proxy.asked()[0];
     assert_eq!(asked.line, "GET http://somewhere.invalid/echo HTTP/1.1");
-    assert_eq!(asked.header("proxy-authorization"), Some("Basic dXNlcjpzM2NyM3Q="));
+    assert_eq!(
+        asked.header("proxy-authorization"),
+        Some("Basic dXNlcjpzM2NyM3Q=")
+    );
 }
 
 #[tokio::test]
@@ -402,7 +416,11 @@ async fn bodies_and_waits_are_bounded() {
     ] {
         let input = json!({"url": web.url(path), "timeout": timeout});
         let error = error(&registry, "std.http", &input).await;
-        assert_eq!((error.kind, error.message.as_str()), (kind, message), "{path}");
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (kind, message),
+            "{path}"
+        );
     }
 }
 
@@ -425,26 +443,42 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_unless_it_is_given() {
         let error = error(&registry, "std.http", &input).await;
         assert_eq!(error.kind, ActionErrorKind::Host);
         assert!(
-            error.message.starts_with("Failed to send HTTP request: no connection: invalid peer certificate"),
+            error.message.starts_with(
+                "Failed to send HTTP request: no connection: invalid peer certificate"
+            ),
             "{error}"
         );
     }
     for verify in [json!(false), json!(mine)] {
-        let result = result(&registry, "std.http", &json!({"url": url, "verify": verify})).await;
+        let result = result(
+            &registry,
+            "std.http",
+            &json!({"url": url, "verify": verify}),
+        )
+        .await;
         assert_eq!(result["content"]["b"], "é");
     }
     let input = json!({"url": url, "verify": "/no/such/file"});
     let error = error(&registry, "std.http", &input).await;
-    assert!(error.message.contains("/no/such/file has no certificates"), "{error}");
+    assert!(
+        error.message.contains("/no/such/file has no certificates"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_host_out_of_reach_is_nobodys_fault_here() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let registry = registry(open());
     for (url, says) in [
         (format!("http://{free}/"), "no connection: "),
-        ("http://no-such-host.invalid/".to_owned(), "no address is known: "),
+        (
+            "http://no-such-host.invalid/".to_owned(),
+            "no address is known: ",
+        ),
     ] {
         let error = error(&registry, "std.http", &json!({"url": url})).await;
         assert_eq!(error.kind, ActionErrorKind::Host);

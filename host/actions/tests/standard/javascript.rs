@@ -35,16 +35,31 @@ async fn a_script_sees_its_context_and_gives_what_it_returns() {
     for action in ["std.javascript", "std.js"] {
         for (script, context, expected) in [
             ("return $.a + $.b", json!({"a": 1, "b": 2}), json!(3)),
-            ("return {all: $.map(x => x * 2)}", json!([1, 2]), json!({"all": [2, 4]})),
+            (
+                "return {all: $.map(x => x * 2)}",
+                json!([1, 2]),
+                json!({"all": [2, 4]}),
+            ),
             ("return $", json!(null), json!(null)),
             ("return $", json!("téxt"), json!("téxt")),
             ("", json!({}), json!(null)),
-            ("return typeof Math.random() + (Date.now() > 1.7e12)", json!(null), json!("numbertrue")),
+            (
+                "return typeof Math.random() + (Date.now() > 1.7e12)",
+                json!(null),
+                json!("numbertrue"),
+            ),
         ] {
             let input = json!({"script": script, "context": context});
-            assert_eq!(result(&registry, action, &input).await, expected, "{script}");
+            assert_eq!(
+                result(&registry, action, &input).await,
+                expected,
+                "{script}"
+            );
         }
-        assert_eq!(result(&registry, action, &json!({"script": "return $"})).await, json!(null));
+        assert_eq!(
+            result(&registry, action, &json!({"script": "return $"})).await,
+            json!(null)
+        );
     }
 }
 
@@ -62,9 +77,15 @@ async fn scripts_that_do_not_end_are_ended_and_harm_nobody() {
     let registry = registry();
     for (script, kind) in [
         ("while (true) {}", ActionErrorKind::Limit),
-        ("const a = []; while (true) a.push(new Array(1000).fill(1))", ActionErrorKind::Limit),
+        (
+            "const a = []; while (true) a.push(new Array(1000).fill(1))",
+            ActionErrorKind::Limit,
+        ),
         ("return 'x'.repeat(2 ** 23)", ActionErrorKind::Limit),
-        ("return (function g() { return [1].map(g) })()", ActionErrorKind::Action),
+        (
+            "return (function g() { return [1].map(g) })()",
+            ActionErrorKind::Action,
+        ),
     ] {
         let failed = error(&registry, "std.javascript", &json!({"script": script})).await;
         // Calls that nest through the engine itself may also use up the component's stack.

@@ -29,6 +29,10 @@ pub(crate) fn run(actions: &Value, home: &Path, port: u16) -> Vec<Value> {
     drop(stdin);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "Mistral's actions did not run");
-    let last = output.stdout.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
+    let last = output
+        .stdout
+        .trim_ascii_end()
+        .rsplit(|byte| *byte == b'\n')
+        .next();
     serde_json::from_slice(last.unwrap_or_default()).unwrap()
 }

@@ -41,7 +41,14 @@ impl Machines {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let user = format!("ostro-test-{}", std::process::id());
-        run(Command::new(useradd).args(["--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", &user]));
+        run(Command::new(useradd).args([
+            "--no-create-home",
+            "--home-dir",
+            "/",
+            "--shell",
+            "/bin/sh",
+            &user,
+        ]));
         // `chpasswd` reads the password from its input: it is in no list of processes.
         let mut chpasswd = Command::new("/usr/sbin/chpasswd")
             .stdin(Stdio::piped())
@@ -89,7 +96,9 @@ impl Machines {
     fn make_key_in(&self, name: &str, kind: &str, more: &[&str]) -> String {
         let file = self.path(name);
         let mut command = Command::new(program("/usr/bin/ssh-keygen", "openssh-client"));
-        command.args(["-q", "-t", kind, "-C", name, "-f"]).arg(&file);
+        command
+            .args(["-q", "-t", kind, "-C", name, "-f"])
+            .arg(&file);
         if !more.contains(&"-N") {
             command.args(["-N", ""]);
         }
@@ -287,7 +296,10 @@ async fn hosts_behind_a_gateway_are_reached(machines: &Machines, registry: &Regi
         "private_key": machines.key("ed25519"),
         "gateway_host": GATEWAY,
     });
-    assert_eq!(result(registry, "std.ssh_proxied", &input).await, format!("{BEHIND}\n"));
+    assert_eq!(
+        result(registry, "std.ssh_proxied", &input).await,
+        format!("{BEHIND}\n")
+    );
 
     let mut both = input.clone();
     both["host"] = json!([BEHIND, GATEWAY]);
@@ -301,7 +313,10 @@ async fn hosts_behind_a_gateway_are_reached(machines: &Machines, registry: &Regi
     nowhere["host"] = "127.0.0.99".into();
     let failed = error(registry, "std.ssh_proxied", &nowhere).await;
     assert_eq!(failed.kind, ActionErrorKind::Host);
-    assert!(failed.message.contains("127.0.0.99 behind 127.0.0.1"), "{failed}");
+    assert!(
+        failed.message.contains("127.0.0.99 behind 127.0.0.1"),
+        "{failed}"
+    );
 
     let mut injected = input.clone();
     injected["host"] = "x; touch /tmp/owned".into();
@@ -345,7 +360,10 @@ async fn failures_say_why_and_hold_no_secret(machines: &Machines, registry: &Reg
             "username": machines.user,
             "password": PASSWORD,
         });
-        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         input
     };
     let unlocked = machines.key("ed25519").replace("PRIVATE", "s3cr3t");
@@ -380,7 +398,10 @@ async fn failures_say_why_and_hold_no_secret(machines: &Machines, registry: &Reg
     let mut wrong = waited;
     wrong["password"] = "s3cr3t".into();
     let failed = error(registry, "std.wait_ssh", &wrong).await;
-    assert_eq!(failed.value, "Failed to execute ssh cmd 'ls -l' on ['127.0.0.1']".into());
+    assert_eq!(
+        failed.value,
+        "Failed to execute ssh cmd 'ls -l' on ['127.0.0.1']".into()
+    );
 }
 
 async fn output_is_bounded(machines: &Machines, registry: &Registry) {
@@ -392,5 +413,10 @@ async fn output_is_bounded(machines: &Machines, registry: &Registry) {
     });
     let failed = error(registry, "std.ssh", &input).await;
     assert_eq!(failed.kind, ActionErrorKind::Limit);
-    assert!(failed.message.ends_with("it printed more than 1048576 bytes"), "{failed}");
+    assert!(
+        failed
+            .message
+            .ends_with("it printed more than 1048576 bytes"),
+        "{failed}"
+    );
 }

@@ -12,8 +12,8 @@ mod tests;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use boa_engine::context::time::{Clock, JsInstant};
 use boa_engine::context::HostHooks;
+use boa_engine::context::time::{Clock, JsInstant};
 use boa_engine::property::Attribute;
 use boa_engine::{
     Context, JsError, JsResult, JsString, JsValue, NativeFunction, Source, js_string,
@@ -80,7 +80,10 @@ fn json_function(name: &str, engine: &mut Context) -> JsResult<JsValue> {
 
 /// What was thrown, as a script's own `String(error)` writes it.
 fn said(error: JsError, engine: &mut Context) -> String {
-    match error.into_opaque(engine).and_then(|thrown| thrown.to_string(engine)) {
+    match error
+        .into_opaque(engine)
+        .and_then(|thrown| thrown.to_string(engine))
+    {
         Ok(text) => text.to_std_string_lossy(),
         Err(_) => "the script threw what cannot be written".to_owned(),
     }

@@ -20,7 +20,11 @@ fn scripts_return_what_json_makes_of_it() {
         ("return undefined", "null", "null"),
         ("return null", "null", "null"),
         ("return function () {}", "null", "null"),
-        ("return {b: 1, a: [true, 'é', 1.5], f: undefined}", "null", r#"{"b":1,"a":[true,"é",1.5]}"#),
+        (
+            "return {b: 1, a: [true, 'é', 1.5], f: undefined}",
+            "null",
+            r#"{"b":1,"a":[true,"é",1.5]}"#,
+        ),
         ("return NaN", "null", "null"),
         ("return new Date(0)", "null", "\"1970-01-01T00:00:00.000Z\""),
         ("return Date.now()", "null", "1700000000000"),
@@ -29,8 +33,16 @@ fn scripts_return_what_json_makes_of_it() {
         ("return $['__proto__']", r#"{"__proto__": 7}"#, "7"),
         ("JSON.stringify = () => 'mine'; return [1]", "null", "[1]"),
         ("// a comment at the end", "null", "null"),
-        ("return [...'ab'].map(c => c.toUpperCase()).join('')", "null", "\"AB\""),
-        ("return typeof require + typeof fetch + typeof process", "null", "\"undefinedundefinedundefined\""),
+        (
+            "return [...'ab'].map(c => c.toUpperCase()).join('')",
+            "null",
+            "\"AB\"",
+        ),
+        (
+            "return typeof require + typeof fetch + typeof process",
+            "null",
+            "\"undefinedundefinedundefined\"",
+        ),
     ] {
         assert_eq!(run(script, context).as_deref(), Ok(result), "{script}");
     }
@@ -42,7 +54,10 @@ fn what_a_script_throws_is_the_error() {
         ("throw new Error('not today')", "Error: not today"),
         ("throw 'text'", "text"),
         ("throw {toString() { return 'own words' }}", "own words"),
-        ("return nothing.here", "ReferenceError: nothing is not defined"),
+        (
+            "return nothing.here",
+            "ReferenceError: nothing is not defined",
+        ),
         ("return (", "SyntaxError: "),
         ("function g() { return g() } return g()", "RangeError: "),
         ("const a = []; a.push(a); return a", "TypeError: "),

@@ -40,9 +40,7 @@ impl Answer {
         if let Some(length) = declared.filter(|length| *length > max as u64) {
             return Err(ActionError::new(
                 ActionErrorKind::Limit,
-                format!(
-                    "HTTP response is too large (Content-Length={length}, limit={max} bytes)."
-                ),
+                format!("HTTP response is too large (Content-Length={length}, limit={max} bytes)."),
             ));
         }
         let reason = match response.extensions().get::<hyper::ext::ReasonPhrase>() {
@@ -50,7 +48,11 @@ impl Answer {
             None => status.canonical_reason().unwrap_or_default().to_owned(),
         };
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| unreachable(&error))?
+        {
             if body.len() + chunk.len() > max {
                 return Err(too_large(max));
             }

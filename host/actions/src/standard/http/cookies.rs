@@ -98,9 +98,10 @@ fn parse(text: &str, host: &str) -> Option<Change> {
             _ => {}
         }
     }
-    Some(match over {
-        true => Change::Drop(name.to_owned()),
-        false => Change::Set(name.to_owned(), value.to_owned()),
+    Some(if over {
+        Change::Drop(name.to_owned())
+    } else {
+        Change::Set(name.to_owned(), value.to_owned())
     })
 }
 
@@ -111,7 +112,10 @@ pub(super) fn given(cookies: &Value) -> Result<Vec<(String, String)>, String> {
         .ok_or_else(|| format!("cookies cannot be of type {}", cookies.kind()))?;
     let cookie = |(name, value): (&std::sync::Arc<str>, &Value)| match value {
         Value::String(text) => Ok((name.to_string(), text.to_string())),
-        other => Err(format!("the cookie {name} cannot be of type {}", other.kind())),
+        other => Err(format!(
+            "the cookie {name} cannot be of type {}",
+            other.kind()
+        )),
     };
     entries.iter().map(cookie).collect()
 }

@@ -63,9 +63,9 @@ impl Default for HttpOptions {
         Self {
             allowed_hosts: Vec::new(),
             denied_networks: DENIED.into_iter().filter_map(Self::network).collect(),
-            default_timeout: Duration::from_secs(60),
+            default_timeout: Duration::from_mins(1),
             max_response_bytes: 5 << 20,
-            max_time: Duration::from_secs(3600),
+            max_time: Duration::from_hours(1),
             lookup: Arc::new(|host, port| {
                 Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
             }),
@@ -180,7 +180,11 @@ mod tests {
             ("192.0.2.7", false),
             ("2001:db8::1", false),
         ] {
-            assert_eq!(options.is_denied(address.parse().unwrap()), denied, "{address}");
+            assert_eq!(
+                options.is_denied(address.parse().unwrap()),
+                denied,
+                "{address}"
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ostro_core::{ActionContext, ActionError, ActionErrorKind, Map, Value};
+use ostro_core::{ActionContext, ActionError, ActionErrorKind, Map, TaskExecutionId, Value};
 use ostro_lang::python_str;
 use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -90,7 +90,10 @@ impl Request {
                 None => Map::new(),
                 Some(Value::Map(entries)) => (**entries).clone(),
                 Some(other) => {
-                    return Err(refused(format!("proxies cannot be of type {}", other.kind())));
+                    return Err(refused(format!(
+                        "proxies cannot be of type {}",
+                        other.kind()
+                    )));
                 }
             },
         })
@@ -125,9 +128,8 @@ fn query(url: &mut Url, params: Option<&Value>) -> Result<(), ActionError> {
         None => return Ok(()),
         Some(Value::String(text)) => text.to_string(),
         Some(value) if !value.is_truthy() => return Ok(()),
-        Some(value) => form(value).ok_or_else(|| {
-            refused(format!("params cannot be of type {}", value.kind()))
-        })?,
+        Some(value) => form(value)
+            .ok_or_else(|| refused(format!("params cannot be of type {}", value.kind())))?,
     };
     if !added.is_empty() {
         let whole = match url.query() {
@@ -191,7 +193,10 @@ fn headers(given: Option<&Value>) -> Result<HeaderMap, ActionError> {
         Some(Value::Map(entries)) => entries,
         Some(value) if !value.is_truthy() => return Ok(headers),
         Some(other) => {
-            return Err(refused(format!("headers cannot be of type {}", other.kind())));
+            return Err(refused(format!(
+                "headers cannot be of type {}",
+                other.kind()
+            )));
         }
     };
     for (name, value) in entries.iter() {
@@ -219,8 +224,11 @@ fn headers(given: Option<&Value>) -> Result<HeaderMap, ActionError> {
 fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), ActionError> {
     let key = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| refused(format!("{name:?} is no name of a header")))?;
-    let mut value = HeaderValue::from_bytes(&python::latin1(value))
-        .map_err(|_| refused(format!("the header {name} has a character that none may have")))?;
+    let mut value = HeaderValue::from_bytes(&python::latin1(value)).map_err(|_| {
+        refused(format!(
+            "the header {name} has a character that none may have"
+        ))
+    })?;
     value.set_sensitive(true);
     headers.insert(key, value);
     Ok(())
@@ -236,7 +244,7 @@ fn add_mistral(headers: &mut HeaderMap, context: &ActionContext) -> Result<(), A
             "Mistral-Workflow-Execution-Id",
             Some(context.execution_id.as_str()),
         ),
-        ("Mistral-Task-Id", task.map(|id| id.as_str())),
+        ("Mistral-Task-Id", task.map(TaskExecutionId::as_str)),
         ("Mistral-Action-Execution-Id", Some(action)),
         (
             "Mistral-Callback-URL",
@@ -266,7 +274,11 @@ fn auth(auth: Option<&Value>, url: &mut Url) -> Result<Option<HeaderValue>, Acti
         Some(Value::String(text)) => match text.split(':').collect::<Vec<_>>()[..] {
             [user, password] => (user.to_owned(), password.to_owned()),
             _ if text.is_empty() => return Ok(None),
-            _ => return Err(refused("auth must be a user and a password, as 'user:password'")),
+            _ => {
+                return Err(refused(
+                    "auth must be a user and a password, as 'user:password'",
+                ));
+            }
         },
         Some(other) if other.is_truthy() => {
             return Err(refused(format!("auth cannot be of type {}", other.kind())));
@@ -294,7 +306,11 @@ fn unquote(text: &str) -> String {
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         bytes.push(encoded.unwrap_or(*byte));
-        rest = if encoded.is_some() { &after[2..] } else { after };
+        rest = if encoded.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -332,7 +348,10 @@ fn timeout(timeout: Option<&Value>, options: &HttpOptions) -> Result<Duration, A
         None => return Ok(options.default_timeout),
         Some(Value::Int(_) | Value::Float(_)) => timeout.and_then(super::super::plain::number),
         Some(other) => {
-            return Err(refused(format!("timeout cannot be of type {}", other.kind())));
+            return Err(refused(format!(
+                "timeout cannot be of type {}",
+                other.kind()
+            )));
         }
     };
     seconds
