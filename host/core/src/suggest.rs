@@ -90,6 +90,12 @@ impl Compare {
     }
 }
 
+/// A bit for each character that a name has. A slip changes two of them at most.
+fn characters(name: &[char]) -> u64 {
+    name.iter()
+        .fold(0, |set, c| set | 1 << (u32::from(*c) % u64::BITS))
+}
+
 fn lower(name: &str) -> impl Iterator<Item = char> {
     name.chars().flat_map(char::to_lowercase)
 }
@@ -105,6 +111,11 @@ fn after_dot(name: &[char]) -> usize {
 fn distance(a: &[char], b: &[char], rows: &mut [Vec<usize>; 3]) -> Option<usize> {
     let allowed = (a.len() / 3).clamp(1, 4);
     if a.len().abs_diff(b.len()) > allowed {
+        return None;
+    }
+    // Most names share too little, which is soon seen.
+    let differing = (characters(a) ^ characters(b)).count_ones();
+    if differing as usize > allowed * 2 {
         return None;
     }
     let [before, above, row] = rows;

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use ostro_core::suggest::did_you_mean;
+
 use crate::Location;
+use crate::text::lines;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,6 +76,8 @@ codes! {
     YamlComplexKey Error "E0107";
     /// A comment that allows what can't be allowed.
     UnknownAllow Warning "W0108";
+    /// There is more that is wrong than is shown.
+    TooMany Warning "W0109";
     /// A key that means nothing where it stands.
     UnknownKey Error "E0201";
     /// A key that must be there and is not.
@@ -208,7 +213,13 @@ impl Diagnostic {
     ///    = help: did you mean `report`?
     /// ```
     pub fn render(&self, source: &str) -> String {
-        let mut text = pointed(&self.to_string(), &self.location, self.length, source);
+        let index = usize::try_from(self.location.line).unwrap_or(usize::MAX);
+        self.render_in(lines(source).nth(index.saturating_sub(1)))
+    }
+
+    /// The same, of which the line is known.
+    pub(crate) fn render_in(&self, line: Option<&str>) -> String {
+        let mut text = pointed_in(&self.to_string(), &self.location, self.length, line);
         if let Some(hint) = &self.hint {
             let margin = " ".repeat(self.location.line.to_string().len());
             // Writing to a string can't fail.
@@ -218,15 +229,93 @@ impl Diagnostic {
     }
 }
 
+/// The most errors, and the most warnings, that are kept of one check.
+const MOST: usize = 1000;
+
+/// How many wrong names get a "did you mean". Each is compared with all that there are.
+const MOST_SUGGESTIONS: usize = 100;
+
+/// Diagnostics up to a bound. Errors don't give way to warnings.
+#[derive(Default)]
+pub(crate) struct Bounded {
+    kept: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
+    /// How many were left out, and where the first of them stands.
+    left_out: usize,
+    from: Option<Location>,
+    suggestions: usize,
+}
+
+impl Bounded {
+    pub(crate) fn add(&mut self, found: Diagnostic) {
+        let count = match found.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        if found.code == Code::TooMany {
+            self.kept.push(found);
+        } else if *count < MOST {
+            *count += 1;
+            self.kept.push(found);
+        } else {
+            self.left_out += 1;
+            self.from.get_or_insert(found.location);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Whether no more errors are kept.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors >= MOST
+    }
+
+    /// The hint for a wrong name, as long as there are not too many of them.
+    pub(crate) fn did_you_mean<'n>(
+        &mut self,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) -> Option<String> {
+        if self.suggestions == MOST_SUGGESTIONS {
+            return None;
+        }
+        self.suggestions += 1;
+        did_you_mean(name, known)
+    }
+
+    /// What was kept, and a note of what was not.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        if let Some(location) = self.from {
+            let more = self.left_out;
+            self.kept.push(Diagnostic {
+                code: Code::TooMany,
+                severity: Code::TooMany.severity(),
+                location,
+                length: 1,
+                message: format!("from here on {more} more errors and warnings are not shown"),
+                hint: Some("put right what is shown, and look again".to_owned()),
+            });
+        }
+        self.kept
+    }
+}
+
 /// `title`, and under it the line of `source` that `location` is in, with a caret.
 pub(crate) fn pointed(title: &str, location: &Location, length: u32, source: &str) -> String {
+    let index = usize::try_from(location.line).unwrap_or(usize::MAX);
+    let line = lines(source).nth(index.saturating_sub(1));
+    pointed_in(title, location, length, line)
+}
+
+/// The same, of which the line is known.
+fn pointed_in(title: &str, location: &Location, length: u32, line: Option<&str>) -> String {
     let line_number = location.line.to_string();
     let margin = " ".repeat(line_number.len());
     let mut text = format!("{title}\n{margin}--> {location}\n");
-    let index = usize::try_from(location.line)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(1);
-    if let Some(line) = source.lines().nth(index) {
+    if let Some(line) = line {
         let column = usize::try_from(location.column).unwrap_or(1).max(1);
         let (shown, indent, room) = excerpt(line, column - 1);
         let length = usize::try_from(length).unwrap_or(1).clamp(1, room.max(1));
@@ -253,7 +342,8 @@ impl fmt::Display for Diagnostic {
 fn excerpt(line: &str, column: usize) -> (String, String, usize) {
     const WIDTH: usize = 160;
     const BEFORE: usize = 60;
-    let total = line.chars().count();
+    // Of what is far behind nothing is shown, and a line may be all of the text.
+    let total = line.chars().take(column.saturating_add(2 * WIDTH)).count();
     let start = if total > WIDTH {
         column.saturating_sub(BEFORE).min(total - WIDTH)
     } else {

@@ -17,13 +17,10 @@ mod solve;
 mod unused;
 mod variables;
 
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Bounded, Code, Diagnostic};
 use crate::{AdHocAction, Location, Workflow};
 use graph::Graph;
 use reads::Reads;
-
-/// The most diagnostics that one workflow gets from here.
-const MAX_DIAGNOSTICS: usize = 1000;
 
 /// What the checks need to know beside the workflow.
 pub(crate) struct Knowledge<'a> {
@@ -44,14 +41,14 @@ pub(crate) fn workflow(workflow: &Workflow, knowledge: &Knowledge<'_>) -> Vec<Di
     let graph = Graph::new(workflow);
     if graph.order.is_empty() {
         // Nothing of it starts, which is an error by itself.
-        return found.0;
+        return found.0.finish();
     }
     joins::check(&graph, &mut found);
     loops::check(&graph, &mut found);
     retry::check(&graph, &mut found);
     variables::check(&graph, &reads, &mut found);
     races::check(&graph, &reads, &mut found);
-    found.0
+    found.0.finish()
 }
 
 /// Checks what the expressions of an ad-hoc action read and call.
@@ -59,16 +56,25 @@ pub(crate) fn ad_hoc(action: &AdHocAction, knowledge: &Knowledge<'_>) -> Vec<Dia
     let mut found = Found::default();
     functions::check_ad_hoc(action, knowledge, &mut found);
     variables::check_ad_hoc(action, &mut found);
-    found.0
+    found.0.finish()
 }
 
 /// What was found, up to a bound.
 #[derive(Default)]
-struct Found(Vec<Diagnostic>);
+struct Found(Bounded);
 
 impl Found {
     fn is_full(&self) -> bool {
-        self.0.len() >= MAX_DIAGNOSTICS
+        self.0.is_full()
+    }
+
+    /// The hint for a wrong name, as long as there are not too many of them.
+    fn did_you_mean<'n>(
+        &mut self,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) -> Option<String> {
+        self.0.did_you_mean(name, known)
     }
 
     fn add(
@@ -79,16 +85,14 @@ impl Found {
         message: String,
         hint: Option<String>,
     ) {
-        if !self.is_full() {
-            self.0.push(Diagnostic {
-                code,
-                severity: code.severity(),
-                location: location.clone(),
-                length,
-                message,
-                hint,
-            });
-        }
+        self.0.add(Diagnostic {
+            code,
+            severity: code.severity(),
+            location: location.clone(),
+            length,
+            message,
+            hint,
+        });
     }
 
     /// Points at the name of a task.

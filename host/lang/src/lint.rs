@@ -8,7 +8,9 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::check::{ActionCatalogue, check_as};
+use crate::diagnostics::Bounded;
 use crate::flow::{self, Knowledge};
+use crate::text::lines;
 use crate::{Definitions, Diagnostic, Location, Severity, parse};
 
 /// What [`lint`] is to take for granted.
@@ -116,9 +118,11 @@ pub fn lint<'a>(
     // Task defaults stand in one place and count for every task.
     let mut seen = FxHashSet::default();
     diagnostics.retain(|d| seen.insert((d.code, d.location.clone(), d.message.clone())));
+    let mut bounded = Bounded::default();
+    diagnostics.into_iter().for_each(|found| bounded.add(found));
     Report {
         files: files.to_vec(),
-        diagnostics,
+        diagnostics: bounded.finish(),
     }
 }
 
@@ -136,10 +140,18 @@ impl Report<'_> {
 
     /// All of it as text for people, each with the line that it points at.
     pub fn render(&self) -> String {
-        let texts: FxHashMap<&str, &str> = self.files.iter().copied().collect();
+        let all: FxHashMap<&str, Vec<&str>> = self
+            .files
+            .iter()
+            .map(|(name, text)| (*name, lines(text).collect()))
+            .collect();
+        let line = |at: &Location| {
+            let index = usize::try_from(at.line).ok()?.checked_sub(1)?;
+            all.get(&*at.file)?.get(index).copied()
+        };
         self.diagnostics
             .iter()
-            .map(|d| d.render(texts.get(&*d.location.file).copied().unwrap_or_default()))
+            .map(|d| d.render_in(line(&d.location)))
             .collect()
     }
 

@@ -130,6 +130,11 @@ pub(crate) fn is_printable(c: char) -> bool {
     std::str::from_utf8(&buffer[..=length]).is_ok_and(|text| text.escape_debug().nth(1) == Some(c))
 }
 
+/// The lines of a text as YAML counts them: each ends with `\n`, `\r\n` or `\r`.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('\r'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,6 @@ use super::reads::{Expr, Reads, expressions};
 use super::{Found, Knowledge};
 use crate::diagnostics::Code;
 use crate::{AdHocAction, TemplateExpression, TemplateJinja, Workflow};
-use ostro_core::suggest::did_you_mean;
 
 const fn host(
     name: &'static str,
@@ -141,7 +140,7 @@ fn jinja_functions(jinja: &TemplateJinja, knowledge: &Knowledge<'_>, found: &mut
         }
         let (location, length) = Expr::Jinja(jinja).place(span.start, span.end);
         let message = format!("there is no function `{name}`");
-        let hint = did_you_mean(&name, known());
+        let hint = found.did_you_mean(&name, known());
         found.add(Code::UnknownFunction, &location, length, message, hint);
     }
 }
@@ -188,7 +187,7 @@ fn tasks(expression: &TemplateExpression, workflow: &Workflow, found: &mut Found
             continue;
         }
         let (location, length) = Expr::Yaql(expression).place(span.start, span.end);
-        let hint = did_you_mean(task, workflow.tasks.keys().map(|name| &**name));
+        let hint = found.did_you_mean(task, workflow.tasks.keys().map(|name| &**name));
         let message = format!("this workflow has no task `{task}`, so that there is no result");
         found.add(Code::UnknownTaskResult, &location, length, message, hint);
     }

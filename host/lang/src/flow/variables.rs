@@ -11,7 +11,6 @@ use super::solve::{Ended, PORTION, Set, on_every_way, on_some_way};
 use super::{Found, listed};
 use crate::diagnostics::Code;
 use crate::{AdHocAction, EngineCommand, Target, Task, Template, Work, WorkflowKind};
-use ostro_core::suggest::did_you_mean;
 
 /// How many tasks of a way are named.
 const SHOWN: usize = 4;
@@ -66,7 +65,7 @@ fn unset_in_vars(
     let hint = if vars.contains(&*read.name) {
         Some("the values under `vars` don't see each other, only the inputs".to_owned())
     } else {
-        did_you_mean(&read.name, inputs.iter().copied())
+        found.did_you_mean(&read.name, inputs.iter().copied())
     };
     report(
         read,
@@ -295,7 +294,7 @@ impl<'g, 'w> Solved<'g, 'w> {
         } else {
             "in this workflow"
         };
-        let hint = self.why_unset(&read.name, name, inputs, vars);
+        let hint = self.why_unset(&read.name, name, inputs, vars, found);
         report(read, read.certain, "nothing sets", when, Some(hint), found);
     }
 
@@ -306,6 +305,7 @@ impl<'g, 'w> Solved<'g, 'w> {
         name: usize,
         inputs: &FxHashSet<&str>,
         vars: &FxHashSet<&str>,
+        found: &mut Found,
     ) -> String {
         let tasks = &self.graph.tasks;
         if let Some(by) = self.published.by.get(&(self.first + name)) {
@@ -320,7 +320,7 @@ impl<'g, 'w> Solved<'g, 'w> {
                 .map(|name| &**name)
         });
         let known = inputs.iter().chain(vars).copied().chain(published);
-        did_you_mean(text, known).unwrap_or_else(|| {
+        found.did_you_mean(text, known).unwrap_or_else(|| {
             "make it an input, set it under `vars`, or publish it in a task before".to_owned()
         })
     }
@@ -476,7 +476,8 @@ pub(super) fn check_ad_hoc(action: &AdHocAction, found: &mut Found) {
         .iter()
         .filter(|read| !read.optional && !is_given(&read.name))
     {
-        let hint = did_you_mean(&read.name, inputs.iter().copied())
+        let hint = found
+            .did_you_mean(&read.name, inputs.iter().copied())
             .unwrap_or_else(|| "an ad-hoc action sees its own `input` alone".to_owned());
         report(
             read,

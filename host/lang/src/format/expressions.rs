@@ -11,18 +11,37 @@ pub(super) fn space(text: &str) -> Option<String> {
     let mut places = Vec::new();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     collect(&root, &lines, &mut places);
-    // From the right, so that places to the left stay.
     places.sort_unstable();
-    for (line, column, plain) in places.into_iter().rev() {
-        let Some(line) = lines.get_mut(line) else {
-            continue;
-        };
-        let at = byte(line, column);
-        let end = at + scalar_end(&line[at..], plain);
-        let written = spaced(&line[at..end]);
-        line.replace_range(at..end, &written);
+    for places in places.chunk_by(|a, b| a.0 == b.0) {
+        if let Some(line) = lines.get_mut(places[0].0) {
+            *line = space_line(line, places);
+        }
     }
     Some(lines.join("\n") + "\n")
+}
+
+/// `line` with the usual spaces in the scalars at `places`, in one way through it: a line may be
+/// all of a text.
+fn space_line(line: &str, places: &[(usize, usize, bool)]) -> String {
+    let mut bytes = line.char_indices().map(|(at, _)| at).enumerate();
+    let starts: Vec<(usize, bool)> = places
+        .iter()
+        .filter_map(|(_, column, plain)| {
+            let (_, at) = bytes.find(|(number, _)| number == column)?;
+            Some((at, *plain))
+        })
+        .collect();
+    let mut written = String::with_capacity(line.len());
+    let mut done = 0;
+    for (index, (at, plain)) in starts.iter().enumerate() {
+        let next = starts.get(index + 1).map_or(line.len(), |(next, _)| *next);
+        let end = at + scalar_end(&line[*at..next], *plain);
+        written.push_str(&line[done..*at]);
+        written.push_str(&spaced(&line[*at..end]));
+        done = end;
+    }
+    written.push_str(&line[done..]);
+    written
 }
 
 /// The line and column of each plain or quoted scalar that may hold expressions.

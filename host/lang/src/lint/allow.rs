@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::diagnostics::{Code, Diagnostic};
+use crate::text::lines;
 use crate::{Location, Severity};
 use ostro_core::suggest::did_you_mean;
 
@@ -46,7 +47,7 @@ fn read(file: &Arc<str>, text: &str) -> (Allowed, Vec<Diagnostic>) {
     let mut at_top = true;
     // What the comments above say, until the line that they are for.
     let mut above: FxHashSet<Code> = FxHashSet::default();
-    for (number, line) in (1..).zip(text.lines()) {
+    for (number, line) in (1..).zip(lines(text)) {
         let before = line.trim_start();
         let is_comment = before.starts_with('#');
         let codes = comment(line).map(|start| codes(file, number, line, start, &mut problems));

@@ -7,17 +7,13 @@ use rustc_hash::FxHashSet;
 
 use super::Call;
 use crate::Location;
-use crate::diagnostics::{Code, Diagnostic};
+use crate::diagnostics::{Bounded, Code, Diagnostic};
 use crate::yaml::{self, Entry, Node, NodeKind, Place, Source};
-use ostro_core::suggest::did_you_mean;
-
-/// The most diagnostics that one text gets.
-const MAX_DIAGNOSTICS: usize = 1000;
 
 /// The text that is being parsed and what was found out so far.
 pub(crate) struct Context<'a> {
     pub(crate) source: Source<'a>,
-    diagnostics: Vec<Diagnostic>,
+    diagnostics: Bounded,
     pub(crate) calls: Vec<Call>,
 }
 
@@ -25,7 +21,7 @@ impl<'a> Context<'a> {
     pub(crate) fn new(text: &'a str, file: &str) -> Self {
         Self {
             source: Source::new(text, file),
-            diagnostics: Vec::new(),
+            diagnostics: Bounded::default(),
             calls: Vec::new(),
         }
     }
@@ -45,29 +41,34 @@ impl<'a> Context<'a> {
         root
     }
 
-    /// Whether no more diagnostics are taken.
-    pub(crate) fn is_full(&self) -> bool {
-        self.diagnostics.len() >= MAX_DIAGNOSTICS
-    }
-
     /// Whether nothing is wrong so far.
     pub(crate) fn is_clean(&self) -> bool {
         self.diagnostics.is_empty()
     }
 
     /// The diagnostics in the order of the text, each once, and the calls.
-    pub(crate) fn finish(mut self) -> (Vec<Diagnostic>, Vec<Call>) {
+    pub(crate) fn finish(self) -> (Vec<Diagnostic>, Vec<Call>) {
         // Task defaults are parsed once but checked for every task.
         let mut seen = FxHashSet::default();
-        self.diagnostics.retain(|diagnostic| {
+        let mut diagnostics = self.diagnostics.finish();
+        diagnostics.retain(|diagnostic| {
             seen.insert((
                 diagnostic.code,
                 diagnostic.location.clone(),
                 diagnostic.message.clone(),
             ))
         });
-        self.diagnostics.sort_by(|a, b| a.location.cmp(&b.location));
-        (self.diagnostics, self.calls)
+        diagnostics.sort_by(|a, b| a.location.cmp(&b.location));
+        (diagnostics, self.calls)
+    }
+
+    /// The hint for a wrong name, as long as there are not too many of them.
+    pub(crate) fn did_you_mean<'n>(
+        &mut self,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) -> Option<String> {
+        self.diagnostics.did_you_mean(name, known)
     }
 
     pub(crate) fn location(&self, at: Place) -> Location {
@@ -94,12 +95,9 @@ impl<'a> Context<'a> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        if self.is_full() {
-            return;
-        }
         let severity = code.severity();
         let message = message.into();
-        self.diagnostics.push(Diagnostic {
+        self.diagnostics.add(Diagnostic {
             code,
             severity,
             location,
@@ -143,7 +141,7 @@ impl<'a> Context<'a> {
                 .clone()
                 .find(|key| *key == spelt)
                 .map(|key| format!("did you mean `{key}`?"))
-                .or_else(|| did_you_mean(&entry.key, all.by_ref()));
+                .or_else(|| self.did_you_mean(&entry.key, all.by_ref()));
             let message = format!("{what} has no key `{}`", entry.key);
             self.report(code, entry.key_at, entry.key_length, message, hint);
         }

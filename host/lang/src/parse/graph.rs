@@ -9,7 +9,6 @@ use super::transitions::COMMANDS;
 use crate::diagnostics::Code;
 use crate::spec::{Join, Target, Task, Transition, Workflow, WorkflowKind};
 use crate::yaml::Node;
-use ostro_core::suggest::did_you_mean;
 
 /// Checks the tasks of `workflow`, which was parsed from `node`.
 pub(crate) fn check(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
@@ -52,9 +51,9 @@ fn direct(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
             let Target::Task(name) = &transition.target else {
                 continue;
             };
-            if !written.contains(&**name) && !cx.is_full() {
+            if !written.contains(&**name) {
                 let known = workflow.tasks.keys().map(|name| &**name).chain(COMMANDS);
-                let hint = did_you_mean(name, known);
+                let hint = cx.did_you_mean(name, known);
                 let length = u32::try_from(name.chars().count()).unwrap_or(1);
                 let message = format!("there is no task `{name}`");
                 let location = transition.location.clone();
@@ -155,10 +154,7 @@ fn reverse(cx: &mut Context<'_>, workflow: &Workflow, node: &Node) {
             .iter()
             .filter(|name| !written.contains(&***name))
         {
-            if cx.is_full() {
-                return;
-            }
-            let hint = did_you_mean(name, workflow.tasks.keys().map(|name| &**name));
+            let hint = cx.did_you_mean(name, workflow.tasks.keys().map(|name| &**name));
             let own = node
                 .get("tasks")
                 .and_then(|tasks| tasks.get(&task.name))

@@ -104,6 +104,10 @@ impl<'a> Loader<'a> {
         match self.parser.next_event() {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => {
+                // The scanner looks ahead, and stops in what nests deeper than it can.
+                if error.info() == "recursion limit exceeded" {
+                    return self.too_deep(place(*error.marker()));
+                }
                 let message = self.standins.show(Cow::Borrowed(error.info())).into_owned();
                 self.stop(Code::YamlSyntax, place(*error.marker()), 1, message, None)
             }
@@ -119,8 +123,7 @@ impl<'a> Loader<'a> {
             return self.stop(Code::YamlLimit, at, 1, message, None);
         }
         if depth > MAX_DEPTH {
-            let message = format!("lists and mappings stand more than {MAX_DEPTH} deep here");
-            return self.stop(Code::YamlLimit, at, 1, message, None);
+            return self.too_deep(at);
         }
         match event {
             Event::Scalar(text, style, _, tag) => {
@@ -267,10 +270,13 @@ impl<'a> Loader<'a> {
         }
         // What is merged comes first, and gives way.
         let mut entries: Vec<Entry> = Vec::new();
+        seen.clear();
         for entry in merged.into_iter().chain(own) {
-            match entries.iter_mut().find(|other| other.key == entry.key) {
-                Some(other) => *other = entry,
-                None => entries.push(entry),
+            if let Some(&index) = seen.get(&entry.key) {
+                entries[index] = entry;
+            } else {
+                seen.insert(Arc::clone(&entry.key), entries.len());
+                entries.push(entry);
             }
         }
         Ok(entries)
@@ -371,6 +377,11 @@ impl<'a> Loader<'a> {
             message,
             hint,
         });
+    }
+
+    fn too_deep<T>(&mut self, at: Place) -> Result<T, Stopped> {
+        let message = format!("lists and mappings stand more than {MAX_DEPTH} deep here");
+        self.stop(Code::YamlLimit, at, 1, message, None)
     }
 
     fn stop<T>(

@@ -28,11 +28,13 @@ impl<'a> Source<'a> {
     pub(crate) fn new(text: &'a str, file: &str) -> Self {
         let mut lines = vec![0];
         let mut offsets = Vec::with_capacity(text.len() / STRIDE + 1);
+        let bytes = text.as_bytes();
         for (index, (offset, c)) in text.char_indices().enumerate() {
             if index % STRIDE == 0 {
                 offsets.push(offset);
             }
-            if c == '\n' {
+            // A `\r` ends a line, too, and `\r\n` ends one.
+            if c == '\n' || (c == '\r' && bytes.get(offset + 1) != Some(&b'\n')) {
                 lines.push(index + 1);
             }
         }

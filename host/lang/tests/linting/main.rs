@@ -110,7 +110,10 @@ fn each_code_that_cases_can_show_is_shown_by_one() {
         }
     }
     // What is too large is tested where the limits are, and a name that is taken takes two files.
-    assert_eq!(missing, [Code::YamlLimit, Code::DuplicateDefinition]);
+    assert_eq!(
+        missing,
+        [Code::YamlLimit, Code::TooMany, Code::DuplicateDefinition]
+    );
 }
 
 #[test]
