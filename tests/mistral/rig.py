@@ -404,6 +404,7 @@ def env(running):
     """What a client or a measurement needs to know, as shell variables."""
     return {
         "MISTRAL_URL": running["url"],
+        "OS_MISTRAL_URL": running["url"],
         "MISTRAL_CLIENT": str(VENV / "bin" / "mistral"),
         "MISTRAL_PYTHON": str(VENV / "bin" / "python"),
         "MISTRAL_PIDS": " ".join(str(pid) for pid in running["pids"].values()),
