@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ostro_actions::{HttpOptions, Registry};
 use ostro_core::{
@@ -104,7 +104,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
 /// The place of a program of Debian's, which is installed where it is missing.
 pub(crate) fn program(path: &str, package: &str) -> PathBuf {
     static APT: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = APT.lock().unwrap_or_else(|poison| poison.into_inner());
+    let _one_at_a_time = APT.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Path::new(path);
     if !place.exists() {
         let apt = |arguments: &[&str]| {
@@ -127,7 +127,7 @@ pub(crate) fn program(path: &str, package: &str) -> PathBuf {
 /// `import` must work.
 pub(crate) fn python(folder: &str, requirement: &str, import: &str) -> PathBuf {
     static PIP: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = PIP.lock().unwrap_or_else(|poison| poison.into_inner());
+    let _one_at_a_time = PIP.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))

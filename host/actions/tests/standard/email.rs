@@ -92,21 +92,18 @@ async fn compare(mut server: Mail, mails: &[Value]) {
     }
     for ((input, theirs), expected) in mails.iter().zip(&theirs).zip(expected) {
         let ours = call(&registry, "std.email", input).await;
-        match expected {
-            Some(expected) => {
-                assert_eq!(outcome(&ours), *theirs, "{input}");
-                assert_eq!(server.next(), expected, "{input}");
-            }
-            None => {
-                let ours = outcome(&ours);
-                let said = ours["error"].as_str().unwrap_or_default();
-                assert!(
-                    said.starts_with("Failed to send an email message: ")
-                        || said.starts_with("std.email: "),
-                    "{input}: {ours} instead of {theirs}"
-                );
-            }
+        if let Some(expected) = expected {
+            assert_eq!(outcome(&ours), *theirs, "{input}");
+            assert_eq!(server.next(), expected, "{input}");
+            continue;
         }
+        let ours = outcome(&ours);
+        let said = ours["error"].as_str().unwrap_or_default();
+        assert!(
+            said.starts_with("Failed to send an email message: ")
+                || said.starts_with("std.email: "),
+            "{input}: {ours} instead of {theirs}"
+        );
     }
 }
 

@@ -78,8 +78,7 @@ impl Machines {
         authorized += &pem;
         fs::write(machines.path("authorized_keys"), authorized).unwrap();
         for address in [GATEWAY, BEHIND] {
-            let server = machines.serve(&sshd, address);
-            machines.servers.push(server);
+            machines.serve(&sshd, address);
         }
         machines
     }
@@ -106,7 +105,7 @@ impl Machines {
         fs::read_to_string(self.path(&format!("{name}.pub"))).unwrap()
     }
 
-    fn serve(&self, sshd: &Path, address: &str) -> Child {
+    fn serve(&mut self, sshd: &Path, address: &str) {
         self.make_key(&format!("host-{address}"), "ed25519", "");
         let config = self.path(&format!("config-{address}"));
         let text = format!(
@@ -127,10 +126,11 @@ impl Machines {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
+        self.servers.push(server);
         let is_up = || std::net::TcpStream::connect((address, self.port)).is_ok();
         for _ in 0..100 {
             if is_up() {
-                return server;
+                return;
             }
             std::thread::sleep(Duration::from_millis(100));
         }

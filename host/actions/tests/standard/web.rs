@@ -136,130 +136,136 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// What is answered to a path.
+struct Answer {
+    status: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn new(headers: &[(&'static str, &str)], body: impl Into<Vec<u8>>) -> Self {
+        let owned = |(name, value): &(&'static str, &str)| (*name, (*value).to_owned());
+        Self {
+            status: "200 OK".to_owned(),
+            headers: headers.iter().map(owned).collect(),
+            body: body.into(),
+        }
+    }
+
+    fn with_status(status: String) -> Self {
+        Self {
+            status,
+            ..Self::new(&[], "")
+        }
+    }
+
+    /// What was asked, for those who want to know how it arrived.
+    fn echo(request: &Request) -> Self {
+        // What two clients cannot agree on is left out.
+        let own = ["host", "user-agent", "connection", "accept-encoding"];
+        let mut shown: Vec<(String, &str)> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_lowercase(), value.as_str()))
+            .filter(|(name, _)| !own.contains(&name.as_str()))
+            .collect();
+        shown.sort();
+        let body = json!({"line": request.line, "headers": shown, "body": request.body});
+        Self::new(&[("Content-Type", "application/json")], body.to_string())
+    }
+
+    fn to(path: &str, query: &str, request: &Request) -> Self {
+        let kind = |kind: &str, body: &[u8]| Self::new(&[("Content-Type", kind)], body);
+        let gzip = |body: Vec<u8>| Self::new(&[("Content-Encoding", "gzip")], body);
+        match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
+            ["echo", ..] => Self::echo(request),
+            ["status", code] => Self {
+                body: b"some text".to_vec(),
+                ..Self::with_status(format!("{code} Some Reason"))
+            },
+            ["bare", code] => Self::with_status(format!("{code} ")),
+            ["latin"] => kind("text/plain", b"caf\xe9"),
+            ["utf8"] => kind("text/plain; charset=UTF-8", "café".as_bytes()),
+            ["binary"] => kind("application/octet-stream", b"\xff\xfe\x00\x81"),
+            ["charset"] => kind("text/plain; charset=nonsense", b"abc"),
+            ["json"] => kind(
+                "application/json",
+                br#"{"a": [1, 2.5, null, true], "b": "\u00e9"}"#,
+            ),
+            ["number"] => Self::new(&[], "42"),
+            ["empty"] => Self::new(&[], ""),
+            ["headers"] => {
+                let request_id = ("X-Openstack-Request-Id", "req-1");
+                let etag = ("ETag", "\"x\"");
+                Self::new(&[("X-One", "1"), ("X-One", "2"), etag, request_id], "")
+            }
+            ["cookie"] => {
+                let first = ("Set-Cookie", "a=b; Path=/; HttpOnly");
+                Self::new(&[first, ("Set-Cookie", "c=d=e")], "")
+            }
+            ["redirect", code] => Self {
+                status: format!("{code} Elsewhere"),
+                ..Self::new(
+                    &[("Location", query), ("Set-Cookie", "way=1; Path=/")],
+                    "moved",
+                )
+            },
+            ["loop"] => Self {
+                status: "302 Again".to_owned(),
+                ..Self::new(&[("Location", "/loop")], "")
+            },
+            ["gzip"] => gzip(packed(b"{\"packed\": true}")),
+            ["bomb"] => gzip(packed(&vec![b'x'; 6 << 20])),
+            ["badzip"] => gzip(b"not packed".to_vec()),
+            _ => Self::with_status("404 Not Found".to_owned()),
+        }
+    }
+}
+
+/// Answers that do not end as they should.
+async fn misbehave<S: AsyncWrite + Unpin>(stream: &mut S, path: &str) -> std::io::Result<()> {
+    let head = match path {
+        "/breaks" => return Err(std::io::ErrorKind::Other.into()),
+        "/huge" => "HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n",
+        "/endless" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "/stalls" => "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        _ => "",
+    };
+    stream.write_all(head.as_bytes()).await?;
+    stream.flush().await?;
+    if path == "/endless" {
+        let chunk = [b"10000\r\n".to_vec(), vec![b'x'; 0x10000], b"\r\n".to_vec()].concat();
+        loop {
+            stream.write_all(&chunk).await?;
+        }
+    }
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    Ok(())
+}
+
 async fn respond<S: AsyncWrite + Unpin>(stream: &mut S, request: &Request) -> std::io::Result<()> {
     let mut words = request.line.split(' ');
     let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut status = "200 OK".to_owned();
-    let mut headers: Vec<(&str, String)> = Vec::new();
-    let mut body: Vec<u8> = Vec::new();
-    let mut kind = |kind: &str| headers.push(("Content-Type", kind.to_owned()));
-    match path.trim_start_matches('/').split('/').collect::<Vec<_>>()[..] {
-        ["echo", ..] => {
-            kind("application/json");
-            // What two clients cannot agree on is left out.
-            let own = ["host", "user-agent", "connection", "accept-encoding"];
-            let mut shown: Vec<(String, &str)> = request
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_lowercase(), value.as_str()))
-                .filter(|(name, _)| !own.contains(&name.as_str()))
-                .collect();
-            shown.sort();
-            body = json!({"line": request.line, "headers": shown, "body": request.body})
-                .to_string()
-                .into_bytes();
-        }
-        ["status", code] => {
-            status = format!("{code} Some Reason");
-            body = b"some text".to_vec();
-        }
-        ["bare", code] => status = format!("{code} "),
-        ["latin"] => {
-            kind("text/plain");
-            body = b"caf\xe9".to_vec();
-        }
-        ["utf8"] => {
-            kind("text/plain; charset=UTF-8");
-            body = "café".into();
-        }
-        ["binary"] => {
-            kind("application/octet-stream");
-            body = b"\xff\xfe\x00\x81".to_vec();
-        }
-        ["charset"] => {
-            kind("text/plain; charset=nonsense");
-            body = b"abc".to_vec();
-        }
-        ["json"] => {
-            kind("application/json");
-            body = br#"{"a": [1, 2.5, null, true], "b": "\u00e9"}"#.to_vec();
-        }
-        ["number"] => body = b"42".to_vec(),
-        ["empty"] => {}
-        ["headers"] => {
-            headers.push(("X-One", "1".to_owned()));
-            headers.push(("X-One", "2".to_owned()));
-            headers.push(("ETag", "\"x\"".to_owned()));
-            headers.push(("X-Openstack-Request-Id", "req-1".to_owned()));
-        }
-        ["cookie"] => {
-            headers.push(("Set-Cookie", "a=b; Path=/; HttpOnly".to_owned()));
-            headers.push(("Set-Cookie", "c=d=e".to_owned()));
-        }
-        ["redirect", code] => {
-            status = format!("{code} Elsewhere");
-            headers.push(("Location", query.to_owned()));
-            headers.push(("Set-Cookie", "way=1; Path=/".to_owned()));
-            body = b"moved".to_vec();
-        }
-        ["loop"] => {
-            status = "302 Again".to_owned();
-            headers.push(("Location", "/loop".to_owned()));
-        }
-        ["gzip"] => {
-            headers.push(("Content-Encoding", "gzip".to_owned()));
-            body = packed(b"{\"packed\": true}");
-        }
-        ["bomb"] => {
-            headers.push(("Content-Encoding", "gzip".to_owned()));
-            body = packed(&vec![b'x'; 6 << 20]);
-        }
-        ["badzip"] => {
-            headers.push(("Content-Encoding", "gzip".to_owned()));
-            body = b"not packed".to_vec();
-        }
-        ["huge"] => {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n")
-                .await?;
-            return silence().await;
-        }
-        ["endless"] => {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                .await?;
-            loop {
-                let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
-                stream.write_all(&chunk).await?;
-            }
-        }
-        ["slow"] => return silence().await,
-        ["stalls"] => {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
-                .await?;
-            stream.flush().await?;
-            return silence().await;
-        }
-        ["breaks"] => return Err(std::io::ErrorKind::Other.into()),
-        _ => status = "404 Not Found".to_owned(),
+    if ["/breaks", "/huge", "/endless", "/stalls", "/slow"].contains(&path) {
+        return misbehave(stream, path).await;
     }
+    let Answer {
+        status,
+        mut headers,
+        body,
+    } = Answer::to(path, query, request);
     headers.push(("Content-Length", body.len().to_string()));
     let mut head = format!("HTTP/1.1 {status}\r\n");
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", &value, "\r\n"]);
     }
-    head += "\r\n";
+    head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await?;
     if method != "HEAD" {
         stream.write_all(&body).await?;
     }
-    Ok(())
-}
-
-async fn silence() -> std::io::Result<()> {
-    tokio::time::sleep(Duration::from_secs(600)).await;
     Ok(())
 }
 
