@@ -160,6 +160,10 @@ pub(crate) struct Run {
     pub(crate) task: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
+    /// Tell the story on standard error: each event, what the engine decided, and why. With
+    /// `--output json` each turn is one JSON object on a line.
+    #[arg(long)]
+    pub(crate) trace: bool,
     /// In which form to print the result.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,

@@ -4,6 +4,7 @@ mod lines;
 mod live;
 mod plain;
 mod report;
+mod trace;
 mod tree;
 mod watch;
 
@@ -18,7 +19,7 @@ use crate::args::{Output, Run};
 use crate::definitions::Files;
 use crate::errors::{Exit, hinted};
 use crate::{input, sources, terminal};
-use watch::Watched;
+use watch::{Shows, Watched};
 
 /// How many changes may wait to be shown. Fast workflows make many in a turn.
 const BACKLOG: usize = 65_536;
@@ -53,24 +54,30 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
             Arc::new(SystemClock),
             Options {
                 backlog: BACKLOG,
+                explain: args.trace,
                 ..Options::default()
             },
         );
         // With -v the log goes to the same screen, and a tree in the middle of it is no help.
-        let live = args.output == Output::Table && !verbose && terminal::is_live();
-        execute(&runtime, request, live, args.output).await
+        let shows = match (args.trace, args.output) {
+            (true, Output::Table) => Shows::Trace,
+            (true, Output::Json) => Shows::JsonTrace,
+            (false, Output::Table) if !verbose && terminal::is_live() => Shows::Tree,
+            (false, _) => Shows::Lines,
+        };
+        execute(&runtime, request, shows, args.output).await
     })?
 }
 
 async fn execute(
     runtime: &Runtime,
     request: StartRequest,
-    live: bool,
+    shows: Shows,
     output: Output,
 ) -> Result<Exit> {
     let notices = runtime.subscribe();
     let id = runtime.start(request).await?;
-    let (told, interrupted) = match watch::watch(runtime, &id, notices, live).await? {
+    let (told, interrupted) = match watch::watch(runtime, &id, notices, shows).await? {
         Watched::Left => return Ok(Exit::Interrupted),
         Watched::Ended { told, interrupted } => (told, interrupted),
     };

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::decide::{Step, Turn};
 use crate::event::{Change, TimerId};
 use crate::execution::TimerPurpose;
+use crate::reason::Reason;
 use crate::task::Arrivals;
 
 impl Turn<'_> {
@@ -13,6 +14,10 @@ impl Turn<'_> {
     pub(crate) fn set_execution_state(&mut self, state: State, info: Option<String>) {
         self.execution.state = state;
         self.execution.state_info.clone_from(&info);
+        self.because(|turn| Reason::Execution {
+            state,
+            info: turn.execution.state_info.clone(),
+        });
         self.changes.push(Change::Execution { state, info });
     }
 

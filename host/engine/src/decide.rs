@@ -14,6 +14,7 @@ use crate::execution::Execution;
 use crate::functions::Functions;
 use crate::pause::Origin;
 use crate::query::{Answer, Query};
+use crate::reason::Reason;
 
 /// How many task executions one turn may create. A loop of tasks that wait for nothing would
 /// otherwise never end.
@@ -52,6 +53,8 @@ pub struct Decision {
     pub commands: Vec<Command>,
     /// What changed, in order.
     pub changes: Vec<Change>,
+    /// Why, where [`explain`] was asked.
+    pub reasons: Vec<Reason>,
     /// What an expression asks about other executions. If there is a question, the turn did not
     /// happen, and nothing else is in here than the execution as it was: decide again, with the
     /// answer among those of the event.
@@ -71,6 +74,26 @@ pub fn decide(
     execution: Execution,
     event: Event,
 ) -> Decision {
+    take(definitions, workflow, execution, event, None)
+}
+
+/// As [`decide`], and says why.
+pub fn explain(
+    definitions: &dyn Resolver,
+    workflow: &Workflow,
+    execution: Execution,
+    event: Event,
+) -> Decision {
+    take(definitions, workflow, execution, event, Some(Vec::new()))
+}
+
+fn take(
+    definitions: &dyn Resolver,
+    workflow: &Workflow,
+    execution: Execution,
+    event: Event,
+    reasons: Option<Vec<Reason>>,
+) -> Decision {
     // Only a turn that may turn out not to happen needs what was before it.
     let before = workflow.asks.then(|| execution.clone());
     let mut turn = Turn {
@@ -80,6 +103,7 @@ pub fn decide(
         now: event.now,
         answers: event.answers,
         question: None,
+        reasons,
         commands: Vec::new(),
         changes: Vec::new(),
         queue: VecDeque::new(),
@@ -87,13 +111,18 @@ pub fn decide(
         outbound: None,
         created: 0,
     };
+    turn.because(|turn| turn.event_reason(&event.kind));
     turn.take(event.kind);
     turn.run();
+    if turn.commands.is_empty() && turn.changes.is_empty() {
+        turn.because(|_| Reason::Nothing);
+    }
     if let (Some(question), Some(execution)) = (turn.question, before) {
         return Decision {
             execution,
             commands: Vec::new(),
             changes: Vec::new(),
+            reasons: Vec::new(),
             question: Some(question),
         };
     }
@@ -101,6 +130,7 @@ pub fn decide(
         execution: turn.execution,
         commands: turn.commands,
         changes: turn.changes,
+        reasons: turn.reasons.unwrap_or_default(),
         question: None,
     }
 }
@@ -122,6 +152,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) now: i64,
     pub(crate) answers: Vec<Answer>,
     pub(crate) question: Option<Query>,
+    /// Why, if anybody wants to know.
+    pub(crate) reasons: Option<Vec<Reason>>,
     pub(crate) commands: Vec<Command>,
     pub(crate) changes: Vec<Change>,
     pub(crate) queue: VecDeque<Step>,
@@ -205,9 +237,11 @@ impl<'a> Turn<'a> {
     /// Ends the execution if it has made too many tasks.
     fn check_bounds(&mut self) {
         let name = || self.execution.tasks.last().map_or("", |task| &*task.name);
-        let message = if self.created > TASKS_A_TURN {
+        // A large workflow may come to its end in one turn.
+        let most = TASKS_A_TURN.max(2 * self.workflow.tasks.len());
+        let message = if self.created > most {
             format!(
-                "more than {TASKS_A_TURN} tasks followed each other without waiting for \
+                "more than {most} tasks followed each other without waiting for \
                  anything, at last task {}: is there a loop without an end?",
                 name()
             )

@@ -1,8 +1,9 @@
 //! The state of an execution: one value that can be stored and restored at any turn's end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use imbl::{OrdMap, OrdSet, Vector};
 use ostro_core::{ExecutionId, Map, State, TaskExecutionId, Value};
 use ostro_lang::{Budget, Diagnostic, Scope, Template, Workflow};
 use serde::{Deserialize, Serialize};
@@ -131,7 +132,7 @@ pub(crate) struct Ending {
     pub(crate) after: BTreeSet<usize>,
 }
 
-/// The state of one execution. Cloning is cheap: tasks and values are shared.
+/// The state of one execution. Cloning is cheap: what two states have in common is shared.
 ///
 /// It can be stored with serde after any turn and restored later, elsewhere: the next turn is
 /// the same. Only [`crate::decide`] changes it.
@@ -149,20 +150,20 @@ pub struct Execution {
     pub(crate) updated_at: i64,
     pub(crate) ended_at: Option<i64>,
     /// All task executions, in the order of their creation. Tasks are named by their place.
-    pub(crate) tasks: Vec<Arc<TaskExecution>>,
+    pub(crate) tasks: Vector<Arc<TaskExecution>>,
     /// The task executions that have not ended.
-    pub(crate) open: BTreeSet<usize>,
+    pub(crate) open: OrdSet<usize>,
     /// Those of them that are joins and wait for branches.
-    pub(crate) waiting: BTreeSet<usize>,
+    pub(crate) waiting: OrdSet<usize>,
     /// The newest execution of each task.
-    pub(crate) latest: BTreeMap<Arc<str>, usize>,
-    /// Actions and sub-workflows in flight, by their ids.
-    pub(crate) in_flight: BTreeMap<Arc<str>, RunRef>,
-    pub(crate) timers: BTreeMap<TimerId, Timer>,
+    pub(crate) latest: OrdMap<Arc<str>, usize>,
+    /// Actions and sub-workflows in flight, by their ids as numbers.
+    pub(crate) in_flight: OrdMap<u128, RunRef>,
+    pub(crate) timers: OrdMap<TimerId, Timer>,
     /// What is to follow when the execution is resumed.
     pub(crate) backlog: Vec<Pending>,
     /// Tasks whose delay was over while the execution was paused.
-    pub(crate) held: BTreeSet<usize>,
+    pub(crate) held: OrdSet<usize>,
     pub(crate) ending: Option<Ending>,
     /// How many ids were made.
     pub(crate) ids: u64,
@@ -197,14 +198,14 @@ impl Execution {
             globals: Arc::default(),
             output: None,
             ended_at: None,
-            tasks: Vec::new(),
-            open: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            latest: BTreeMap::new(),
-            in_flight: BTreeMap::new(),
-            timers: BTreeMap::new(),
+            tasks: Vector::new(),
+            open: OrdSet::new(),
+            waiting: OrdSet::new(),
+            latest: OrdMap::new(),
+            in_flight: OrdMap::new(),
+            timers: OrdMap::new(),
             backlog: Vec::new(),
-            held: BTreeSet::new(),
+            held: OrdSet::new(),
             ending: None,
             ids: 0,
         };
@@ -302,10 +303,11 @@ impl Execution {
     }
 
     /// The next id: the same for the same history.
-    pub(crate) fn next_id(&mut self) -> String {
-        let id = nth_id(&self.id, self.ids);
+    pub(crate) fn next_id(&mut self) -> Arc<str> {
+        let id = nth_uuid(&self.id, self.ids);
         self.ids += 1;
-        id
+        let mut buffer = Uuid::encode_buffer();
+        Arc::from(&*id.hyphenated().encode_lower(&mut buffer))
     }
 
     /// The timers of `task`.
@@ -314,6 +316,23 @@ impl Execution {
         // `0` is the character after `/`: all of this task's timers are between the two.
         let (from, to) = (TimerId(format!("{id}/")), TimerId(format!("{id}0")));
         self.timers.range(from..to)
+    }
+
+    /// Where the action or the sub-workflow `id` runs, if it is in flight.
+    pub(crate) fn run_in_flight(&self, id: &str) -> Option<RunRef> {
+        self.in_flight.get(&number(id)?).copied()
+    }
+
+    /// The action or the sub-workflow `id` is in flight.
+    pub(crate) fn take_off(&mut self, id: &str, at: RunRef) {
+        if let Some(number) = number(id) {
+            self.in_flight.insert(number, at);
+        }
+    }
+
+    /// The action or the sub-workflow `id` is not in flight any more, if it was.
+    pub(crate) fn land(&mut self, id: &str) -> Option<RunRef> {
+        self.in_flight.remove(&number(id)?)
     }
 
     /// The task execution at `task`, to be changed.
@@ -328,9 +347,18 @@ fn first_message(problems: &[Diagnostic]) -> String {
     })
 }
 
+/// An id that this crate has made, as a number.
+fn number(id: &str) -> Option<u128> {
+    Uuid::parse_str(id).ok().map(|id| id.as_u128())
+}
+
 /// The id number `count` of the execution `id`.
 pub(crate) fn nth_id(id: &ExecutionId, count: u64) -> String {
+    nth_uuid(id, count).to_string()
+}
+
+fn nth_uuid(id: &ExecutionId, count: u64) -> Uuid {
     let namespace = Uuid::parse_str(id.as_str())
         .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_str().as_bytes()));
-    Uuid::new_v5(&namespace, &count.to_be_bytes()).to_string()
+    Uuid::new_v5(&namespace, &count.to_be_bytes())
 }

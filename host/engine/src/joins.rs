@@ -16,6 +16,7 @@ use ostro_lang::Join;
 
 use crate::context::Context;
 use crate::decide::{Step, Turn};
+use crate::reason::{Reason, first};
 use crate::task::{Arrivals, Clause, TaskExecution};
 use crate::text::list;
 
@@ -40,16 +41,17 @@ impl Turn<'_> {
         if let Some(join) = latest {
             let current = &self.execution.tasks[join];
             let waits = current.state == State::Waiting;
-            let reopens = current.reopens;
+            let (reopens, again) = (current.reopens, current.again);
             let late = !current.arrivals.by_name.contains_key(&arrival.0);
             if waits || late || reopens {
                 let (from, by) = arrival;
                 let arrivals = &mut self.execution.task_mut(join).arrivals.by_name;
                 arrivals.insert(from, by);
                 let arrived = arrivals.len();
+                self.join_because(join, if waits || reopens { "waits" } else { "late" }, None);
                 if reopens {
                     self.wait_again(join);
-                } else if waits && arrived >= self.needed(name) {
+                } else if waits && (again || arrived >= self.needed(name)) {
                     self.doubts.insert(join);
                 }
                 return;
@@ -59,8 +61,34 @@ impl Turn<'_> {
             by_name: [arrival].into_iter().collect(),
         };
         let join = self.create(name, State::Idle, Context::default(), arrivals);
+        self.execution.task_mut(join).again = latest.is_some();
         self.set_state(join, State::Waiting, Some("Task is waiting.".to_owned()));
+        self.join_because(join, "waits", None);
         self.doubts.insert(join);
+    }
+
+    /// Notes how a join stands; without `missing`, what has not come is.
+    fn join_because(&mut self, join: usize, standing: &'static str, missing: Option<&[Arc<str>]>) {
+        self.because(|turn| {
+            let task = &turn.execution.tasks[join];
+            let tasks = &turn.workflow.tasks;
+            let arrived = &task.arrivals.by_name;
+            let place = tasks.get_index_of(&task.name).unwrap_or(usize::MAX);
+            let inbound = turn.workflow.graph.inbound(place).iter();
+            let absent = inbound
+                .filter_map(|branch| Some(tasks.get_index(*branch)?.0))
+                .filter(|name| !arrived.contains_key(*name));
+            Reason::Join {
+                task: Arc::clone(&task.name),
+                standing,
+                arrived: arrived.len(),
+                needed: turn.needed(&task.name),
+                missing: match missing {
+                    Some(missing) => first(missing),
+                    None => first(absent),
+                },
+            }
+        });
     }
 
     /// How many branches the join `name` needs.
@@ -89,6 +117,7 @@ impl Turn<'_> {
             match self.standing(join) {
                 Standing::Met(branches) => {
                     started = true;
+                    self.join_because(join, "met", Some(&[]));
                     self.gather(join, branches);
                     self.mark(join, State::Idle, None);
                     self.queue.push_back(Step::Begin(join));
@@ -102,6 +131,7 @@ impl Turn<'_> {
         }
         if let (false, Some((join, names))) = (started, unmet) {
             self.doubts.remove(&join);
+            self.join_because(join, "unmet", Some(&names));
             let arrivals = self.execution.tasks[join].arrivals.by_name.values();
             let branches: Vec<_> = arrivals.map(|(task, _)| *task).collect();
             self.gather(join, branches);
@@ -141,8 +171,14 @@ impl Turn<'_> {
             .collect();
         // But not behind the join that it comes to, for that join itself.
         for join in taken.iter().filter(|place| tasks[**place].join.is_some()) {
+            let behind = graph.outbound(*join);
             if waiting.iter().any(|(_, place)| place != join) {
-                left.extend(graph.outbound(*join));
+                left.extend(behind);
+            }
+            // A join that is a branch of its own counts as one that can come while anything
+            // leads to it.
+            if behind.contains(join) {
+                left.push(*join);
             }
         }
         if left.is_empty() {

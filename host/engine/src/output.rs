@@ -10,6 +10,7 @@ use crate::context::{Context, filled_up};
 use crate::decide::Turn;
 use crate::event::Command;
 use crate::execution::{Execution, Timer, TimerPurpose};
+use crate::reason::{Reason, first};
 use crate::task::{Dropped, RunKind};
 use crate::text::{cut, explain};
 
@@ -27,6 +28,18 @@ impl Turn<'_> {
             );
             return self.end(State::Error, Some(message));
         }
+        self.because(|turn| {
+            let in_state = |state| {
+                let tasks = turn.execution.tasks.iter();
+                let left = tasks.filter(move |task| task.state == state && !task.error_handled);
+                first(left.map(|task| &task.name))
+            };
+            Reason::AllEnded {
+                failed: in_state(State::Error),
+                cancelled: in_state(State::Cancelled),
+            }
+        });
+        let execution = &self.execution;
         let tasks = execution.tasks.iter();
         let mut cancelled: Vec<&str> = tasks
             .filter(|task| task.state == State::Cancelled)

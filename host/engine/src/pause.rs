@@ -30,7 +30,7 @@ impl Turn<'_> {
         }
         self.set_execution_state(State::Paused, message);
         for (at, id) in self.children() {
-            let run = &mut self.execution.task_mut(at.task).runs[at.run];
+            let run = self.execution.task_mut(at.task).run_mut(at.run);
             if run.state == State::Running {
                 run.state = State::Paused;
                 self.commands.push(Command::PauseChild { id });
@@ -57,7 +57,7 @@ impl Turn<'_> {
             self.set_execution_state(State::Running, None);
         }
         for (at, id) in self.children() {
-            let run = &mut self.execution.task_mut(at.task).runs[at.run];
+            let run = self.execution.task_mut(at.task).run_mut(at.run);
             let waited = std::mem::replace(&mut run.state, State::Running) == State::Paused;
             if waited || env.is_some() {
                 let env = env.cloned();
@@ -150,7 +150,7 @@ impl Turn<'_> {
 
     /// The run `at` has paused, and with it the execution.
     fn run_paused(&mut self, at: RunRef) {
-        let run = &mut self.execution.task_mut(at.task).runs[at.run];
+        let run = self.execution.task_mut(at.task).run_mut(at.run);
         run.state = State::Paused;
         self.pause_task(at.task);
         self.pause(None, Origin::Own);
@@ -158,7 +158,7 @@ impl Turn<'_> {
 
     /// What `task` runs goes on, and with it the execution, unless something else pauses it.
     pub(crate) fn run_resumed(&mut self, at: RunRef) {
-        let run = &mut self.execution.task_mut(at.task).runs[at.run];
+        let run = self.execution.task_mut(at.task).run_mut(at.run);
         run.state = State::Running;
         self.resume_task(at.task);
         let mut open = self.execution.open.iter();
@@ -169,7 +169,7 @@ impl Turn<'_> {
 
     /// A sub-workflow says how it stands.
     pub(crate) fn child_changed(&mut self, id: &ExecutionId, state: State) {
-        match (self.execution.in_flight.get(id.as_str()).copied(), state) {
+        match (self.execution.run_in_flight(id.as_str()), state) {
             (Some(at), State::Paused) => self.run_paused(at),
             (Some(at), State::Running) => self.run_resumed(at),
             (None, State::Running) => self.take_back(id),
@@ -180,7 +180,7 @@ impl Turn<'_> {
     /// Somebody says how an action stands. As in Mistral, only one that is finished from
     /// outside pauses.
     pub(crate) fn action_changed(&mut self, id: &ActionExecutionId, state: State) {
-        let Some(&at) = self.execution.in_flight.get(id.as_str()) else {
+        let Some(at) = self.execution.run_in_flight(id.as_str()) else {
             return;
         };
         let run = &self.execution.tasks[at.task].runs[at.run];
@@ -188,7 +188,7 @@ impl Turn<'_> {
             State::Paused if run.deferred => self.run_paused(at),
             State::Running if run.deferred && run.state == State::Paused => self.run_resumed(at),
             State::Cancelled => {
-                self.execution.in_flight.remove(id.as_str());
+                self.execution.land(id.as_str());
                 self.finish_run(at, State::Cancelled, Value::Null);
                 self.run_finished(at, State::Cancelled, None);
             }

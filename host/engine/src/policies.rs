@@ -8,6 +8,7 @@ use ostro_lang::{Retry, Task, Template};
 use crate::decide::Turn;
 use crate::execution::TimerPurpose;
 use crate::pause::Origin;
+use crate::reason::written;
 
 /// What policies say about the end of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,10 @@ impl Turn<'_> {
             && !self.execution.tasks[task].paused_before
         {
             self.execution.task_mut(task).paused_before = true;
-            if self.condition("pause-before", pause, task)? {
+            let pauses = self.condition("pause-before", pause, task)?;
+            let outcome = if pauses { "pauses" } else { "does-not-pause" };
+            self.policy_said(task, "pause-before", outcome, None);
+            if pauses {
                 self.set_state(
                     task,
                     State::Idle,
@@ -98,13 +102,14 @@ impl Turn<'_> {
         }
         if let Some(fail) = &policies.fail_on
             && self.execution.tasks[task].state == State::Success
-            && self.condition("fail-on", fail, task)?
         {
-            self.mark(
-                task,
-                State::Error,
-                Some("Failed by 'fail-on' policy".to_owned()),
-            );
+            let fails = self.condition("fail-on", fail, task)?;
+            let outcome = if fails { "fails" } else { "does-not-fail" };
+            self.policy_said(task, "fail-on", outcome, Some(written(fail)));
+            if fails {
+                let info = "Failed by 'fail-on' policy".to_owned();
+                self.mark(task, State::Error, Some(info));
+            }
         }
         match &policies.retry {
             Some(retry) => self.retry(task, retry),
@@ -121,7 +126,12 @@ impl Turn<'_> {
         };
         let ended = &self.execution.tasks[task];
         let (state, attempt) = (ended.state, ended.attempt);
+        let tries = |turn: &mut Self, outcome| {
+            let detail = format!("try {attempt} of {}", count.saturating_add(1));
+            turn.policy_said(task, "retry", outcome, Some(detail));
+        };
         if attempt > count {
+            tries(self, "no-tries-left");
             return Ok(Verdict::Over);
         }
         let goes_on = match &retry.continue_on {
@@ -131,14 +141,17 @@ impl Turn<'_> {
             None => state == State::Error,
         };
         if !goes_on {
+            tries(self, "no-need");
             return Ok(Verdict::Over);
         }
         if let Some(condition) = &retry.break_on
             && state == State::Error
             && self.retry_value("break-on", condition, task)?.is_truthy()
         {
+            tries(self, "breaks-off");
             return Ok(Verdict::Over);
         }
+        tries(self, "tries-again");
         let delay = match &retry.delay {
             Some(delay) => {
                 let value = self.retry_value("delay of retry", delay, task)?;
@@ -153,7 +166,7 @@ impl Turn<'_> {
         again.attempt += 1;
         again.items = None;
         for run in &mut again.runs {
-            run.accepted = false;
+            Arc::make_mut(run).accepted = false;
         }
         let info = format!("Delayed by 'retry' policy [delay={}]", delay.text);
         self.set_state(task, State::Delayed, Some(info));

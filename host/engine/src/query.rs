@@ -139,7 +139,7 @@ impl Filter<'_> {
         let tasks = execution.tasks.iter();
         tasks
             .filter(|task| {
-                let ended_so = |run: &Run| {
+                let ended_so = |run: &Arc<Run>| {
                     matches!(run.kind, RunKind::Child { .. }) && run.state == task.state
                 };
                 self.state.is_none_or(|state| task.state.as_str() == state)

@@ -100,7 +100,7 @@ impl Turn<'_> {
         for run in &mut again.runs {
             let failed = matches!(run.state, State::Error | State::Cancelled);
             if reset || failed {
-                run.accepted = false;
+                Arc::make_mut(run).accepted = false;
             }
         }
         self.begin_again(task);
@@ -237,13 +237,12 @@ impl Turn<'_> {
             self.undo_end(at.task);
         }
         let task = self.execution.task_mut(at.task);
-        let run = &mut task.runs[at.run];
+        let run = task.run_mut(at.run);
         run.state = State::Running;
         run.accepted = false;
         run.output = Value::Null;
         run.ended_at = None;
-        let id = id.as_str().into();
-        self.execution.in_flight.insert(id, at);
+        self.execution.take_off(id.as_str(), at);
         self.recount_items(at.task);
         if ended {
             self.set_state(at.task, State::Running, None);
@@ -281,7 +280,8 @@ impl Turn<'_> {
             _ => false,
         };
         let index = current.runs[run].index;
-        let replaced = current.runs[run + 1..].iter().any(|run| run.index == index);
+        let mut later = current.runs.iter().skip(run + 1);
+        let replaced = later.any(|run| run.index == index);
         let failed = matches!(run_state, State::Error | State::Cancelled);
         (counts && stands && failed && !replaced).then_some(RunRef { task, run })
     }

@@ -8,6 +8,7 @@ use ostro_lang::{ExpressionError, Task, Template, Work, Workflow, bind_input, in
 use crate::context::filled_up;
 use crate::decide::Turn;
 use crate::event::Command;
+use crate::reason::Reason;
 use crate::task::{Run, RunKind, RunRef};
 use crate::text::explain;
 
@@ -116,6 +117,7 @@ impl Turn<'_> {
         // What needs no outside action is over at once, in the same turn.
         if let Some(output) = immediate(name, &input) {
             let run = self.add_run(task, index, kind, input);
+            self.action_because(task, index, name, true);
             self.finish_run(RunRef { task, run }, State::Success, output);
             return Ok(());
         }
@@ -127,10 +129,9 @@ impl Turn<'_> {
                 .is_truthy(),
         };
         let target = self.target(task, spec, &input)?;
+        self.action_because(task, index, name, false);
         let run = self.add_run(task, index, kind, Arc::clone(&input));
-        self.execution
-            .in_flight
-            .insert(id.as_str().into(), RunRef { task, run });
+        self.execution.take_off(id.as_str(), RunRef { task, run });
         let task = &self.execution.tasks[task];
         self.commands.push(Command::RunAction {
             id,
@@ -144,6 +145,16 @@ impl Turn<'_> {
             target,
         });
         Ok(())
+    }
+
+    fn action_because(&mut self, task: usize, index: usize, action: &Arc<str>, at_once: bool) {
+        self.because(|turn| Reason::Action {
+            task: turn.name_of(task),
+            action: Arc::clone(action),
+            index,
+            attempt: turn.execution.tasks[task].attempt,
+            at_once,
+        });
     }
 
     /// Which executor `task` asks for. As in Mistral, its action's input is in sight.
@@ -222,15 +233,18 @@ impl Turn<'_> {
         bind_input(workflow, &given)
             .map_err(|problems| RunError::Failed(invalid_input(workflow, &problems)))?;
         let given = Arc::new(given);
+        self.because(|turn| Reason::SubWorkflow {
+            task: turn.name_of(task),
+            workflow: Arc::clone(&workflow.name),
+            index,
+        });
         let id = ExecutionId::new(self.execution.next_id());
         let kind = RunKind::Child {
             id: id.clone(),
             workflow: Arc::clone(&workflow.name),
         };
         let run = self.add_run(task, index, kind, Arc::clone(&given));
-        self.execution
-            .in_flight
-            .insert(id.as_str().into(), RunRef { task, run });
+        self.execution.take_off(id.as_str(), RunRef { task, run });
         self.commands.push(Command::StartChild {
             id,
             task_id,
@@ -245,7 +259,7 @@ impl Turn<'_> {
     fn add_run(&mut self, task: usize, index: usize, kind: RunKind, input: Arc<Map>) -> usize {
         let now = self.now;
         let task = self.execution.task_mut(task);
-        task.runs.push(Run {
+        task.runs.push_back(Arc::new(Run {
             kind,
             index,
             attempt: task.attempt,
@@ -256,13 +270,13 @@ impl Turn<'_> {
             output: Value::Null,
             started_at: now,
             ended_at: None,
-        });
+        }));
         task.runs.len() - 1
     }
 
     /// An action ended.
     pub(crate) fn action_finished(&mut self, id: &ActionExecutionId, outcome: ActionOutcome) {
-        let Some(&at) = self.execution.in_flight.get(id.as_str()) else {
+        let Some(at) = self.execution.run_in_flight(id.as_str()) else {
             return;
         };
         let (state, output, info) = match outcome {
@@ -276,11 +290,11 @@ impl Turn<'_> {
                 (State::Error, error.value, Some(info))
             }
             ActionOutcome::Deferred => {
-                self.execution.task_mut(at.task).runs[at.run].deferred = true;
+                self.execution.task_mut(at.task).run_mut(at.run).deferred = true;
                 return;
             }
         };
-        self.execution.in_flight.remove(id.as_str());
+        self.execution.land(id.as_str());
         self.finish_run(at, state, output);
         self.run_finished(at, state, info);
     }
@@ -296,7 +310,7 @@ impl Turn<'_> {
         if !state.is_completed() {
             return;
         }
-        let Some(at) = self.execution.in_flight.remove(id.as_str()) else {
+        let Some(at) = self.execution.land(id.as_str()) else {
             return;
         };
         let info = (state != State::Success).then(|| {
@@ -315,7 +329,7 @@ impl Turn<'_> {
 
     pub(crate) fn finish_run(&mut self, at: RunRef, state: State, output: Value) {
         let now = self.now;
-        let run = &mut self.execution.task_mut(at.task).runs[at.run];
+        let run = self.execution.task_mut(at.task).run_mut(at.run);
         run.state = state;
         run.accepted = true;
         run.output = output;
@@ -351,6 +365,7 @@ impl Turn<'_> {
         let mut kinds = Vec::new();
         for run in &mut self.execution.task_mut(task).runs {
             if !run.state.is_completed() {
+                let run = Arc::make_mut(run);
                 run.state = State::Cancelled;
                 run.ended_at = Some(now);
                 kinds.push(run.kind.clone());
@@ -359,11 +374,11 @@ impl Turn<'_> {
         for kind in kinds {
             match kind {
                 RunKind::Action { id, .. } => {
-                    self.execution.in_flight.remove(id.as_str());
+                    self.execution.land(id.as_str());
                     self.commands.push(Command::CancelAction { id });
                 }
                 RunKind::Child { id, .. } => {
-                    self.execution.in_flight.remove(id.as_str());
+                    self.execution.land(id.as_str());
                     self.commands.push(Command::StopChild {
                         id,
                         state: State::Cancelled,

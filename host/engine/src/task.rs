@@ -1,8 +1,8 @@
 //! The state of a task execution, and of the actions and sub-workflows that it runs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imbl::{OrdMap, Vector};
 use ostro_core::{ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value};
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,7 @@ pub(crate) struct Items {
     pub(crate) concurrency: Option<usize>,
     /// Which ones are to run, if not all: some ended before, and stay as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) chosen: Option<Vec<usize>>,
+    pub(crate) chosen: Option<Arc<[usize]>>,
     /// The next one to start: its place in `chosen`, or among all.
     pub(crate) next: usize,
     /// How many are in flight.
@@ -111,7 +111,7 @@ pub(crate) struct Dropped {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Arrivals {
     /// The task executions that led here, by the name of their task.
-    pub(crate) by_name: BTreeMap<Arc<str>, (usize, Clause)>,
+    pub(crate) by_name: OrdMap<Arc<str>, (usize, Clause)>,
 }
 
 /// The state of one task execution.
@@ -137,9 +137,9 @@ pub(crate) struct TaskExecution {
     /// The tasks that follow it.
     pub(crate) next: Vec<(Arc<str>, Clause)>,
     pub(crate) error_handled: bool,
-    /// The branches that led to a join; for other tasks, the one task that did.
+    /// The branches that led to a join.
     pub(crate) arrivals: Arrivals,
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Vector<Arc<Run>>,
     pub(crate) items: Option<Items>,
     /// Which try this is, from 1.
     pub(crate) attempt: u32,
@@ -154,6 +154,8 @@ pub(crate) struct TaskExecution {
     /// Whether this join, which was given up, waits again when a branch comes: something before
     /// it has run again.
     pub(crate) reopens: bool,
+    /// Whether this is a later round of a join: branches of the earlier ones may count.
+    pub(crate) again: bool,
 }
 
 impl TaskExecution {
@@ -179,7 +181,7 @@ impl TaskExecution {
             next: Vec::new(),
             error_handled: false,
             arrivals: Arrivals::default(),
-            runs: Vec::new(),
+            runs: Vector::new(),
             items: None,
             attempt: 1,
             paused_before: false,
@@ -187,6 +189,7 @@ impl TaskExecution {
             timeout: None,
             dropped: None,
             reopens: false,
+            again: false,
         }
     }
 
@@ -196,6 +199,7 @@ impl TaskExecution {
         let mut runs: Vec<&Run> = self
             .runs
             .iter()
+            .map(|run| &**run)
             .filter(|run| run.accepted && run.state.is_completed())
             .collect();
         if !with_items && runs.len() == 1 {
@@ -203,6 +207,11 @@ impl TaskExecution {
         }
         runs.sort_by_key(|run| run.index);
         runs.into_iter().map(|run| run.output.clone()).collect()
+    }
+
+    /// The run at `run`, to be changed.
+    pub(crate) fn run_mut(&mut self, run: usize) -> &mut Run {
+        Arc::make_mut(&mut self.runs[run])
     }
 
     /// How many runs of this try are in flight.

@@ -10,6 +10,7 @@ use crate::decide::{Step, Turn};
 use crate::event::{Change, Command, TimerId};
 use crate::execution::{Timer, TimerPurpose};
 use crate::policies::Verdict;
+use crate::reason::Reason;
 use crate::runs::RunError;
 use crate::task::{Arrivals, TaskExecution};
 use crate::text::cut;
@@ -28,7 +29,7 @@ impl Turn<'_> {
         let task = self.execution.tasks.len();
         let mut created = TaskExecution::new(id, Arc::clone(name), state, context, self.now);
         created.arrivals = arrivals;
-        self.execution.tasks.push(Arc::new(created));
+        self.execution.tasks.push_back(Arc::new(created));
         self.execution.open.insert(task);
         self.execution.latest.insert(Arc::clone(name), task);
         task
@@ -188,12 +189,16 @@ impl Turn<'_> {
             if !keep.is_truthy() {
                 let task = self.execution.task_mut(task);
                 for run in &mut task.runs {
-                    run.output = Value::Null;
+                    Arc::make_mut(run).output = Value::Null;
                 }
             }
         }
         let now = self.now;
         self.execution.task_mut(task).ended_at = Some(now);
+        self.because(|turn| Reason::Ended {
+            task: turn.name_of(task),
+            state: turn.execution.tasks[task].state,
+        });
         self.announce(task);
         self.queue.push_back(Step::Follow(task));
         Ok(())
@@ -238,6 +243,13 @@ impl Turn<'_> {
         let branch = evaluate(&publish.branch)?;
         let global = evaluate(&publish.global)?;
         let atomic = evaluate(&publish.atomic)?;
+        if !branch.is_empty() {
+            self.because(|turn| Reason::Published {
+                task: turn.name_of(task),
+                scope: "branch",
+                variables: Arc::clone(&branch),
+            });
+        }
         self.execution.task_mut(task).published = branch;
         self.outbound = None;
         for published in [global, atomic] {
@@ -245,6 +257,11 @@ impl Turn<'_> {
                 // The new values over the old ones, maps merged deeply.
                 let merged = crate::context::filled_up(&published, &self.execution.globals);
                 self.execution.globals = Arc::new(merged);
+                self.because(|turn| Reason::Published {
+                    task: turn.name_of(task),
+                    scope: "global",
+                    variables: published,
+                });
             }
         }
         Ok(())
@@ -258,6 +275,11 @@ impl Turn<'_> {
         ));
         self.execution.ids += 1;
         let at = self.now.saturating_add(delay);
+        self.because(|turn| Reason::Timer {
+            task: turn.name_of(task),
+            purpose: purpose.name(),
+            after: delay,
+        });
         self.execution
             .timers
             .insert(id.clone(), Timer { task, at, purpose });

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::{Step, Turn};
 use crate::execution::Ending;
 use crate::pause::Origin;
+use crate::reason::{Reason, written};
 use crate::task::{Arrivals, Clause};
 
 /// Where a transition leads.
@@ -21,6 +22,19 @@ pub(crate) enum Goal {
     Succeed(Option<String>),
     Pause(Option<String>),
     Noop,
+}
+
+impl Goal {
+    /// The task or the engine command.
+    fn name(&self) -> Arc<str> {
+        match self {
+            Goal::Task(name) => Arc::clone(name),
+            Goal::Fail(_) => "fail".into(),
+            Goal::Succeed(_) => "succeed".into(),
+            Goal::Pause(_) => "pause".into(),
+            Goal::Noop => "noop".into(),
+        }
+    }
 }
 
 /// A transition that is to be taken.
@@ -121,7 +135,7 @@ impl Turn<'_> {
                 break;
             }
             for transition in *list {
-                if self.holds(transition, &mut data, task)? {
+                if self.holds(transition, *clause, &mut data, task)? {
                     let goal = self.goal(transition, &mut data, task)?;
                     // Two clauses that lead to a join are one branch.
                     if self.is_join(&goal) && found.iter().any(|pending| pending.goal == goal) {
@@ -149,14 +163,25 @@ impl Turn<'_> {
     fn holds(
         &mut self,
         transition: &Transition,
+        clause: Clause,
         data: &mut Option<Value>,
         task: usize,
     ) -> Result<bool, String> {
         match &transition.condition {
             None => Ok(true),
-            Some(condition) => self
-                .evaluate_after(condition, data, task)
-                .map(|value| value.is_truthy()),
+            Some(condition) => {
+                let value = self.evaluate_after(condition, data, task)?;
+                let holds = value.is_truthy();
+                self.because(|turn| Reason::Condition {
+                    task: turn.name_of(task),
+                    clause: clause.name(),
+                    target: transition.target.name(),
+                    expression: written(condition),
+                    value,
+                    holds,
+                });
+                Ok(holds)
+            }
         }
     }
 
@@ -217,6 +242,11 @@ impl Turn<'_> {
         let mut started = BTreeSet::new();
         let mut rest = transitions.into_iter();
         while let Some(pending) = rest.next() {
+            self.because(|turn| Reason::Transition {
+                task: turn.name_of(pending.from),
+                clause: pending.clause.name(),
+                target: pending.goal.name(),
+            });
             match pending.goal {
                 Goal::Noop => {}
                 Goal::Task(name) => started.extend(self.lead(pending.from, pending.clause, &name)),
@@ -239,6 +269,12 @@ impl Turn<'_> {
                 after,
             });
         }
+        if let Some(ending) = &self.execution.ending {
+            let (state, tasks) = (ending.state, ending.after.len());
+            if tasks > 0 {
+                self.because(|_| Reason::EndWaits { state, tasks });
+            }
+        }
         self.check_ending();
     }
 
@@ -255,21 +291,18 @@ impl Turn<'_> {
     /// Leads from the task execution `from` to the task `name`: creates an execution of it, or
     /// arrives at a join that waits. The answer is the execution that begins.
     fn lead(&mut self, from: usize, clause: Clause, name: &Arc<str>) -> Option<usize> {
-        let arrival = (Arc::clone(&self.execution.tasks[from].name), (from, clause));
         let join = self
             .workflow
             .tasks
             .get(name)
             .is_some_and(|spec| spec.join.is_some());
         if join {
-            self.arrive(name, arrival);
+            let from_name = Arc::clone(&self.execution.tasks[from].name);
+            self.arrive(name, (from_name, (from, clause)));
             return None;
         }
         let context = self.outbound(from);
-        let arrivals = Arrivals {
-            by_name: [arrival].into_iter().collect(),
-        };
-        let task = self.create(name, State::Idle, context, arrivals);
+        let task = self.create(name, State::Idle, context, Arrivals::default());
         self.queue.push_back(Step::Begin(task));
         Some(task)
     }

@@ -7,6 +7,7 @@ use ostro_lang::{Task, WithItems};
 
 use crate::decide::Turn;
 use crate::event::Change;
+use crate::reason::Reason;
 use crate::runs::RunError;
 use crate::task::{Items, Run};
 
@@ -66,6 +67,11 @@ impl Turn<'_> {
             next: 0,
             running: 0,
             done: 0,
+        });
+        self.because(|turn| Reason::Items {
+            task: turn.name_of(task),
+            count,
+            concurrency,
         });
         self.recount_items(task);
         self.fill(task, spec)
@@ -167,7 +173,7 @@ impl Turn<'_> {
             total,
         });
         if done == total {
-            let failed = |run: &Run| run.accepted && run.state == State::Error;
+            let failed = |run: &Arc<Run>| run.accepted && run.state == State::Error;
             if current.runs.iter().any(failed) {
                 let info = "One or more actions had failed.".to_owned();
                 self.complete(task, State::Error, Some(info));

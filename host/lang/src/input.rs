@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ostro_core::Map;
 
 use crate::text::python_list;
-use crate::{Template, Workflow, WorkflowKind};
+use crate::{Workflow, WorkflowKind};
 use ostro_core::suggest::closest;
 
 /// One thing that is wrong with an input.
@@ -60,7 +60,7 @@ pub fn bind_input(workflow: &Workflow, given: &Map) -> Result<Map, Vec<InputProb
         }
         match &input.default {
             Some(default) => {
-                bound.insert(Arc::clone(&input.name), default_value(default));
+                bound.insert(Arc::clone(&input.name), default.written());
             }
             None => problems.push(InputProblem::Missing {
                 name: Arc::clone(&input.name),
@@ -82,32 +82,6 @@ pub fn bind_input(workflow: &Workflow, given: &Map) -> Result<Map, Vec<InputProb
         Ok(bound)
     } else {
         Err(problems)
-    }
-}
-
-/// The value of a default, an expression in it as the text that it was.
-fn default_value(default: &Template) -> ostro_core::Value {
-    match default {
-        Template::Literal(value) => value.clone(),
-        Template::Expression(expression) => {
-            format!("<% {} %>", expression.expression.source()).into()
-        }
-        Template::Text(parts) => parts
-            .iter()
-            .map(|part| match part {
-                crate::Part::Text(text) => text.to_string(),
-                crate::Part::Expression(expression) => {
-                    format!("<% {} %>", expression.expression.source())
-                }
-            })
-            .collect::<String>()
-            .into(),
-        Template::Jinja(jinja) => jinja.template.source().into(),
-        Template::List(items) => items.iter().map(default_value).collect(),
-        Template::Map(entries) => entries
-            .iter()
-            .map(|(key, value)| (Arc::clone(key), default_value(value)))
-            .collect(),
     }
 }
 

@@ -195,6 +195,21 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// The name of the task or the command.
+    pub fn name(&self) -> Arc<str> {
+        match self {
+            Target::Task(name) => Arc::clone(name),
+            Target::Command { command, .. } => match command {
+                EngineCommand::Noop => "noop".into(),
+                EngineCommand::Fail => "fail".into(),
+                EngineCommand::Succeed => "succeed".into(),
+                EngineCommand::Pause => "pause".into(),
+            },
+        }
+    }
+}
+
 /// The engine commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineCommand {

@@ -178,6 +178,32 @@ impl Template {
         }
     }
 
+    /// The value as it was written, expressions as text.
+    pub fn written(&self) -> Value {
+        match self {
+            Template::Literal(value) => value.clone(),
+            Template::Expression(expression) => {
+                format!("<% {} %>", expression.expression.source()).into()
+            }
+            Template::Text(parts) => parts
+                .iter()
+                .map(|part| match part {
+                    Part::Text(text) => text.to_string(),
+                    Part::Expression(expression) => {
+                        format!("<% {} %>", expression.expression.source())
+                    }
+                })
+                .collect::<String>()
+                .into(),
+            Template::Jinja(jinja) => jinja.template.source().into(),
+            Template::List(items) => items.iter().map(Template::written).collect(),
+            Template::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| (Arc::clone(key), value.written()))
+                .collect(),
+        }
+    }
+
     /// The value that this gives in `scope`.
     pub fn evaluate(&self, scope: Scope<'_>) -> Result<Value, ExpressionError> {
         match self {

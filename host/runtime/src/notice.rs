@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostro_core::{ActionErrorKind, ActionExecutionId, ExecutionId, Progress, TaskExecutionId};
-use ostro_engine::Change;
+use ostro_engine::{Change, Reason};
 use serde::Serialize;
 
 /// Something that happened to an execution. Everything shown live is made of these.
@@ -29,6 +29,12 @@ pub struct Notice {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum NoticeKind {
+    /// A turn was committed: what happened, what was decided, and why. Comes before what the turn
+    /// changed, and only where [`Options::explain`](crate::Options::explain) asks for it.
+    Decided {
+        /// The event first, then the reasons in the order in which they came up.
+        reasons: Vec<Reason>,
+    },
     /// A committed turn changed the execution or one of its tasks.
     Changed {
         /// The change.

@@ -16,6 +16,9 @@ pub struct Options {
     pub kept_roots: usize,
     /// How many requests (pause, resume, stop, finish an action) may wait at one execution.
     pub max_requests: usize,
+    /// Whether [`NoticeKind::Decided`](crate::NoticeKind::Decided) tells why each turn went as it
+    /// did.
+    pub explain: bool,
     /// How many notices a subscriber may be behind before it loses the oldest.
     pub backlog: usize,
 }
@@ -29,6 +32,7 @@ impl Default for Options {
             max_depth: 64,
             kept_roots: 1_000,
             max_requests: 64,
+            explain: false,
             backlog: 4_096,
         }
     }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ostro_engine::{Change, Command, Decision, Event, Execution, decide};
+use ostro_engine::{Change, Command, Decision, Event, Execution, decide, explain};
 
 use crate::NoticeKind;
 use crate::hub::Hub;
@@ -27,6 +27,11 @@ pub(crate) fn take(shared: &Shared, record: &Record, mut event: Event) -> Result
     loop {
         let before = Execution::clone(&record.snapshot());
         let once = event.clone();
+        let decide = if shared.options.explain {
+            explain
+        } else {
+            decide
+        };
         let decision = catch_unwind(AssertUnwindSafe(|| {
             decide(&*shared.definitions, &record.workflow, before, once)
         }))
@@ -45,9 +50,13 @@ pub(crate) fn commit(hub: &Hub, record: &Record, turn: Decision) -> Committed {
         execution,
         commands,
         changes,
+        reasons,
         question: _,
     } = turn;
     record.set_snapshot(execution);
+    if !reasons.is_empty() {
+        hub.publish(&record.about, NoticeKind::Decided { reasons });
+    }
     publish(hub, record, changes);
     Committed(commands)
 }

@@ -65,7 +65,9 @@ pub(crate) fn line(notice: &Notice, began: i64) -> Option<String> {
             ),
             "goes on until somebody finishes it from outside".to_owned(),
         ),
-        NoticeKind::ActionStarted { .. } | NoticeKind::ActionEnded { .. } => return None,
+        NoticeKind::Decided { .. }
+        | NoticeKind::ActionStarted { .. }
+        | NoticeKind::ActionEnded { .. } => return None,
         NoticeKind::Progress { action, progress } => {
             let percent = progress
                 .percent

@@ -47,6 +47,7 @@ impl Told {
                 }
             }
             NoticeKind::Changed { .. }
+            | NoticeKind::Decided { .. }
             | NoticeKind::ActionStarted { .. }
             | NoticeKind::Note { .. } => {}
         }

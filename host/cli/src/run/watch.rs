@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::run::live::{INTERVAL, Live};
 use crate::run::plain;
+use crate::run::trace;
 use crate::run::tree::{Told, tree};
 use crate::terminal;
 
@@ -24,11 +25,25 @@ pub(crate) enum Watched {
     Left,
 }
 
+/// What is shown while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// The tree of tasks, live.
+    Tree,
+    /// A line for each change.
+    Lines,
+    /// A line for each change, and what was decided in each turn and why.
+    Trace,
+    /// What was decided in each turn and why, as JSON.
+    JsonTrace,
+}
+
 struct Watch<'a> {
     runtime: &'a Runtime,
     id: &'a ExecutionId,
     began: i64,
     told: Told,
+    shows: Shows,
     live: Option<Live>,
     /// Where lines of the keyboard come from, once somebody was asked for one.
     keyboard: Option<mpsc::UnboundedReceiver<()>>,
@@ -41,7 +56,7 @@ pub(crate) async fn watch(
     runtime: &Runtime,
     id: &ExecutionId,
     mut notices: Subscription,
-    live: bool,
+    shows: Shows,
 ) -> Result<Watched> {
     let began = runtime.snapshot(id).map_or_else(
         || SystemClock.now_millis(),
@@ -52,7 +67,8 @@ pub(crate) async fn watch(
         id,
         began,
         told: Told::default(),
-        live: live.then(Live::new),
+        shows,
+        live: (shows == Shows::Tree).then(Live::new),
         keyboard: None,
         paused: Vec::new(),
     };
@@ -107,7 +123,9 @@ impl Watch<'_> {
             Delivery::Notice(_) => return Ok(()),
             Delivery::Lagged(lost) => {
                 // The tree is made of snapshots and loses nothing by it.
-                if self.live.is_none() {
+                if self.shows == Shows::JsonTrace {
+                    self.say(&format!("{{\"lost\":{lost}}}"));
+                } else if self.live.is_none() {
                     let time = plain::elapsed(SystemClock.now_millis(), self.began);
                     self.say(&format!(
                         "{time}  … {lost} changes came too fast to be shown"
@@ -117,12 +135,16 @@ impl Watch<'_> {
             }
         };
         self.told.take(&notice.kind);
-        if self.live.is_none() {
-            if let Some(line) = plain::line(&notice, self.began) {
-                self.say(&line);
+        let text = match self.shows {
+            Shows::Tree => plain::note(&notice).map(|(place, note)| format!("{place}  {note}")),
+            Shows::Lines => plain::line(&notice, self.began),
+            Shows::Trace => {
+                trace::text(&notice, self.began).or_else(|| plain::line(&notice, self.began))
             }
-        } else if let Some((place, note)) = plain::note(&notice) {
-            self.say(&format!("{place}  {note}"));
+            Shows::JsonTrace => trace::json(&notice),
+        };
+        if let Some(text) = text {
+            self.say(&text);
         }
         self.pauses(&notice).await
     }
@@ -136,7 +158,8 @@ impl Watch<'_> {
             return Ok(());
         };
         self.paused.retain(|id| *id != notice.execution_id);
-        if *state != State::Paused {
+        // A sub-workflow that pauses pauses those above it, and goes on with them.
+        if *state != State::Paused || notice.execution_id != *self.id {
             return Ok(());
         }
         if !io::stdin().is_terminal() {

@@ -230,6 +230,7 @@ pub(crate) fn play(case: Case) -> Result<World, String> {
         })
         .collect();
     let mut world = World::new(library, script);
+    world.explains = true;
     let workflow = workflow.or(only).ok_or("no workflow")?;
     let mut all = Params::from_map(&params, START);
     all.env = Arc::new(env);

@@ -1,16 +1,18 @@
 //! Random workflows with random ends of their actions, in random order.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ostro_core::{Map, State};
 use ostro_engine::{Change, EventKind, Params};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use crate::world::{Scripted, World, failure, parse};
 
 /// With how many task executions a random workflow is left alone.
-const MOST_TASKS: usize = 300;
+const MOST_TASKS: usize = 60;
 
 /// A task of a random workflow.
 #[derive(Clone, Debug)]
@@ -60,20 +62,7 @@ fn workflow() -> impl Strategy<Value = Vec<RandomTask>> {
 /// have as many ways in as they need.
 fn text(tasks: &[RandomTask]) -> String {
     let mut text = SUB.to_owned();
-    let mut inbound = vec![0; tasks.len()];
-    for task in tasks {
-        let mut targets: Vec<_> = [&task.success, &task.error, &task.complete]
-            .into_iter()
-            .flatten()
-            .collect();
-        targets.sort_unstable();
-        targets.dedup();
-        for target in targets {
-            if let Some(ways) = inbound.get_mut(*target) {
-                *ways += 1;
-            }
-        }
-    }
+    let inbound = ways_in(tasks);
     for (index, task) in tasks.iter().enumerate() {
         let _ = writeln!(text, "    t{index}:");
         let _ = match task.kind {
@@ -107,10 +96,10 @@ fn text(tasks: &[RandomTask]) -> String {
             }
         }
         let _ = match task.join {
-            1 if index > 0 && inbound[index] > 0 => writeln!(text, "      join: all"),
-            2 if index > 0 && inbound[index] > 0 => writeln!(text, "      join: one"),
-            3 if index > 0 && inbound[index] > 1 => writeln!(text, "      join: 2"),
-            _ => Ok(()),
+            _ if !joins(task, index, &inbound) => Ok(()),
+            1 => writeln!(text, "      join: all"),
+            2 => writeln!(text, "      join: one"),
+            _ => writeln!(text, "      join: 2"),
         };
         let _ = match task.policy {
             1 => writeln!(text, "      retry: {{count: 1, delay: 1}}"),
@@ -121,6 +110,36 @@ fn text(tasks: &[RandomTask]) -> String {
         };
     }
     text
+}
+
+/// How many tasks lead to each task.
+fn ways_in(tasks: &[RandomTask]) -> Vec<usize> {
+    let mut inbound = vec![0; tasks.len()];
+    for task in tasks {
+        let mut targets: Vec<_> = [&task.success, &task.error, &task.complete]
+            .into_iter()
+            .flatten()
+            .collect();
+        targets.sort_unstable();
+        targets.dedup();
+        for target in targets {
+            // Instead of to the first task, a transition leads to `noop`.
+            if let Some(ways) = inbound.get_mut(*target).filter(|_| *target > 0) {
+                *ways += 1;
+            }
+        }
+    }
+    inbound
+}
+
+/// Whether a task is written with a join.
+fn joins(task: &RandomTask, index: usize, inbound: &[usize]) -> bool {
+    index > 0
+        && match task.join {
+            1 | 2 => inbound[index] > 0,
+            3 => inbound[index] > 1,
+            _ => false,
+        }
 }
 
 /// The sub-workflow, and how the workflow starts.
@@ -157,52 +176,193 @@ impl IntoValue for u8 {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+/// Something that happens to a random run, beside what is under way.
+#[derive(Clone, Copy, Debug)]
+enum Outside {
+    /// The next thing that is under way.
+    Next(prop::sample::Index),
+    /// Somebody wants something of one of the executions.
+    Person(u8, prop::sample::Index),
+}
 
-    /// The world checks in each turn that an execution that has not ended waits for something,
-    /// and that a restored state decides as a live one does.
-    #[test]
-    fn every_execution_ends_or_waits_for_something(
-        tasks in workflow(),
-        outcomes in prop::collection::vec(0..8u8, 1..12),
-        order in prop::collection::vec((any::<prop::sample::Index>(), 0..20u8), 60),
-    ) {
-        let text = text(&tasks);
-        let script: BTreeMap<_, _> =
-            [("act".to_owned(), outcomes.into_iter().map(outcome).collect())].into();
-        let mut world = World::new(parse(&[text]), script);
-        world.start("w", &Map::new(), Params::default()).unwrap();
-        for (index, outside) in order {
-            // Loops that fan out grow without end, and each turn is stored and restored.
-            if world.root().tasks().count() > MOST_TASKS {
-                break;
-            }
-            let root = world.root.clone();
-            match outside {
-                0 => world.plan(0, root, EventKind::Paused),
-                1 => world.plan(0, root, EventKind::Resumed { env: None }),
-                _ => {}
-            }
-            let agenda = world.agenda();
-            if agenda.is_empty() {
-                // Nothing is under way: it has ended, or waits for a person or the outside.
-                let state = world.root().state();
-                if state != State::Paused {
-                    break;
-                }
-                let root = world.root.clone();
-                world.plan(0, root, EventKind::Resumed { env: None });
-                continue;
-            }
-            world.pick(*index.get(&agenda));
+fn outside() -> impl Strategy<Value = Outside> {
+    prop_oneof![
+        9 => any::<prop::sample::Index>().prop_map(Outside::Next),
+        1 => (0..10u8, any::<prop::sample::Index>())
+            .prop_map(|(wish, whose)| Outside::Person(wish, whose)),
+    ]
+}
+
+type Plan = (Vec<RandomTask>, Vec<u8>, Vec<Outside>);
+
+fn plan() -> impl Strategy<Value = Plan> {
+    (
+        workflow(),
+        prop::collection::vec(0..8u8, 1..12),
+        prop::collection::vec(outside(), 60),
+    )
+}
+
+/// The plan that `seed` stands for, on every machine.
+fn planned(seed: u64) -> Plan {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), random);
+    plan().new_tree(&mut runner).unwrap().current()
+}
+
+/// Runs a plan. The world checks in each turn that an execution that has not ended waits for
+/// something, and that a restored state decides as a live one does.
+fn run((tasks, outcomes, order): Plan) {
+    let script = [(
+        "act".to_owned(),
+        outcomes.into_iter().map(outcome).collect(),
+    )]
+    .into();
+    let mut world = World::new(parse(&[text(&tasks)]), script);
+    world.restores = 4;
+    world.start("w", &Map::new(), Params::default()).unwrap();
+    let mut disturbed = false;
+    for outside in order {
+        // Loops that fan out grow without end, and each turn is stored and restored.
+        if world.root().tasks().count() > MOST_TASKS {
+            return world.check_waits();
         }
-        check_changes(&world)?;
+        match outside {
+            Outside::Person(wish, whose) => disturbed |= wished(&mut world, wish, whose),
+            Outside::Next(which) => {
+                let agenda = world.agenda();
+                if !agenda.is_empty() {
+                    world.pick(*which.get(&agenda));
+                } else if world.root().state() == State::Paused {
+                    let root = world.root.clone();
+                    world.plan(0, root, EventKind::Resumed { env: None });
+                }
+            }
+        }
+    }
+    // What is under way comes to its end, if the tasks do not go round for ever.
+    for _ in 0..200 {
+        let Some(next) = world.agenda().first().copied() else {
+            break;
+        };
+        world.pick(next);
+    }
+    world.check_waits();
+    check_changes(&world);
+    if !disturbed && world.agenda().is_empty() {
+        check_followers(&world, &tasks);
+    }
+}
+
+/// Somebody does something to one of the executions. Whether it changes what follows what.
+fn wished(world: &mut World, wish: u8, whose: prop::sample::Index) -> bool {
+    let all: Vec<_> = world.executions.keys().cloned().collect();
+    let id = whose.get(&all).clone();
+    let failed = world.executions[&id]
+        .tasks()
+        .filter(|task| task.state() == State::Error)
+        .last()
+        .map(|task| task.id().clone());
+    let kind = match (wish, failed) {
+        (0 | 1, _) => EventKind::Paused,
+        (2 | 3, _) => EventKind::Resumed { env: None },
+        (4, _) => {
+            let states = [State::Success, State::Error, State::Cancelled];
+            EventKind::Stopped {
+                state: *whose.get(&states),
+                message: None,
+            }
+        }
+        (5, Some(task)) => EventKind::Skipped { task, env: None },
+        (6 | 7, Some(task)) => EventKind::Rerun {
+            task,
+            reset: wish == 6,
+            env: None,
+        },
+        (_, _) => {
+            let states = [State::Paused, State::Running, State::Cancelled];
+            return world.change_any_deferred(*whose.get(&states));
+        }
+    };
+    let disturbs = !matches!(kind, EventKind::Paused | EventKind::Resumed { .. });
+    world.plan(0, id, kind);
+    disturbs
+}
+
+/// As many runs as `OSTRO_PROPERTY_RUNS` says, from the seed `OSTRO_PROPERTY_SEED` on.
+#[test]
+fn every_execution_ends_or_waits_for_something_that_exists() {
+    let number = |name: &str, otherwise: u64| {
+        std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+    };
+    let runs = number("OSTRO_PROPERTY_RUNS", 10_000);
+    let first = number("OSTRO_PROPERTY_SEED", 1);
+    println!("seeds {first} to {}", first + runs - 1);
+    let next = AtomicU64::new(first);
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + runs {
+                        break;
+                    }
+                    let plan = planned(seed);
+                    let told = text(&plan.0);
+                    let done = std::panic::catch_unwind(|| run(plan));
+                    assert!(done.is_ok(), "seed {seed} went wrong, with\n{told}");
+                }
+            });
+        }
+    });
+}
+
+/// Of each task there are as many executions as the ends of the tasks before it led to, in
+/// whatever order these came. Joins and starts aside, and only where the end was the tasks' own.
+fn check_followers(world: &World, tasks: &[RandomTask]) {
+    let root = world.root();
+    let info = root.state_info().unwrap_or_default();
+    let own =
+        root.state() == State::Success || info.starts_with("Failure caused by error in tasks");
+    // `fail` ends an execution, and with it what would have followed.
+    let fails = tasks.iter().any(|task| {
+        let mut targets = [&task.success, &task.error, &task.complete]
+            .into_iter()
+            .flatten();
+        targets.any(|target| *target == tasks.len())
+    });
+    if !own || fails {
+        return;
+    }
+    let ways = ways_in(tasks);
+    for (index, task) in tasks.iter().enumerate() {
+        if index == 0 || ways[index] == 0 || joins(task, index, &ways) {
+            continue;
+        }
+        let name = format!("t{index}");
+        let led: usize = root
+            .tasks()
+            .map(|before| {
+                let number: usize = before.name()[1..].parse().unwrap();
+                let clause = match before.state() {
+                    State::Success => &tasks[number].success,
+                    State::Error => &tasks[number].error,
+                    _ => return 0,
+                };
+                let leads = |targets: &Vec<usize>| usize::from(targets.contains(&index));
+                leads(clause) + leads(&tasks[number].complete)
+            })
+            .sum();
+        let ran = root.tasks().filter(|task| **task.name() == *name).count();
+        assert_eq!(ran, led, "runs of {name}");
     }
 }
 
 /// What was told of each task and of the execution ends with the state that it has.
-fn check_changes(world: &World) -> Result<(), TestCaseError> {
+fn check_changes(world: &World) {
     for task in world.root().tasks() {
         let told = world
             .changes
@@ -212,11 +372,6 @@ fn check_changes(world: &World) -> Result<(), TestCaseError> {
                 Change::Task { id, state, .. } if id == task.id() => Some(*state),
                 _ => None,
             });
-        if let Some(told) = told {
-            prop_assert_eq!(told, task.state());
-        } else {
-            prop_assert_eq!(task.state(), State::Idle);
-        }
+        assert_eq!(told.unwrap_or(State::Idle), task.state());
     }
-    Ok(())
 }

@@ -2,10 +2,10 @@
 //! event.
 //!
 //! It is as unkind as a driver may be: timers that were cancelled fire all the same, results of
-//! actions that were cancelled come all the same, and every turn is taken twice, the second time
-//! with a state that was stored and restored.
+//! actions that were cancelled come all the same, and turns are taken twice, the second time with
+//! a state that was stored and restored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ostro_core::{
@@ -13,7 +13,8 @@ use ostro_core::{
     TaskExecutionId, Value,
 };
 use ostro_engine::{
-    Change, Command, Decision, Event, EventKind, Execution, Params, Records, decide,
+    Change, Command, Decision, Event, EventKind, Execution, Params, Records, Waiting, decide,
+    explain,
 };
 use ostro_lang::{Definitions, Workflow};
 
@@ -74,6 +75,13 @@ pub(crate) struct World {
     pub(crate) changes: Vec<(ExecutionId, Change)>,
     /// Actions that wait for somebody outside, by task.
     deferred: BTreeMap<String, (ExecutionId, ActionExecutionId)>,
+    /// All actions that ever did.
+    elsewhere: BTreeSet<ActionExecutionId>,
+    /// Whether each turn is also taken with reasons.
+    pub(crate) explains: bool,
+    /// Every how many turns the turn is also taken with a restored state.
+    pub(crate) restores: usize,
+    turns: usize,
 }
 
 impl World {
@@ -91,6 +99,10 @@ impl World {
             log: Vec::new(),
             changes: Vec::new(),
             deferred: BTreeMap::new(),
+            elsewhere: BTreeSet::new(),
+            explains: false,
+            restores: 1,
+            turns: 0,
         }
     }
 
@@ -134,6 +146,50 @@ impl World {
         self.plan(0, execution, EventKind::ActionChanged { id, state });
     }
 
+    /// The same for some deferred action; whether there is one.
+    pub(crate) fn change_any_deferred(&mut self, state: State) -> bool {
+        let Some(task) = self.deferred.keys().next().cloned() else {
+            return false;
+        };
+        self.change_deferred(&task, state);
+        true
+    }
+
+    /// All that executions wait for exists: it is under way, or somebody has it in hand.
+    pub(crate) fn check_waits(&self) {
+        for (id, execution) in &self.executions {
+            let comes = |wanted: &dyn Fn(&EventKind) -> bool| {
+                let mut agenda = self.agenda.values();
+                agenda.any(|(whose, kind)| whose == id && wanted(kind))
+            };
+            for waiting in execution.waits_for() {
+                let exists = match &waiting {
+                    Waiting::Start => comes(&|kind| matches!(kind, EventKind::Started)),
+                    Waiting::Action { id: action, .. } => {
+                        self.elsewhere.contains(action)
+                            || comes(
+                                &|kind| matches!(kind, EventKind::ActionFinished { id, .. } if id == action),
+                            )
+                    }
+                    Waiting::Child { id: child, .. } => {
+                        !self.executions[child].state().is_completed()
+                            || comes(
+                                &|kind| matches!(kind, EventKind::ChildFinished { id, .. } if id == child),
+                            )
+                    }
+                    Waiting::Timer { id: timer, .. } => {
+                        comes(&|kind| matches!(kind, EventKind::TimerFired { id } if id == timer))
+                    }
+                    Waiting::Person => execution.state() == State::Paused,
+                };
+                assert!(
+                    exists,
+                    "nobody will ever bring {waiting:?} to {execution:#?}"
+                );
+            }
+        }
+    }
+
     /// The only execution of the sub-workflow `name`.
     pub(crate) fn only(&self, name: &str) -> ExecutionId {
         let mut found = self
@@ -175,9 +231,28 @@ impl World {
         self.now = self.now.max(until.min(i64::MAX - 1));
     }
 
-    /// What can happen next, in no particular time: for random orders.
+    /// What can happen next, in no particular time: for random orders. Only what a parent and
+    /// its sub-workflow tell each other stays in order.
     pub(crate) fn agenda(&self) -> Vec<(i64, u64)> {
-        self.agenda.keys().copied().collect()
+        let mut told = BTreeSet::new();
+        let mut next = Vec::new();
+        for (key, (whose, kind)) in &self.agenda {
+            let from = match kind {
+                EventKind::ChildChanged { id, .. } | EventKind::ChildFinished { id, .. } => id,
+                EventKind::Started
+                | EventKind::ParentPaused
+                | EventKind::ParentResumed { .. }
+                | EventKind::Stopped { .. } => whose,
+                _ => {
+                    next.push(*key);
+                    continue;
+                }
+            };
+            if told.insert((whose, from)) {
+                next.push(*key);
+            }
+        }
+        next
     }
 
     /// Lets `key` of the agenda happen.
@@ -194,17 +269,30 @@ impl World {
         };
         let workflow = Arc::clone(self.library.workflow(execution.workflow_name()).unwrap());
         let mut event = Event::new(self.now, kind);
-        let stored = serde_json::to_string(&execution).unwrap();
-        let restored: Execution = serde_json::from_str(&stored).unwrap();
-        assert_eq!(restored, execution, "what is restored is what was stored");
+        self.turns += 1;
+        let restored = self.turns.is_multiple_of(self.restores).then(|| {
+            let stored = serde_json::to_string(&execution).unwrap();
+            let restored: Execution = serde_json::from_str(&stored).unwrap();
+            assert_eq!(restored, execution, "what is restored is what was stored");
+            restored
+        });
         let decision = loop {
-            let again = decide(&self.library, &workflow, restored.clone(), event.clone());
             let mut decision = decide(&self.library, &workflow, execution.clone(), event.clone());
-            assert_eq!(decision, again, "a restored state decides as the live one");
-            assert_eq!(
-                serde_json::to_string(&decision.execution).unwrap(),
-                serde_json::to_string(&again.execution).unwrap(),
-            );
+            if let Some(restored) = restored.clone() {
+                let again = decide(&self.library, &workflow, restored, event.clone());
+                assert_eq!(decision, again, "a restored state decides as the live one");
+                assert_eq!(
+                    serde_json::to_string(&decision.execution).unwrap(),
+                    serde_json::to_string(&again.execution).unwrap(),
+                );
+            }
+            if self.explains {
+                let mut why = explain(&self.library, &workflow, execution.clone(), event.clone());
+                assert!(decision.reasons.is_empty(), "nobody asked for reasons");
+                assert!(decision.question.is_some() || !why.reasons.is_empty());
+                why.reasons.clear();
+                assert_eq!(decision, why, "reasons make no difference");
+            }
             match decision.question.take() {
                 None => break decision,
                 Some(query) => {
@@ -222,6 +310,7 @@ impl World {
             execution,
             commands,
             changes,
+            reasons: _,
             question: _,
         } = decision;
         let waiting = execution.waits_for();
@@ -419,6 +508,7 @@ impl World {
         };
         let outcome = resolved.outcome(outcome);
         if outcome == ActionOutcome::Deferred {
+            self.elsewhere.insert(id.clone());
             self.deferred
                 .insert(task.to_string(), (execution.clone(), id.clone()));
         }

@@ -224,6 +224,7 @@ pub(crate) fn transcript(notices: &mut Subscription) -> Vec<String> {
             } => {
                 format!("{name} {done}/{total}")
             }
+            NoticeKind::Decided { reasons } => format!("{} reasons", reasons.len()),
             NoticeKind::ActionStarted { action } => format!("{} starts", action.name),
             NoticeKind::ActionEnded { action, end } => format!("{} ends: {end:?}", action.name),
             NoticeKind::Progress { progress, .. } => format!("{progress:?}"),
