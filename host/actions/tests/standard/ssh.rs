@@ -158,7 +158,10 @@ impl Drop for Machines {
             _ = server.kill();
             _ = server.wait();
         }
-        _ = Command::new("/usr/sbin/userdel").arg(&self.user).output();
+        // The last session may not have ended yet, which is no reason to keep the user.
+        _ = Command::new("/usr/sbin/userdel")
+            .args(["--force", &self.user])
+            .output();
     }
 }
 
