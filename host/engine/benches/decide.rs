@@ -221,22 +221,26 @@ fn seconds() -> f64 {
 /// Seconds and KiB that a run takes.
 fn measure(what: &str, size: usize) -> (f64, f64) {
     let (text, result) = subject(what, size);
-    let definitions = definitions(&text);
-    let mut run = Run::new(&definitions, result.clone());
+    let mut run = Run::new(&definitions(&text), result.clone());
     let before = kibibytes("VmRSS:");
     run.finish();
     let memory = (kibibytes("VmHWM:") - before).max(1.0);
     drop(run);
-    // The time on the processor is told in steps of some milliseconds, so small runs are
-    // repeated.
+    // The time on the processor is told in steps of some milliseconds, so that small runs are
+    // repeated: side by side, each with a definition of its own, so that no size has the caches
+    // to itself.
     let rounds = (EVENTS_A_POINT / size).max(1);
     let mut runs: Vec<Run> = (0..rounds)
-        .map(|_| Run::new(&definitions, result.clone()))
+        .map(|_| Run::new(&definitions(&text), result.clone()))
         .collect();
+    let keeps = std::env::var(KEEPS).is_ok();
     let start = seconds();
-    for run in &mut runs {
-        run.finish();
-        run.execution = None;
+    let mut running = true;
+    while running {
+        running = false;
+        for run in &mut runs {
+            running |= run.turn(keeps);
+        }
     }
     let time = (seconds() - start) / f64::from(u32::try_from(rounds).unwrap());
     (time, memory)

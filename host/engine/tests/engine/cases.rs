@@ -20,6 +20,7 @@ use ostro_core::{ActionOutcome, Map, State, Value};
 use ostro_engine::{EventKind, Execution, Params, TaskView, Waiting};
 use serde::Deserialize;
 
+use crate::histories::History;
 use crate::world::{START, Scripted, World, failure, try_parse};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -188,9 +189,9 @@ impl TaskMore {
 fn run(case: Case) -> Result<(), String> {
     let Some(expect) = case.expect.clone() else {
         // `mistral.rs` compares it with what Mistral gave.
-        return play(case).map(|_| ()).or(Ok(()));
+        return play(case, None).map(|_| ()).or(Ok(()));
     };
-    match play(case) {
+    match play(case, None) {
         Ok(world) => check(&world, expect),
         Err(error) => match expect.refused {
             Some(refused) if error.contains(&refused) => Ok(()),
@@ -199,8 +200,18 @@ fn run(case: Case) -> Result<(), String> {
     }
 }
 
-/// Lets a case happen; an error says why it cannot begin.
-pub(crate) fn play(case: Case) -> Result<World, String> {
+/// What happens in the case `number` of `file`.
+pub(crate) fn record(file: &str, number: usize) -> History {
+    let case = load::<Case>(file).into_iter().nth(number).unwrap();
+    let history = History {
+        definitions: case.workflows.clone().into_vec(),
+        ..History::default()
+    };
+    play(case, Some(history)).unwrap().history.unwrap()
+}
+
+/// Lets a case happen, and notes it in `history`; an error says why it cannot begin.
+pub(crate) fn play(case: Case, history: Option<History>) -> Result<World, String> {
     let Case {
         workflows,
         workflow,
@@ -231,6 +242,7 @@ pub(crate) fn play(case: Case) -> Result<World, String> {
         .collect();
     let mut world = World::new(library, script);
     world.explains = true;
+    world.history = history;
     let workflow = workflow.or(only).ok_or("no workflow")?;
     let mut all = Params::from_map(&params, START);
     all.env = Arc::new(env);

@@ -8,6 +8,7 @@
 
 mod actions;
 mod cases;
+mod histories;
 mod mistral;
 mod property;
 mod world;

@@ -319,7 +319,7 @@ fn compare(case: Case, text: &Json, recorded: Option<&Recorded>) -> Result<Optio
         return Err("what is said about recording it has changed; record again".to_owned());
     }
     let says = case.expect.is_some();
-    let ours = match play(case) {
+    let ours = match play(case, None) {
         Ok(world) => answer(&world, text),
         Err(_) => json!({"refused": true}),
     };

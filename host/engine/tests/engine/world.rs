@@ -19,6 +19,7 @@ use ostro_engine::{
 use ostro_lang::{Definitions, Workflow};
 
 use crate::actions::{Resolved, standard};
+use crate::histories::{Created, History, Turn, digest};
 
 /// 2026-01-01 00:00:00 UTC.
 pub(crate) const START: i64 = 1_767_225_600_000;
@@ -79,6 +80,8 @@ pub(crate) struct World {
     elsewhere: BTreeSet<ActionExecutionId>,
     /// Whether each turn is also taken with reasons.
     pub(crate) explains: bool,
+    /// What happened, if it is to be recorded.
+    pub(crate) history: Option<History>,
     /// Every how many turns the turn is also taken with a restored state.
     pub(crate) restores: usize,
     turns: usize,
@@ -101,6 +104,7 @@ impl World {
             deferred: BTreeMap::new(),
             elsewhere: BTreeSet::new(),
             explains: false,
+            history: None,
             restores: 1,
             turns: 0,
         }
@@ -116,6 +120,8 @@ impl World {
         params.created_at = self.now;
         let spec = self.library.workflow(workflow).cloned();
         let spec = spec.ok_or_else(|| format!("no workflow {workflow}"))?;
+        let root = self.root.clone();
+        self.created(&root, workflow, input, &params);
         let execution = Execution::new(self.root.clone(), &spec, input, params)
             .map_err(|error| error.to_string())?;
         self.executions.insert(self.root.clone(), execution);
@@ -302,7 +308,27 @@ impl World {
                 }
             }
         };
+        if let Some(history) = &mut self.history {
+            history.turns.push(Turn {
+                execution: id.clone(),
+                event,
+                commands: decision.commands.clone(),
+                changes: decision.changes.clone(),
+                digest: digest(&decision.execution),
+            });
+        }
         self.carry_out(id, decision);
+    }
+
+    fn created(&mut self, id: &ExecutionId, workflow: &str, input: &Map, params: &Params) {
+        if let Some(history) = &mut self.history {
+            history.executions.push(Created {
+                id: id.clone(),
+                workflow: workflow.to_owned(),
+                input: input.clone(),
+                params: params.clone(),
+            });
+        }
     }
 
     fn carry_out(&mut self, id: &ExecutionId, decision: Decision) {
@@ -465,6 +491,7 @@ impl World {
     ) {
         let spec = Arc::clone(self.library.workflow(workflow).unwrap());
         let params = Params::from_map(params, self.now);
+        self.created(&child, workflow, input, &params);
         let execution = Execution::new(child.clone(), &spec, input, params).unwrap();
         self.executions.insert(child.clone(), execution);
         self.parents.insert(child.clone(), parent.clone());
