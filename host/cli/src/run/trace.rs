@@ -208,13 +208,7 @@ fn happened(event: &str, task: Option<&str>, state: Option<&str>, detail: Option
     }
 }
 
-fn join(
-    task: &str,
-    standing: &str,
-    arrived: usize,
-    needed: usize,
-    missing: &[Arc<str>],
-) -> String {
+fn join(task: &str, standing: &str, arrived: usize, needed: usize, missing: &[Arc<str>]) -> String {
     let names = names_of(missing);
     match standing {
         "met" => format!("{task} has the {needed} branches that it needs"),
