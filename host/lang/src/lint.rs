@@ -119,7 +119,9 @@ pub fn lint<'a>(
     let mut seen = FxHashSet::default();
     diagnostics.retain(|d| seen.insert((d.code, d.location.clone(), d.message.clone())));
     let mut bounded = Bounded::default();
-    diagnostics.into_iter().for_each(|found| bounded.add(found));
+    for found in diagnostics {
+        bounded.add(found);
+    }
     Report {
         files: files.to_vec(),
         diagnostics: bounded.finish(),
