@@ -195,7 +195,7 @@ fn many_problems_are_counted_and_not_all_shown() {
         ),
         (
             "long duplicate keys",
-            format!("a: {{{}}}", format!("{long}: 1, ").repeat(4_000)),
+            format!("a: {{{}}}", format!("{long}: 1, ").repeat(1_000)),
         ),
         (
             "merged mappings",
@@ -313,5 +313,18 @@ fn places_are_right_whatever_ends_a_line() {
             shown.contains("4 |     a: {acton: x}\n"),
             "{end:?}: {shown}"
         );
+        let text = [
+            "version: '2.0'",
+            "wf:",
+            "  tasks:",
+            "    a:",
+            "      action: std.echo",
+            "        noop",
+            "",
+        ]
+        .join(end);
+        let shown = linted("folded lines", &text).render();
+        assert!(shown.contains("`noop` is ignored"), "{end:?}: {shown}");
+        assert!(shown.contains("f.yaml:6:9\n"), "{end:?}: {shown}");
     }
 }

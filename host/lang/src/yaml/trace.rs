@@ -81,7 +81,7 @@ impl Walk<'_> {
     fn step(&mut self) -> Option<char> {
         let c = self.rest.chars().next()?;
         self.rest = &self.rest[c.len_utf8()..];
-        if c == '\n' {
+        if c == '\n' || (c == '\r' && !self.rest.starts_with('\n')) {
             self.at = Place {
                 line: self.at.line + 1,
                 column: 1,
