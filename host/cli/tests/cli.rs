@@ -188,6 +188,12 @@ fn line_steady(line: &str) -> String {
         return format!("{}\"duration\": [time]{comma}", &line[..start]);
     }
     let line = &without_ids(line);
+    // A turn of `--trace` as JSON begins with its time.
+    let turn = line.strip_prefix("{\"at\":").map(|rest| {
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        format!("{{\"at\":[time]{rest}")
+    });
+    let line = turn.as_ref().unwrap_or(line);
     // Words keep their blanks in front: columns are part of what is tested, but for the first.
     let mut words: Vec<String> = Vec::new();
     for word in line.split(' ') {

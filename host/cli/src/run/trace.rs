@@ -120,9 +120,9 @@ fn sentence(reason: &Reason) -> String {
             value,
             holds,
         } => {
-            let not = if *holds { "" } else { "not " };
+            let follows = if *holds { "follows" } else { "does not follow" };
             format!(
-                "{} {clause}: {} is {}, so {} {not}follows",
+                "{} {clause}: {} is {}, so {} {follows}",
                 name(task),
                 cut(expression, MAX_VALUE),
                 shown(value),
@@ -214,6 +214,7 @@ fn join(task: &str, standing: &str, arrived: usize, needed: usize, missing: &[Ar
         "met" => format!("{task} has the {needed} branches that it needs"),
         "unmet" => format!("{task} can never be met: {names} will not come"),
         "late" => format!("{task} had started already, so this branch comes too late"),
+        _ if missing.is_empty() => format!("{task} has {arrived} of {needed} branches"),
         _ => format!("{task} has {arrived} of {needed} branches, not yet {names}"),
     }
 }
