@@ -58,6 +58,7 @@ pub(crate) fn json(notice: &Notice) -> Option<String> {
     .ok()
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each reason, each short")]
 fn sentence(reason: &Reason) -> String {
     match reason {
         Reason::Event {
