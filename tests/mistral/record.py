@@ -9,9 +9,10 @@
             --case TEXT         only cases whose name holds TEXT
             --workers N         how many at a time (default 8)
             --dry               print the answers, write nothing
+  record.py measure             wall and CPU time of the workloads on standard input, as JSON
 
-Answers stand beside the cases: host/engine/tests/cases/NAME.mistral.json. `record` starts Mistral
-where it does not run and stops it then. Needs Python 3.11 and, where RabbitMQ or PostgreSQL are
+Answers stand beside the cases: host/engine/tests/cases/NAME.mistral.json. `record` and `measure`
+start Mistral where it does not run and stop it then. Needs Python 3.11 and, where RabbitMQ or PostgreSQL are
 missing, Debian and root.
 """
 
@@ -121,6 +122,24 @@ def write(path, found):
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
+def measure():
+    enter_venv()
+    import measure as measuring
+
+    workloads = json.load(sys.stdin)
+    was_up = rig.state() is not None
+    running = rig.up()
+    try:
+        costs = []
+        for workload in workloads:
+            rig.say(f"measuring {workload['name']}")
+            costs.append(measuring.measure(running, workload))
+        print(json.dumps(costs))
+    finally:
+        if not was_up:
+            rig.down()
+
+
 def environment(options):
     running = rig.state()
     if running is None:
@@ -140,6 +159,7 @@ def main():
     commands.add_parser("up")
     commands.add_parser("down")
     commands.add_parser("env").add_argument("--json", action="store_true")
+    commands.add_parser("measure")
     recorder = commands.add_parser("record")
     recorder.add_argument("files", nargs="*", metavar="FILE")
     recorder.add_argument("--all", action="store_true")
@@ -154,6 +174,8 @@ def main():
             rig.down()
         elif options.command == "env":
             environment(options)
+        elif options.command == "measure":
+            measure()
         else:
             record(options)
     except rig.RigError as error:

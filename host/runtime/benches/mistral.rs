@@ -1,0 +1,222 @@
+//! The same workloads on this runtime and on a real Mistral 23, in one run: wall and CPU time.
+//!
+//! `cargo bench -p ostro-runtime` starts Mistral with RabbitMQ and PostgreSQL
+//! (`tests/mistral/record.py`, which installs what is missing), prints a table, and fails where a
+//! ratio is below what is promised.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark that can't go on is a failed one"
+)]
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use ostro_core::{ActionCall, ActionOutcome, ActionRunner, Map, State};
+use ostro_lang::{Definitions, parse};
+use ostro_runtime::{Options, Runtime, StartRequest, SystemClock};
+use serde_json::{Value as Json, json};
+
+/// How many times less wall and CPU time there must be.
+const PROMISED: f64 = 1_000.0;
+
+/// How long each workload is repeated here: CPU time is counted in hundredths of a second.
+const REPEATED: Duration = Duration::from_secs(2);
+
+struct Workload {
+    name: &'static str,
+    definition: String,
+    executions: usize,
+    connections: usize,
+}
+
+fn workloads() -> Vec<Workload> {
+    let mut sequence = "version: '2.0'\nw:\n  tasks:\n".to_owned();
+    let mut parallel = sequence.clone();
+    let mut five = sequence.clone();
+    for task in 1..=100 {
+        writeln!(sequence, "    t{task}:\n      action: std.noop").unwrap();
+        if task < 100 {
+            writeln!(sequence, "      on-success: t{}", task + 1).unwrap();
+        }
+        writeln!(
+            parallel,
+            "    t{task}: {{action: std.noop, on-success: all}}"
+        )
+        .unwrap();
+    }
+    parallel.push_str("    all: {join: all, action: std.noop}\n");
+    for task in 1..=5 {
+        writeln!(five, "    t{task}:\n      action: std.echo output={task}").unwrap();
+        writeln!(five, "      publish: {{v{task}: <% task().result %>}}").unwrap();
+        if task < 5 {
+            writeln!(five, "      on-success: t{}", task + 1).unwrap();
+        }
+    }
+    let items =
+        "version: '2.0'\nw:\n  tasks:\n    t:\n      with-items: i in <% range(200) %>\n      \
+                 action: std.echo output=<% $.i %>\n"
+            .to_owned();
+    let workload = |name, definition, executions, connections| Workload {
+        name,
+        definition,
+        executions,
+        connections,
+    };
+    vec![
+        workload("100 std.noop in sequence", sequence, 1, 1),
+        workload("with-items over 200 std.echo", items, 1, 1),
+        workload("100 parallel, then join: all", parallel, 1, 1),
+        workload("50 executions of five tasks", five, 50, 8),
+    ]
+}
+
+/// The runtime asks nobody for what std.noop and std.echo give.
+struct Nobody;
+
+#[async_trait]
+impl ActionRunner for Nobody {
+    async fn run(&self, call: ActionCall) -> ActionOutcome {
+        panic!("{} is not to be run", call.name)
+    }
+}
+
+/// Wall and CPU seconds of one time.
+struct Cost {
+    wall: f64,
+    cpu: f64,
+}
+
+/// CPU seconds of this process so far.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks: u32 = fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
+    // Linux counts for user programs in hundredths of a second.
+    f64::from(ticks) / 100.0
+}
+
+async fn once(runtime: &Runtime, executions: usize) {
+    let mut ids = Vec::with_capacity(executions);
+    for _ in 0..executions {
+        let request = StartRequest::new("w", Map::new());
+        ids.push(runtime.start(request).await.unwrap());
+    }
+    for id in ids {
+        assert_eq!(runtime.wait(&id).await.unwrap().state, State::Success);
+        assert!(runtime.forget(&id));
+    }
+}
+
+/// What `workload` costs here, from its parsed definition on, as there.
+fn here(workload: &Workload) -> Cost {
+    let definitions: Definitions = [parse(&workload.definition, "w.yaml")]
+        .into_iter()
+        .collect();
+    assert!(!definitions.has_errors(), "{:?}", definitions.diagnostics());
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    tokio.block_on(async {
+        let runtime = Runtime::new(
+            Arc::new(definitions),
+            Arc::new(Nobody),
+            Arc::new(SystemClock),
+            Options::default(),
+        );
+        once(&runtime, workload.executions).await;
+        let (began, before) = (Instant::now(), cpu());
+        let mut times = 0_u32;
+        while began.elapsed() < REPEATED {
+            once(&runtime, workload.executions).await;
+            times += 1;
+        }
+        Cost {
+            wall: began.elapsed().as_secs_f64() / f64::from(times),
+            cpu: (cpu() - before) / f64::from(times),
+        }
+    })
+}
+
+/// What the workloads cost Mistral, each once.
+fn mistral(workloads: &[Workload]) -> Vec<Cost> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/mistral/record.py");
+    let asked: Vec<Json> = workloads
+        .iter()
+        .map(|workload| {
+            json!({
+                "name": workload.name,
+                "definition": workload.definition,
+                "workflow": "w",
+                "executions": workload.executions,
+                "connections": workload.connections,
+            })
+        })
+        .collect();
+    let mut child = Command::new("python3")
+        .arg(program)
+        .arg("measure")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    let mut stdin = child.stdin.take().unwrap();
+    stdin
+        .write_all(Json::from(asked).to_string().as_bytes())
+        .unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "Mistral could not be measured");
+    let answer: Vec<Json> = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |cost: &Json, key: &str| cost[key].as_f64().unwrap();
+    answer
+        .iter()
+        .map(|cost| Cost {
+            wall: number(cost, "wall"),
+            cpu: number(cost, "cpu"),
+        })
+        .collect()
+}
+
+fn main() {
+    let workloads = workloads();
+    let theirs = mistral(&workloads);
+    println!(
+        "{:30} {:>12} {:>12} {:>9} {:>12} {:>12} {:>9}",
+        "", "Mistral wall", "here", "ratio", "Mistral CPU", "here", "ratio"
+    );
+    let mut low = Vec::new();
+    for (workload, theirs) in workloads.iter().zip(theirs) {
+        let ours = here(workload);
+        let (wall, cpu) = (theirs.wall / ours.wall, theirs.cpu / ours.cpu);
+        println!(
+            "{:30} {:>10.2} s {:>9.3} ms {wall:>8.0}x {:>10.2} s {:>9.3} ms {cpu:>8.0}x",
+            workload.name,
+            theirs.wall,
+            ours.wall * 1e3,
+            theirs.cpu,
+            ours.cpu * 1e3
+        );
+        if wall.min(cpu) < PROMISED {
+            low.push(workload.name);
+        }
+    }
+    assert!(
+        low.is_empty(),
+        "less than {PROMISED} times: {}",
+        low.join(", ")
+    );
+}
