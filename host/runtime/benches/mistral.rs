@@ -116,7 +116,8 @@ async fn once(runtime: &Runtime, executions: usize) {
     }
     for id in ids {
         assert_eq!(runtime.wait(&id).await.unwrap().state, State::Success);
-        assert!(runtime.forget(&id));
+        // One that has not quite come to rest is dropped later, when newer ones take its place.
+        runtime.forget(&id);
     }
 }
 

@@ -124,6 +124,8 @@ pub(crate) enum Key {
     /// Microseconds since 1970.
     Time(i64),
     Span(i64),
+    /// A regular expression, its flags among its text.
+    Regex(Arc<str>),
     /// What is only equal to itself, by its address.
     Identity(usize),
 }

@@ -107,7 +107,7 @@ impl Vocabulary {
     }
 
     fn draw(&self, random: &mut Random, rich: impl Fn(&mut Random) -> Value) -> Value {
-        match random.below(16) {
+        match random.below(20) {
             0..=4 => rich(random),
             5 => Value::empty_map(),
             6 => Value::List(Arc::default()),
@@ -117,6 +117,15 @@ impl Vocabulary {
             11 => Value::Bool(random.below(2) == 0),
             12 => Value::Int([0, 1, 2][random.below(3)]),
             13 => Value::Null,
+            // Swift's answers: headers, and a list or a text.
+            14 => vec![rich(random), vec![rich(random), rich(random)].into()].into(),
+            15 => vec![rich(random), rich(random).to_string().into()].into(),
+            16 => rich(random).to_string().into(),
+            17 => vec![rich(random)]
+                .into_iter()
+                .collect::<Value>()
+                .to_string()
+                .into(),
             _ => Value::String(self.text(random)),
         }
     }

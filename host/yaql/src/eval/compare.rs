@@ -57,7 +57,10 @@ impl Eval<'_> {
             Val::Iter(stream) => Key::Identity(Rc::as_ptr(stream).addr()),
             Val::Memo(memo) => Key::Identity(Rc::as_ptr(memo).addr()),
             Val::Order(order) => Key::Identity(Rc::as_ptr(order).addr()),
-            Val::Regex(regex) => Key::Identity(Rc::as_ptr(regex).addr()),
+            Val::Regex(regex) => {
+                self.charge(regex.text().len())?;
+                Key::Regex(regex.text().into())
+            }
             Val::Context(ctx) => Key::Identity(Rc::as_ptr(ctx).addr()),
             Val::Lambda(lambda) => Key::Identity(Rc::as_ptr(lambda).addr()),
             Val::Rule(rule) => Key::Identity(Rc::as_ptr(rule).addr()),

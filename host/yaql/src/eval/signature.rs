@@ -44,6 +44,7 @@ pub(crate) enum Ty {
     Regex,
     Time,
     Timespan,
+    TimespanOrNull,
     /// An expression that the function evaluates when it wants to.
     Lambda,
     /// `key => value` that the function evaluates when it wants to.
@@ -73,6 +74,7 @@ impl Ty {
             Ty::Regex => "regex",
             Ty::Time => "datetime",
             Ty::Timespan => "timespan",
+            Ty::TimespanOrNull => "timespan or null",
             Ty::Lambda => "expression",
             Ty::Rule | Ty::Pair => "key => value",
         }
@@ -114,7 +116,8 @@ impl Ty {
             Ty::Set => value.is_set(),
             Ty::Regex => matches!(value, Val::Regex(_)),
             Ty::Time => matches!(value, Val::Time(_)),
-            Ty::Timespan => matches!(value, Val::Span(_) | Val::Null),
+            Ty::Timespan => matches!(value, Val::Span(_)),
+            Ty::TimespanOrNull => matches!(value, Val::Span(_) | Val::Null),
             Ty::Lambda => matches!(value, Val::Lambda(_)),
             Ty::Rule => matches!(value, Val::Rule(_)),
             Ty::Pair => matches!(value, Val::Pair(_)),

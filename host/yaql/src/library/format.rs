@@ -285,6 +285,11 @@ fn apply(ev: &mut Eval<'_>, value: &Val, spec: &str) -> Res<String> {
             (String::new(), cut, false)
         }
         Val::Int(_) | Val::Float(_) | Val::Bool(_) => {
+            // With a format, a truth value is Python's 0 or 1.
+            let value = match value {
+                Val::Bool(truth) => &Val::Int(i64::from(*truth)),
+                other => other,
+            };
             let (negative, digits) = numeral(value, &spec).ok_or_else(wrong)?;
             let prefix = match spec.kind {
                 Some('x') if spec.alternate => "0x",
@@ -345,9 +350,6 @@ fn numeral(value: &Val, spec: &Spec) -> Option<(bool, String)> {
             _ => grouped(&magnitude.to_string(), spec.grouping),
         };
         return Some((*whole < 0, digits));
-    }
-    if let (Val::Bool(truth), None) = (value, spec.kind) {
-        return Some((false, i64::from(*truth).to_string()));
     }
     let number = number(value)?;
     let magnitude = number.abs();

@@ -112,6 +112,11 @@ fn runaway(_: fancy_regex::Error) -> Fail {
 }
 
 impl Pattern {
+    /// What it is equal by: the pattern with its flags, as the engine has it.
+    pub(crate) fn text(&self) -> &str {
+        &self.translated.pattern
+    }
+
     /// Compiles a pattern.
     pub(crate) fn new(ev: &mut Eval<'_>, pattern: &str) -> Res<Pattern> {
         Self::with_flags(ev, pattern, "")

@@ -24,6 +24,8 @@ pub(crate) struct Moment {
 }
 
 const OFFSET: Param = opt("offset", Ty::Timespan);
+/// The same where null is as good as nothing.
+const OFFSET_OR_NULL: Param = opt("offset", Ty::TimespanOrNull);
 const VALUE: &[Param] = &[req("value", Ty::Any)];
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -81,7 +83,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ],
         timespan,
     ),
-    function("now", &[OFFSET], |c| {
+    function("now", &[OFFSET_OR_NULL], |c| {
         let offset = offset(&c.arg(0));
         let micros =
             c.ev.host
@@ -120,7 +122,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             opt("minute", Ty::IntOrNull),
             opt("second", Ty::IntOrNull),
             opt("microsecond", Ty::IntOrNull),
-            OFFSET,
+            OFFSET_OR_NULL,
         ],
         replace,
     ),
