@@ -80,12 +80,15 @@ fn json_function(name: &str, engine: &mut Context) -> JsResult<JsValue> {
 
 /// What was thrown, as a script's own `String(error)` writes it.
 fn said(error: JsError, engine: &mut Context) -> String {
-    match error
-        .into_opaque(engine)
-        .and_then(|thrown| thrown.to_string(engine))
-    {
-        Ok(text) => text.to_std_string_lossy(),
-        Err(_) => "the script threw what cannot be written".to_owned(),
+    // A limit of the engine is nothing that a script can catch, and so no value.
+    let limit = error.to_string();
+    let limit = limit.lines().next().unwrap_or_default().to_owned();
+    match error.into_opaque(engine) {
+        Ok(thrown) => match thrown.to_string(engine) {
+            Ok(text) => text.to_std_string_lossy(),
+            Err(_) => "the script threw what cannot be written".to_owned(),
+        },
+        Err(_) => limit,
     }
 }
 

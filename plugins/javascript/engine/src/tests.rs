@@ -59,7 +59,10 @@ fn what_a_script_throws_is_the_error() {
             "ReferenceError: nothing is not defined",
         ),
         ("return (", "SyntaxError: "),
-        ("function g() { return g() } return g()", "RangeError: "),
+        (
+            "function g() { return g() } return g()",
+            "RuntimeLimitError: ",
+        ),
         ("const a = []; a.push(a); return a", "TypeError: "),
         ("return 1n", "TypeError: "),
     ] {
