@@ -51,7 +51,8 @@ for tag, pattern, first in [
     ("int", r"[-+]?[0-9]+", "-+0123456789"),
     ("float", r"[-+]?([0-9]*\.[0-9]+|[0-9]+\.)([eE][-+]?[0-9]+)?", "-+.0123456789"),
 ]:
-    Plain.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^({pattern})$"), list(first))
+    pattern = re.compile(f"^({pattern})$")
+    Plain.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list(first))
 
 
 def load(path):
@@ -97,6 +98,8 @@ class Api:
                 body = json.loads(body)["faultstring"]
             except (ValueError, KeyError, TypeError):
                 pass
+            if error.code >= 500:
+                raise rig.RigError(f"{method} {path}: {error.code}: {body[:300]}") from None
             raise Refused(f"{error.code}: {body}") from None
 
 
@@ -188,7 +191,8 @@ class Run:
         script = {key: as_list(value) for key, value in self.case.get("actions", {}).items()}
         names = {w for w in words | set(script) if not w.startswith("std.")}
         scripts = rig.RUN / "scripts" / f"{self.namespace}.json"
-        scripts.write_text(json.dumps({"names": sorted(names), "script": script, "stretch": self.stretch}))
+        case = {"names": sorted(names), "script": script, "stretch": self.stretch}
+        scripts.write_text(json.dumps(case))
         self.first = None
         for text in texts:
             kind = kind_of(text)

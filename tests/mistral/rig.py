@@ -371,7 +371,7 @@ def alive(pid):
 
 
 def ours(pid):
-    """Whether `pid` is still the process that was started: it leads its own group, in our folder."""
+    """Whether `pid` is still what was started: it leads its own group, in our folder."""
     with contextlib.suppress(OSError):
         return os.getpgid(pid) == pid and os.readlink(f"/proc/{pid}/cwd").startswith(str(RUN))
     return False
