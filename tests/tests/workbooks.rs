@@ -34,8 +34,8 @@ const MISTAKES: [(&str, &str, &str, &str); 3] = [
     ),
 ];
 
-/// What `ostro lint` finds in the workbooks of a release, given all together.
-fn found(release: &str) -> Result<Vec<Value>> {
+/// What `ostro lint` finds in the workbooks of a release, given all together, and its exit status.
+fn lint(release: &str, flags: &[&str]) -> Result<(Vec<Value>, i32)> {
     let folder = workbooks(release)?;
     let mut files: Vec<_> = std::fs::read_dir(&folder)?
         .map(|entry| entry.map(|entry| entry.path()))
@@ -53,10 +53,15 @@ fn found(release: &str) -> Result<Vec<Value>> {
     );
     let run = Ostro::new()?
         .args(["lint", "--output", "json"])
+        .args(flags)
         .args(&files)
         .run()?;
     let found = serde_json::from_str(&run.stdout).with_context(|| run.stderr.clone())?;
-    Ok(found)
+    Ok((found, run.status))
+}
+
+fn found(release: &str) -> Result<Vec<Value>> {
+    Ok(lint(release, &[])?.0)
 }
 
 fn text<'a>(problem: &'a Value, key: &str) -> &'a str {
@@ -92,6 +97,28 @@ fn the_workbooks_of_five_releases_have_no_errors_but_those_that_fail_in_mistral_
             errors == known,
             "{release}: {errors:#?}\ninstead of {known:#?}"
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn what_mistral_accepts_is_accepted_as_mistral() -> Result<()> {
+    for release in RELEASES {
+        let (found, status) = lint(release, &["--as-mistral"])?;
+        ensure!(status == 0, "{release}: {status}");
+        for (first, file_name, code, message) in MISTAKES {
+            let is_told = found.iter().any(|problem| {
+                file(problem) == file_name
+                    && text(problem, "code") == code
+                    && text(problem, "message") == message
+                    && text(problem, "severity") == "warning"
+            });
+            let place = |wanted| RELEASES.iter().position(|release| *release == wanted);
+            ensure!(
+                is_told == (place(release) >= place(first)),
+                "{release}: {file_name}: {message}"
+            );
+        }
     }
     Ok(())
 }

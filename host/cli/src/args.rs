@@ -199,6 +199,10 @@ pub(crate) struct Lint {
     /// instead of a warning.
     #[arg(long)]
     pub(crate) complete: bool,
+    /// Count as errors only what Mistral's validator refuses. What it accepts, and fails at when a
+    /// run gets there, is a warning then: for workbooks that are to be taken as they are.
+    #[arg(long)]
+    pub(crate) as_mistral: bool,
     /// Warn of inputs and variables that nothing reads, too.
     #[arg(long)]
     pub(crate) unused: bool,

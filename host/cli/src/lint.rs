@@ -24,6 +24,7 @@ pub(crate) fn lint(args: &Lint) -> Result<Exit> {
     let options = LintOptions {
         all_actions: args.complete,
         all_workflows: args.complete,
+        as_mistral: args.as_mistral,
         unused: args.unused,
         ..LintOptions::default()
     };

@@ -172,6 +172,25 @@ codes! {
     EndlessRetry Warning "W0702";
 }
 
+impl Code {
+    /// Whether Mistral accepts a definition with an error of this sort, and fails only when a run
+    /// gets to it. Its validator looks neither at what is called nor at what variables hold.
+    pub fn fails_when_reached(self) -> bool {
+        matches!(
+            self,
+            Code::UnknownFunction
+                | Code::FunctionArguments
+                | Code::ImpossibleJoin
+                | Code::UnknownWorkflow
+                | Code::UnknownAction
+                | Code::MissingInput
+                | Code::UnexpectedInput
+                | Code::IllTypedInput
+                | Code::UndefinedVariable
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -9,6 +9,7 @@ mod functions;
 mod graph;
 mod joins;
 mod loops;
+mod near;
 mod outcome;
 mod races;
 mod reads;

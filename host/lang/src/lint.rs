@@ -14,6 +14,10 @@ use crate::text::lines;
 use crate::{Definitions, Diagnostic, Location, Severity, parse};
 
 /// What [`lint`] is to take for granted.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own, named where it is answered"
+)]
 #[derive(Clone, Debug, Default)]
 pub struct LintOptions<'a> {
     /// Whether the catalogue knows all actions that there are. A call of another one is then an
@@ -24,6 +28,9 @@ pub struct LintOptions<'a> {
     pub all_workflows: bool,
     /// Whether to warn of inputs and variables that nothing reads, too.
     pub unused: bool,
+    /// Whether only what Mistral refuses is an error: what it accepts, and fails at when a run
+    /// gets to it, is a warning then.
+    pub as_mistral: bool,
     /// Functions that expressions may call beside YAQL's and Mistral's own.
     pub functions: &'a [&'a str],
 }
@@ -118,6 +125,13 @@ pub fn lint<'a>(
     // Task defaults stand in one place and count for every task.
     let mut seen = FxHashSet::default();
     diagnostics.retain(|d| seen.insert((d.code, d.location.clone(), d.message.clone())));
+    if options.as_mistral {
+        for found in &mut diagnostics {
+            if found.code.fails_when_reached() {
+                found.severity = Severity::Warning;
+            }
+        }
+    }
     let mut bounded = Bounded::default();
     for found in diagnostics {
         bounded.add(found);

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::graph::{Edge, Event, Graph, transitions};
+use super::near::{self, Publishes};
 use super::outcome::{global_names, keys, names};
 use super::reads::{Moment, Read, Reads, expressions, of_expression};
 use super::solve::{Ended, PORTION, Set, on_every_way, on_some_way};
@@ -42,6 +43,7 @@ pub(super) fn check(graph: &Graph<'_>, reads: &Reads<'_>, found: &mut Found) {
         return;
     }
     let published = Published::of(graph, &numbers);
+    open.retain(|(number, read)| !near::is_set(graph, &published, read.moment, *number));
     open.sort_by_key(|(number, _)| *number);
     for portion in open.chunk_by(|a, b| a.0 / PORTION == b.0 / PORTION) {
         if found.is_full() {
@@ -99,6 +101,8 @@ fn report(
 struct Published {
     /// For each task the names by how it ends.
     tasks: Vec<[Vec<usize>; 3]>,
+    /// Whether each task can fail.
+    fails: Vec<bool>,
     /// The names that some task publishes for the whole execution.
     anywhere: FxHashSet<usize>,
     /// The tasks that publish each name.
@@ -109,6 +113,7 @@ impl Published {
     fn of(graph: &Graph<'_>, numbers: &FxHashMap<&str, usize>) -> Self {
         let mut published = Published {
             tasks: Vec::with_capacity(graph.tasks.len()),
+            fails: graph.tasks.iter().map(|task| may_fail(task)).collect(),
             anywhere: FxHashSet::default(),
             by: FxHashMap::default(),
         };
@@ -135,6 +140,21 @@ impl Published {
             }
         }
         published
+    }
+}
+
+/// As [`Ended::surely`], for one name.
+impl Publishes for Published {
+    fn surely(&self, task: usize, event: Event, name: usize) -> bool {
+        let [success, error, skip] = &self.tasks[task];
+        match event {
+            Event::Success => success.contains(&name),
+            Event::Error => !self.fails[task] || error.contains(&name),
+            Event::Complete => {
+                success.contains(&name) && (!self.fails[task] || error.contains(&name))
+            }
+            Event::Skip => skip.contains(&name),
+        }
     }
 }
 
@@ -165,10 +185,9 @@ impl<'g, 'w> Solved<'g, 'w> {
         let ended: Vec<Option<Box<Ended>>> = published
             .tasks
             .iter()
-            .zip(&graph.tasks)
-            .map(|(names, task)| {
+            .zip(&published.fails)
+            .map(|(names, &fails)| {
                 let all = names.iter().flatten();
-                let fails = may_fail(task);
                 let adds = all.clone().any(|name| portion.contains(name)) || !fails;
                 adds.then(|| {
                     let [success, error, skip] = names.each_ref().map(set_of);

@@ -66,6 +66,7 @@ fn what_only_shows_when_it_runs_is_said_before() {
             all_actions: name.contains("all_known"),
             all_workflows: name.contains("all_known"),
             unused: name.contains("unused"),
+            as_mistral: name.contains("as_mistral"),
             functions: &["company_function"],
         };
         lint(&[(name, text)], &Catalogue, &options).render()

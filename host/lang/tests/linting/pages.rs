@@ -33,6 +33,7 @@ fn every_page_shows_its_code_and_how_to_put_it_right() {
             all_actions: true,
             all_workflows: true,
             unused: page.contains("--unused"),
+            as_mistral: false,
             functions: &[],
         };
         let options = match code {
