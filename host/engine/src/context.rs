@@ -14,28 +14,89 @@ use crate::decide::Turn;
 use crate::execution::Execution;
 
 /// What a task gets from the tasks before it, and how often each key was published on the way.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+///
+/// Tasks share what they got from the same tasks: a context is a list of layers, each holding what
+/// was published on a stretch of the way, the newest last. Layers are joined so that each is more
+/// than twice as long as the next. So there are few of them, and a thousand tasks that publish a
+/// key each keep some ten thousand entries instead of half a million.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Context {
-    pub(crate) data: Arc<Map>,
-    /// By path, `key` or `key.inner`.
-    versions: Arc<BTreeMap<String, u32>>,
+    layers: Arc<Vec<Arc<Layer>>>,
+}
+
+/// What was published on a stretch of the way, by the last that did so.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Layer {
+    data: Map,
+    /// How often each key was published on the whole way; by path, `key` or `key.inner`.
+    versions: BTreeMap<String, u32>,
 }
 
 impl Context {
+    /// What it holds, in the order in which the keys came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
+        // A key of a later layer replaces that of an earlier one, which keeps its place when both
+        // are put into one map.
+        self.layers.iter().flat_map(|layer| &layer.data)
+    }
+
+    /// What it holds.
+    pub(crate) fn to_map(&self) -> Map {
+        let mut map = Map::with_capacity(self.layers.iter().map(|layer| layer.data.len()).sum());
+        for (key, value) in self.iter() {
+            map.insert(Arc::clone(key), value.clone());
+        }
+        map
+    }
+
+    fn get(&self, key: &str) -> Option<&Value> {
+        let mut newest_first = self.layers.iter().rev();
+        newest_first.find_map(|layer| layer.data.get(key))
+    }
+
+    /// How often what is at `path` was published.
+    fn version(&self, path: &str) -> u32 {
+        let mut newest_first = self.layers.iter().rev();
+        let version = newest_first.find_map(|layer| layer.versions.get(path));
+        version.copied().unwrap_or_default()
+    }
+
     /// This context after a task published `published`.
     pub(crate) fn with_published(&self, published: &Map) -> Self {
         if published.is_empty() {
             return self.clone();
         }
-        let mut data = (*self.data).clone();
-        let mut versions = (*self.versions).clone();
-        count_paths(published, "", &mut versions);
-        for (key, value) in published {
-            data.insert(Arc::clone(key), value.clone());
+        let mut versions = BTreeMap::new();
+        self.count_paths(published, "", &mut versions);
+        self.with(Layer {
+            data: published.clone(),
+            versions,
+        })
+    }
+
+    fn with(&self, mut top: Layer) -> Self {
+        let mut layers = (*self.layers).clone();
+        while let Some(below) = layers.pop_if(|below| below.data.len() <= 2 * top.data.len()) {
+            let mut joined = Arc::unwrap_or_clone(below);
+            joined.data.extend(top.data);
+            joined.versions.extend(top.versions);
+            top = joined;
         }
+        layers.push(Arc::new(top));
         Self {
-            data: Arc::new(data),
-            versions: Arc::new(versions),
+            layers: Arc::new(layers),
+        }
+    }
+
+    fn count_paths(&self, published: &Map, prefix: &str, versions: &mut BTreeMap<String, u32>) {
+        for (key, value) in published {
+            let path = path_of(prefix, key);
+            if let Value::Map(inner) = value {
+                self.count_paths(inner, &path, versions);
+            } else {
+                let version = self.version(&path) + 1;
+                versions.insert(path, version);
+            }
         }
     }
 
@@ -45,25 +106,80 @@ impl Context {
         let Some((last, others)) = branches.split_last() else {
             return Self::default();
         };
-        let mut merged = last.clone();
-        for other in others {
-            let same = Arc::ptr_eq(&merged.data, &other.data)
-                && Arc::ptr_eq(&merged.versions, &other.versions);
-            if !same {
-                merged.merge(other);
+        others.iter().fold(last.clone(), |merged, other| {
+            let changes = merged.changes_by(other);
+            if changes.data.is_empty() && changes.versions.is_empty() {
+                merged
+            } else {
+                merged.with(changes)
             }
-        }
-        merged
+        })
     }
 
-    fn merge(&mut self, other: &Context) {
-        let data = Arc::make_mut(&mut self.data);
-        merge(data, &self.versions, &other.data, &other.versions, "");
-        let versions = Arc::make_mut(&mut self.versions);
-        for (path, version) in other.versions.iter() {
-            let own = versions.entry(path.clone()).or_default();
-            *own = (*own).max(*version);
+    /// What `other` changes where both meet. What both have from the same tasks changes nothing.
+    fn changes_by(&self, other: &Context) -> Layer {
+        let both = self.layers.iter().zip(other.layers.iter());
+        let shared = both
+            .take_while(|(own, other)| Arc::ptr_eq(own, other))
+            .count();
+        let mut changes = Layer::default();
+        let (own_rest, other_rest) = (&self.layers[shared..], &other.layers[shared..]);
+        // A mapping that only this one has published again lacks what the other one still has.
+        let own_maps = own_rest.iter().flat_map(|layer| &layer.data);
+        let own_maps = own_maps.filter(|(_, value)| matches!(value, Value::Map(_)));
+        let others = other_rest.iter().flat_map(|layer| &layer.data);
+        for (key, _) in others.chain(own_maps) {
+            if changes.data.contains_key(key) {
+                continue;
+            }
+            let Some(value) = other.get(key) else {
+                continue;
+            };
+            match self.get(key) {
+                None => {
+                    changes.data.insert(Arc::clone(key), value.clone());
+                }
+                Some(own) => {
+                    let chosen = choose((self, own), (other, value), key);
+                    if let Some(chosen) = chosen {
+                        changes.data.insert(Arc::clone(key), chosen);
+                    }
+                }
+            }
         }
+        for path in other_rest.iter().flat_map(|layer| layer.versions.keys()) {
+            let version = other.version(path);
+            if version > self.version(path) {
+                changes.versions.insert(path.clone(), version);
+            }
+        }
+        changes
+    }
+}
+
+/// As a list of layers; or one layer, as it was stored before there were several.
+impl<'de> Deserialize<'de> for Context {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Stored {
+            Layers(Vec<Arc<Layer>>),
+            One(Layer),
+        }
+        let layers = match Stored::deserialize(deserializer)? {
+            Stored::Layers(layers) => layers,
+            Stored::One(layer) if layer.data.is_empty() && layer.versions.is_empty() => Vec::new(),
+            Stored::One(layer) => vec![Arc::new(layer)],
+        };
+        Ok(Self {
+            layers: Arc::new(layers),
+        })
+    }
+}
+
+impl Serialize for Context {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.layers.serialize(serializer)
     }
 }
 
@@ -75,47 +191,32 @@ fn path_of(prefix: &str, key: &str) -> String {
     }
 }
 
-fn count_paths(published: &Map, prefix: &str, versions: &mut BTreeMap<String, u32>) {
-    for (key, value) in published {
-        let path = path_of(prefix, key);
-        match value {
-            Value::Map(inner) => count_paths(inner, &path, versions),
-            _ => *versions.entry(path).or_default() += 1,
+/// What is at `path` where both `left` and `right` have something there: `None` if it is what
+/// `left` has.
+fn choose(left: (&Context, &Value), right: (&Context, &Value), path: &str) -> Option<Value> {
+    let ((left_context, left), (right_context, right)) = (left, right);
+    if let (Value::Map(own), Value::Map(other)) = (left, right) {
+        if Arc::ptr_eq(own, other) {
+            return None;
         }
-    }
-}
-
-fn merge(
-    left: &mut Map,
-    left_versions: &BTreeMap<String, u32>,
-    right: &Map,
-    right_versions: &BTreeMap<String, u32>,
-    prefix: &str,
-) {
-    for (key, value) in right {
-        let Some(own) = left.get_mut(key) else {
-            left.insert(Arc::clone(key), value.clone());
-            continue;
-        };
-        let path = path_of(prefix, key);
-        if let (Value::Map(own), Value::Map(other)) = (&mut *own, value) {
-            if !Arc::ptr_eq(own, other) {
-                merge(
-                    Arc::make_mut(own),
-                    left_versions,
-                    other,
-                    right_versions,
-                    &path,
-                );
+        let mut merged = None;
+        for (key, value) in other.iter() {
+            let chosen = match own.get(key) {
+                None => Some(value.clone()),
+                Some(inner) => choose(
+                    (left_context, inner),
+                    (right_context, value),
+                    &path_of(path, key),
+                ),
+            };
+            if let Some(chosen) = chosen {
+                let merged = merged.get_or_insert_with(|| (**own).clone());
+                merged.insert(Arc::clone(key), chosen);
             }
-            continue;
         }
-        let version =
-            |versions: &BTreeMap<String, u32>| versions.get(&path).copied().unwrap_or_default();
-        if version(right_versions) > version(left_versions) {
-            *own = value.clone();
-        }
+        return merged.map(Into::into);
     }
+    (right_context.version(path) > left_context.version(path)).then(|| right.clone())
 }
 
 /// `left` and `right` as one, maps merged deeply; where both have a value, `left`'s stays.
@@ -143,10 +244,10 @@ impl Execution {
         task.context.with_published(&task.published)
     }
 
-    /// `$` where no task is at work: `data` over what belongs to the execution.
-    pub(crate) fn data(&self, data: &Map) -> Map {
+    /// `$` where no task is at work: `context` over what belongs to the execution.
+    pub(crate) fn data(&self, context: &Context) -> Map {
         let mut all = (*self.input).clone();
-        for (key, value) in self.globals.iter().chain(data) {
+        for (key, value) in self.globals.iter().chain(context.iter()) {
             all.insert(Arc::clone(key), value.clone());
         }
         all.insert("__env".into(), Value::Map(Arc::clone(&self.params.env)));
@@ -174,7 +275,7 @@ impl Turn<'_> {
     /// `$` for `task`: what it got, and `extra` over that.
     pub(crate) fn task_data(&self, task: usize, extra: &Map) -> Value {
         let task = &self.execution.tasks[task];
-        let mut all = self.execution.data(&task.context.data);
+        let mut all = self.execution.data(&task.context);
         for (key, value) in extra {
             all.insert(Arc::clone(key), value.clone());
         }
@@ -188,48 +289,4 @@ impl Turn<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(entries: &[(&str, Value)]) -> Map {
-        entries
-            .iter()
-            .map(|(key, value)| (Arc::from(*key), value.clone()))
-            .collect()
-    }
-
-    #[test]
-    fn what_was_published_more_often_wins_where_branches_meet() {
-        let start = Context::default().with_published(&map(&[("x", 1.into()), ("y", 1.into())]));
-        let left = start.with_published(&map(&[("x", 2.into())]));
-        let right = start.with_published(&map(&[("y", 3.into())]));
-        for branches in [[left.clone(), right.clone()], [right, left]] {
-            let merged = Context::merged(&branches);
-            assert_eq!(merged.data.get("x"), Some(&Value::Int(2)));
-            assert_eq!(merged.data.get("y"), Some(&Value::Int(3)));
-        }
-    }
-
-    #[test]
-    fn maps_are_merged_key_by_key() {
-        let left =
-            Context::default().with_published(&map(&[("m", map(&[("a", 1.into())]).into())]));
-        let right =
-            Context::default().with_published(&map(&[("m", map(&[("b", 2.into())]).into())]));
-        let merged = Context::merged(&[left, right]);
-        assert_eq!(
-            merged.data.get("m"),
-            Some(&map(&[("a", 1.into()), ("b", 2.into())]).into())
-        );
-    }
-
-    #[test]
-    fn the_last_branch_wins_a_tie() {
-        let left = Context::default().with_published(&map(&[("x", 1.into())]));
-        let right = Context::default().with_published(&map(&[("x", 2.into())]));
-        assert_eq!(
-            Context::merged(&[left, right]).data.get("x"),
-            Some(&Value::Int(2))
-        );
-    }
-}
+mod tests;

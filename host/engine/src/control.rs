@@ -1,6 +1,6 @@
 //! What comes from outside: start, timers, stop.
 
-use ostro_core::{Map, State, Value};
+use ostro_core::{State, Value};
 
 use crate::context::Context;
 use crate::decide::{Step, Turn};
@@ -27,7 +27,7 @@ impl Turn<'_> {
         }
         self.set_execution_state(State::Running, None);
         if let Some(vars) = &self.workflow.vars {
-            let data = self.execution.data(&Map::new()).into();
+            let data = self.execution.data(&Context::default()).into();
             match self.evaluate(vars, &data, None) {
                 Ok(Value::Map(vars)) => self.execution.globals = vars,
                 Ok(other) => {

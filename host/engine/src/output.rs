@@ -135,7 +135,7 @@ impl Turn<'_> {
     /// The value of an output clause; without one, or if it is empty, the final context.
     fn output(&mut self, output: Option<&Template>, context: &Context) -> Result<Value, String> {
         if let Some(output) = output {
-            let data = self.execution.data(&context.data).into();
+            let data = self.execution.data(context).into();
             let value = self
                 .evaluate(output, &data, None)
                 .map_err(|error| error.to_string())?;
@@ -143,7 +143,7 @@ impl Turn<'_> {
                 return Ok(value);
             }
         }
-        Ok(Value::Map(Arc::clone(&context.data)))
+        Ok(context.to_map().into())
     }
 
     /// What the tasks at the ends of all branches hand on, as one.

@@ -196,8 +196,8 @@ impl Turn<'_> {
             return Ok(value.clone());
         }
         if data.is_none() {
-            let outbound = self.outbound(task).data;
-            *data = Some(self.task_data(task, &outbound));
+            let published = Arc::clone(&self.execution.tasks[task].published);
+            *data = Some(self.task_data(task, &published));
         }
         let data = data.as_ref().unwrap_or(&Value::Null);
         self.evaluate(template, data, Some(task))
