@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, anyhow};
 use console::style;
 use ostro_core::{Map, Value};
 use ostro_lang::{
-    Budget, Diagnostic, ExpressionError, FunctionEnv, Host, Scope, Step, call_function, explain,
-    parse_template,
+    Budget, Diagnostic, ExpressionError, FUNCTIONS, FunctionEnv, Host, Scope, Step, call_function,
+    explain, parse_template,
 };
 use serde_json::json;
 
@@ -168,22 +168,6 @@ struct Surroundings {
     tasks: Map,
     now: i64,
 }
-
-/// The functions that have an answer here, or say why they have none.
-const FUNCTIONS: &[&str] = &[
-    "env",
-    "execution",
-    "executions",
-    "global",
-    "json_dump",
-    "json_parse",
-    "json_pp",
-    "task",
-    "tasks",
-    "uuid",
-    "yaml_dump",
-    "yaml_parse",
-];
 
 impl Surroundings {
     fn new(args: &Eval) -> Result<Self> {

@@ -81,15 +81,9 @@ impl Execution {
 impl Turn<'_> {
     /// A person has a task run again that failed.
     pub(crate) fn rerun(&mut self, id: &TaskExecutionId, reset: bool, env: Option<&Map>) {
-        let Some(task) = self.failed(id, reset, env) else {
+        let Some(task) = self.revive(id, reset, env) else {
             return;
         };
-        self.reopen(task);
-        if self.execution.state.is_completed() {
-            return;
-        }
-        self.forget_arrivals(task);
-        self.undo_end(task);
         let again = self.execution.task_mut(task);
         again.attempt = 1;
         again.paused_before = false;
@@ -108,17 +102,23 @@ impl Turn<'_> {
 
     /// A person has what follows a task come although it failed.
     pub(crate) fn skip(&mut self, id: &TaskExecutionId, env: Option<&Map>) {
-        let Some(task) = self.failed(id, true, env) else {
+        let Some(task) = self.revive(id, true, env) else {
             return;
         };
+        self.execution.task_mut(task).reopens = false;
+        self.complete_skipped(task);
+    }
+
+    /// The task that failed, once its execution runs again and its end is undone.
+    fn revive(&mut self, id: &TaskExecutionId, reset: bool, env: Option<&Map>) -> Option<usize> {
+        let task = self.failed(id, reset, env)?;
         self.reopen(task);
         if self.execution.state.is_completed() {
-            return;
+            return None;
         }
         self.forget_arrivals(task);
         self.undo_end(task);
-        self.execution.task_mut(task).reopens = false;
-        self.complete_skipped(task);
+        Some(task)
     }
 
     fn failed(&mut self, id: &TaskExecutionId, reset: bool, env: Option<&Map>) -> Option<usize> {

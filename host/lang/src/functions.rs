@@ -1,11 +1,11 @@
-//! Mistral's expression functions that need no execution.
+//! Mistral's expression functions: which there are, and those that need no execution.
 
 mod json_dump;
 mod yaml_dump;
 
 use ostro_core::Value;
 
-pub(crate) use json_dump::write_text as write_json_text;
+pub use json_dump::write_text as python_json_text;
 
 /// What the functions here can't make themselves.
 pub trait FunctionEnv {
@@ -13,21 +13,27 @@ pub trait FunctionEnv {
     fn new_uuid(&self) -> String;
 }
 
-/// The names of the functions of [`call`].
+/// The functions that expressions have of Mistral, beside those of YAQL and Jinja2 themselves.
 pub const FUNCTIONS: &[&str] = &[
-    "json_parse",
+    "env",
+    "execution",
+    "executions",
+    "global",
     "json_dump",
+    "json_parse",
     "json_pp",
-    "yaml_parse",
-    "yaml_dump",
+    "task",
+    "tasks",
     "uuid",
+    "yaml_dump",
+    "yaml_parse",
 ];
 
 /// How deep a value may be that is written as text.
 const MAX_DEPTH: usize = 200;
 
-/// Calls the function `name` with arguments by place and by name; None if it is none of
-/// [`FUNCTIONS`]. Behaviour is that of `mistral/expressions/std_functions.py`, and for `json_pp`
+/// Calls the function `name` with arguments by place and by name; None if it is one that
+/// needs an execution, or none of [`FUNCTIONS`]. Behaviour is that of `mistral/expressions/std_functions.py`, and for `json_pp`
 /// that of Mistral 7, the last release that documents it.
 ///
 /// The error is a sentence for people. It never holds the argument's data.

@@ -52,7 +52,7 @@ pub use definitions::Definitions;
 pub use diagnostics::{Code, Diagnostic, Severity};
 pub use explain::{Step, explain};
 pub use format::format;
-pub use functions::{FUNCTIONS, FunctionEnv, call as call_function};
+pub use functions::{FUNCTIONS, FunctionEnv, call as call_function, python_json_text};
 pub use graph::Graph;
 pub use input::{InputProblem, bind_input, invalid_input};
 pub use jinja::{JinjaError, JinjaTemplate};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use ostro_core::Value;
-use ostro_lang::python_str;
+use ostro_lang::{python_json_text, python_str};
 
 /// `value` as `json.dumps` writes it: ASCII, with a space after `,` and `:`. None for a number
 /// that JSON has not.
@@ -18,7 +18,7 @@ fn write_json(out: &mut String, value: &Value) -> bool {
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
         Value::Float(number) if !number.is_finite() => return false,
         Value::Int(_) | Value::Float(_) => out.push_str(&python_str(value)),
-        Value::String(text) => write_json_text(out, text),
+        Value::String(text) => python_json_text(out, text),
         Value::List(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
@@ -33,7 +33,7 @@ fn write_json(out: &mut String, value: &Value) -> bool {
             out.push('{');
             for (index, (key, item)) in entries.iter().enumerate() {
                 out.push_str(if index > 0 { ", " } else { "" });
-                write_json_text(out, key);
+                python_json_text(out, key);
                 out.push_str(": ");
                 if !write_json(out, item) {
                     return false;
@@ -43,29 +43,6 @@ fn write_json(out: &mut String, value: &Value) -> bool {
         }
     }
     true
-}
-
-fn write_json_text(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            ' '..='~' => out.push(c),
-            c => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    // Writing to a string can't fail.
-                    _ = write!(out, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    out.push('"');
 }
 
 /// The pairs as `urllib.parse.urlencode` writes them.

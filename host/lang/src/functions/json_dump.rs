@@ -66,8 +66,8 @@ fn line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("    ", depth));
 }
 
-/// `text` in quotes.
-pub(crate) fn write_text(out: &mut String, text: &str) {
+/// Writes `text` in quotes as Python's `json.dumps` does: in ASCII.
+pub fn write_text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

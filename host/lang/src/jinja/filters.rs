@@ -11,6 +11,7 @@ use super::error::{Res, error, fail};
 use super::eval::{Args, Eval};
 use super::operators;
 use super::value::Val;
+use crate::functions::FUNCTIONS;
 
 pub(crate) use sequences::sort;
 
@@ -71,24 +72,8 @@ const NAMES: &[&str] = &[
     "xmlattr",
 ];
 
-/// Mistral's functions, which it makes filters too: the value before them is their first
-/// parameter, the context.
-const FUNCTIONS: &[&str] = &[
-    "env",
-    "execution",
-    "executions",
-    "global",
-    "json_dump",
-    "json_parse",
-    "json_pp",
-    "task",
-    "tasks",
-    "uuid",
-    "yaml_dump",
-    "yaml_parse",
-];
-
-/// The names of the filters.
+/// The names of the filters. Mistral makes its functions filters too: the value before them is
+/// their first parameter, the context.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     NAMES.iter().chain(FUNCTIONS).copied()
 }
@@ -400,7 +385,7 @@ fn json(out: &mut String, value: &Value, indent: Option<usize>, depth: usize) {
         }
     };
     match value {
-        Value::String(text) => crate::functions::write_json_text(out, text),
+        Value::String(text) => crate::functions::python_json_text(out, text),
         Value::Float(number) => out.push_str(&match number {
             number if number.is_nan() => "NaN".to_owned(),
             number if number.is_infinite() => if *number > 0.0 {
@@ -426,7 +411,7 @@ fn json(out: &mut String, value: &Value, indent: Option<usize>, depth: usize) {
             for (index, (key, item)) in sorted(entries).into_iter().enumerate() {
                 comma(out, index);
                 line(out, depth + 1);
-                crate::functions::write_json_text(out, key);
+                crate::functions::python_json_text(out, key);
                 out.push_str(": ");
                 json(out, item, indent, depth + 1);
             }
