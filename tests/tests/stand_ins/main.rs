@@ -102,6 +102,10 @@ async fn rehearse(
     let mut problems = Vec::new();
     for scenario in &answers.scenarios {
         let name = || format!("{}: {}", scenario.workflow, scenario.about);
+        let unknown = scenario.unknown(definitions);
+        if !unknown.is_empty() {
+            problems.push(format!("{} There are no tasks {unknown:?}", name()));
+        }
         let request = StartRequest {
             env: scenario.env.clone(),
             ..StartRequest::new(&*scenario.workflow, scenario.input.clone())

@@ -28,10 +28,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ostro_core::{Map, State, Value};
-use ostro_lang::FunctionEnv;
+use ostro_lang::{Definitions, FunctionEnv};
 
 /// The results of calls, in their order.
 type Results = BTreeMap<String, Vec<Value>>;
+
+/// Why tasks cannot be reached, by workflow and task.
+pub(crate) type Reasons = BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<str>>>;
 
 /// A run that is written down.
 pub(crate) struct Scenario {
@@ -49,13 +52,26 @@ pub(crate) struct Scenario {
     own: BTreeSet<String>,
 }
 
+impl Scenario {
+    /// Where results are written down for what is no task.
+    pub(crate) fn unknown(&self, definitions: &Definitions) -> Vec<&str> {
+        let is_task = |name: &str| {
+            name.split_once('/').is_some_and(|(workflow, task)| {
+                let workflow = definitions.workflow(workflow);
+                workflow.is_some_and(|workflow| workflow.tasks.contains_key(task))
+            })
+        };
+        let names = self.results.keys().map(String::as_str);
+        names.filter(|name| !is_task(name)).collect()
+    }
+}
+
 /// All that is written down.
 pub(crate) struct Answers {
     pub(crate) scenarios: Vec<Scenario>,
     /// By the names of actions.
     actions: Arc<Results>,
-    /// Tasks that cannot be reached, with the reason, by workflow.
-    pub(crate) unreachable: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<str>>>,
+    pub(crate) unreachable: Reasons,
 }
 
 impl Answers {
@@ -166,10 +182,10 @@ fn mapping<'v>(value: &'v Value, what: &str) -> Result<&'v Map> {
         .with_context(|| format!("{what} is not a mapping but {value}"))
 }
 
-fn reasons(entries: &Map) -> Result<BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<str>>>> {
-    let mut reasons = BTreeMap::new();
+fn reasons(entries: &Map) -> Result<Reasons> {
+    let mut reasons = Reasons::new();
     for (workflow, tasks) in entries {
-        let of_workflow: &mut BTreeMap<_, _> = reasons.entry(Arc::clone(workflow)).or_default();
+        let of_workflow = reasons.entry(Arc::clone(workflow)).or_default();
         for (task, reason) in mapping(tasks, workflow)? {
             let reason = reason.as_str().context("a reason is no text")?;
             of_workflow.insert(Arc::clone(task), reason.into());
