@@ -117,6 +117,9 @@ async fn rehearse(
             let info = ran.info.unwrap_or_default();
             problems.push(format!("{} It is {}. {info}", name(), ran.state));
         }
+        if ran.broken != scenario.breaks {
+            problems.push(format!("{} It breaks {:?}.", name(), ran.broken));
+        }
         let unasked = ran.source.unasked();
         if !unasked.is_empty() {
             problems.push(format!("{} Not asked for: {unasked:?}", name()));

@@ -101,6 +101,8 @@ pub(crate) struct Ran<S> {
     pub(crate) info: Option<String>,
     /// What was reached in it and in its sub-workflows.
     pub(crate) reached: Reached,
+    /// Which of them an expression ended that cannot be evaluated.
+    pub(crate) broken: BTreeSet<Arc<str>>,
 }
 
 /// Runs what `request` asks for once.
@@ -128,12 +130,16 @@ pub(crate) async fn run<S: Source>(
     };
     tally.runs += 1;
     let mut reached = Reached::new();
+    let mut broken = BTreeSet::new();
     for member in runtime.family(&id) {
         let execution = runtime.snapshot(&member).context("an execution is lost")?;
         let name = execution.workflow_name();
         let spec = definitions.workflow(name).context("its workflow is lost")?;
         if let Some(problem) = contradiction(spec, &execution) {
             bail!("{name}: {problem}");
+        }
+        if is_broken(&execution) {
+            broken.insert(Arc::clone(name));
         }
         tally.executions += 1;
         match execution.state() {
@@ -159,7 +165,16 @@ pub(crate) async fn run<S: Source>(
         state: outcome.state,
         info: outcome.state_info.clone(),
         reached,
+        broken,
     })
+}
+
+/// Whether an expression ended it that cannot be evaluated.
+fn is_broken(execution: &Execution) -> bool {
+    // What the failure of a sub-workflow says is on lines of its own.
+    let info = execution.state_info().unwrap_or_default();
+    let first = info.lines().next().unwrap_or_default();
+    first.contains("cannot evaluate")
 }
 
 /// What contradicts how an execution ended, by what can be told from its tasks alone.
@@ -189,8 +204,6 @@ fn contradiction(workflow: &Workflow, execution: &Execution) -> Option<String> {
         let mut follow = own.iter().chain(&all.on_complete);
         follow.any(|transition| transition.condition.is_none() && is_fail(transition))
     };
-    let info = execution.state_info().unwrap_or_default();
-    let about_expression = info.contains("cannot evaluate");
     let tasks: Vec<_> = execution
         .tasks()
         .filter_map(|task| Some((task, workflow.tasks.get(task.name())?)))
@@ -204,7 +217,7 @@ fn contradiction(workflow: &Workflow, execution: &Execution) -> Option<String> {
             && spec.transitions.on_error.is_empty()
             && spec.transitions.on_complete.is_empty()
     });
-    let may_fail = about_expression
+    let may_fail = is_broken(execution)
         || tasks
             .iter()
             .any(|(task, spec)| task.state() != State::Success || fails(spec));
@@ -220,7 +233,8 @@ fn contradiction(workflow: &Workflow, execution: &Execution) -> Option<String> {
             task.name()
         )),
         (State::Error, None) if !may_fail => Some(format!(
-            "it is ERROR although all tasks are SUCCESS and none may `fail`: {info}"
+            "it is ERROR although all tasks are SUCCESS and none may `fail`: {}",
+            execution.state_info().unwrap_or_default()
         )),
         (State::Error | State::Success, _) => None,
         // Its parent has ended before it.

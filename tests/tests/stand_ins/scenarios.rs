@@ -9,7 +9,8 @@
 //!     input: {container: overcloud, nodes: [n1]}
 //!   runs:
 //!   - about: The stack does not become what it should.
-//!     ends: SUCCESS     # What the rules of its tasks make of it.
+//!     ends: ERROR       # What the rules of its tasks make of it.
+//!     breaks: []        # The workflows that an expression ends that cannot be evaluated.
 //!     input: {}         # Its entries are put into those of `usual`, also within mappings.
 //!     env: {}
 //!     results:          # The results of a task, in the order of its calls. The last is repeated.
@@ -46,6 +47,8 @@ pub(crate) struct Scenario {
     pub(crate) env: Map,
     /// The state in which it ends.
     pub(crate) ends: State,
+    /// The workflows that an expression ends that cannot be evaluated.
+    pub(crate) breaks: BTreeSet<Arc<str>>,
     /// By workflow and task.
     results: Results,
     /// Those of them that only this run has.
@@ -224,7 +227,12 @@ fn scenario(workflow: &Arc<str>, usual: &Value, run: &Value) -> Result<Scenario>
     let run = mapping(run, "a run")?;
     let about = run.get("about").and_then(Value::as_str);
     let about = about.context("a run does not say what it is about")?;
-    let known = |key: &&Arc<str>| matches!(&***key, "about" | "ends" | "input" | "env" | "results");
+    let known = |key: &&Arc<str>| {
+        matches!(
+            &***key,
+            "about" | "ends" | "breaks" | "input" | "env" | "results"
+        )
+    };
     let unknown = run.keys().find(|key| !known(key));
     ensure!(unknown.is_none(), "{about} {unknown:?} means nothing");
     let part = |name: &str| {
@@ -241,6 +249,8 @@ fn scenario(workflow: &Arc<str>, usual: &Value, run: &Value) -> Result<Scenario>
             format!("{workflow}/{task}")
         }
     };
+    let breaks = run.get("breaks").and_then(Value::as_list);
+    let breaks = breaks.into_iter().flatten().filter_map(Value::as_str);
     let own = run.get("results").and_then(Value::as_map);
     let own = own.into_iter().flat_map(Map::keys);
     // Results are lists: those of a run stand in place of the usual ones.
@@ -254,6 +264,7 @@ fn scenario(workflow: &Arc<str>, usual: &Value, run: &Value) -> Result<Scenario>
             Some("ERROR") => State::Error,
             other => bail!("{about} It cannot end as {other:?}"),
         },
+        breaks: breaks.map(Arc::from).collect(),
         own: own.map(|task| full(task)).collect(),
         results: results(&part("results"), full).with_context(|| about.to_owned())?,
     })
