@@ -1,0 +1,3 @@
+//! Measures the journal.
+
+fn main() {}

@@ -1,0 +1,203 @@
+//! The one thread that writes: it takes what waits as a group, commits it at once, and tells
+//! everybody.
+
+mod apply;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::JournalError;
+use crate::queue::{Queue, Submission, Work};
+
+/// How long nothing may come before the writer uses the time to tidy up.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+pub(crate) struct Writer {
+    pub(crate) db: Connection,
+    pub(crate) path: PathBuf,
+    /// Whether commits are to survive the loss of power at all.
+    pub(crate) durable: bool,
+    /// Whether the next commit would, as the database stands now.
+    pub(crate) synced: bool,
+}
+
+impl Writer {
+    /// Writes until the queue is closed and empty.
+    pub(crate) fn run(mut self, queue: &Arc<Queue>) {
+        let mut busy = false;
+        loop {
+            match queue.take(busy, PATIENCE) {
+                Work::Group(group) => {
+                    busy = true;
+                    self.write(group);
+                }
+                Work::Errand(errand) => {
+                    busy = true;
+                    guarded(|| errand(&mut self.db));
+                    self.leave_transaction();
+                }
+                Work::Idle => {
+                    busy = false;
+                    self.checkpoint("PASSIVE");
+                }
+                Work::End => break,
+            }
+        }
+        self.checkpoint("TRUNCATE");
+    }
+
+    fn write(&mut self, group: Vec<Submission>) {
+        let outcome = self.commit(&group);
+        let results = match outcome {
+            Ok(results) => results,
+            Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (submission, result) in group.into_iter().zip(results) {
+            let callback = submission.callback;
+            guarded(|| callback(result));
+        }
+    }
+
+    /// Writes a group in one transaction: an answer for each turn, or a fault of the disk that
+    /// is the answer for all.
+    fn commit(
+        &mut self,
+        group: &[Submission],
+    ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
+        self.sync(group.iter().any(|submission| submission.synced))?;
+        let first = self.attempt(group, false);
+        match first {
+            Ok(results) => Ok(results),
+            Err(error) if error.is_disk() => Err(error),
+            // One of them is wrong. Which one shows when each has a savepoint of its own, which
+            // is too slow to do always.
+            Err(_) => self.attempt(group, true),
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        group: &[Submission],
+        one_by_one: bool,
+    ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
+        let results = self.attempt_open(group, one_by_one);
+        if results.is_err() {
+            self.leave_transaction();
+        }
+        results
+    }
+
+    fn attempt_open(
+        &self,
+        group: &[Submission],
+        one_by_one: bool,
+    ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut results = Vec::with_capacity(group.len());
+        for submission in group {
+            if !one_by_one {
+                apply::apply(&self.db, &self.path, &submission.turn)?;
+                results.push(Ok(()));
+                continue;
+            }
+            self.execute("SAVEPOINT turn")?;
+            let result = apply::apply(&self.db, &self.path, &submission.turn);
+            match &result {
+                Ok(()) => {}
+                Err(error) if error.is_disk() || self.db.is_autocommit() => {
+                    return Err(error.clone());
+                }
+                Err(_) => self.execute("ROLLBACK TO turn")?,
+            }
+            self.execute("RELEASE turn")?;
+            results.push(result);
+        }
+        self.execute("COMMIT")?;
+        Ok(results)
+    }
+
+    /// Has commits wait for the disk, or not. SQLite changes that only between transactions.
+    fn sync(&mut self, wanted: bool) -> Result<(), JournalError> {
+        let wanted = wanted && self.durable;
+        if self.durable && wanted != self.synced {
+            let level = if wanted { "FULL" } else { "NORMAL" };
+            self.db
+                .execute_batch(&format!("PRAGMA synchronous = {level}"))
+                .map_err(|error| JournalError::sqlite(&self.path, error))?;
+            self.synced = wanted;
+        }
+        Ok(())
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), JournalError> {
+        self.db
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map(drop)
+            .map_err(|error| JournalError::sqlite(&self.path, error))
+    }
+
+    fn leave_transaction(&self) {
+        if !self.db.is_autocommit()
+            && let Err(error) = self.db.execute_batch("ROLLBACK")
+        {
+            tracing::error!(path = %self.path.display(), %error, "cannot roll back");
+        }
+    }
+
+    /// Moves what is in the log into the database. What cannot be moved now is moved later.
+    fn checkpoint(&self, mode: &str) {
+        let moved = self
+            .db
+            .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
+        if let Err(error) = moved {
+            tracing::warn!(path = %self.path.display(), %error, "cannot checkpoint");
+        }
+    }
+}
+
+/// A caller's panic must not take the writer with it.
+fn guarded(call: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(call)).is_err() {
+        tracing::error!("what the journal told about a turn led to a panic");
+    }
+}
+
+/// Opens the database for writing.
+pub(crate) fn open(
+    path: &Path,
+    durable: bool,
+    max_bytes: Option<u64>,
+) -> Result<Connection, JournalError> {
+    let fault = |error| JournalError::sqlite(path, error);
+    let db = Connection::open(path).map_err(fault)?;
+    let level = if durable { "FULL" } else { "OFF" };
+    // The checkpoint comes with a commit every 16 MiB: often enough that the log stays small,
+    // seldom enough that pages that change all the time are moved once.
+    db.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = {level};
+         PRAGMA wal_autocheckpoint = 4000;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cache_size = -32768;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cell_size_check = ON;
+         PRAGMA foreign_keys = OFF;"
+    ))
+    .map_err(fault)?;
+    if let Some(bytes) = max_bytes {
+        let size: u64 = db
+            .query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0))
+            .map_err(fault)?
+            .into();
+        let pages = (bytes / size.max(1)).max(1);
+        db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            .map_err(fault)?;
+    }
+    db.set_prepared_statement_cache_capacity(100);
+    Ok(db)
+}

@@ -1,0 +1,376 @@
+//! One turn as changes to the tables.
+
+mod rows;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use ostro_core::{ExecutionId, State};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+use crate::id::StoredId;
+use crate::turn::{Cell, Cells, NewEvent, NewSnapshot, Step};
+use crate::{Blob, Digest, JournalError, Turn};
+
+/// Who refers to a value: `reference.kind`.
+pub(crate) mod kind {
+    pub(crate) const EVENT: i64 = 0;
+    pub(crate) const SNAPSHOT: i64 = 1;
+    pub(crate) const EXECUTION: i64 = 2;
+    pub(crate) const TASK: i64 = 3;
+    pub(crate) const ACTION: i64 = 4;
+    pub(crate) const PIN: i64 = 5;
+    pub(crate) const ACTION_END: i64 = 6;
+}
+
+/// Writes `turn` within the transaction that is open.
+pub(super) fn apply(db: &Connection, path: &Path, turn: &Turn) -> Result<(), JournalError> {
+    let mut apply = Apply {
+        db,
+        path,
+        known: HashMap::new(),
+    };
+    for step in &turn.steps {
+        apply.step(step)?;
+    }
+    apply.flush()
+}
+
+struct Apply<'a> {
+    db: &'a Connection,
+    path: &'a Path,
+    /// The executions that the turn has touched.
+    known: HashMap<ExecutionId, Known>,
+}
+
+/// An execution's row as far as turns change it: as it is stored, and as it is to be.
+#[derive(Clone, Debug)]
+struct Known {
+    seq: i64,
+    root: Option<i64>,
+    stored: Standing,
+    now: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standing {
+    state: State,
+    moving: bool,
+    events: i64,
+    updated_at: i64,
+    finished_at: Option<i64>,
+}
+
+/// A [`Cell`] whose value is stored.
+enum StoredCell<'a> {
+    Null,
+    Text(&'a str),
+    Value(i64),
+}
+
+impl ToSql for StoredCell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Value(seq) => ValueRef::Integer(*seq),
+        }))
+    }
+}
+
+impl Apply<'_> {
+    fn step(&mut self, step: &Step) -> Result<(), JournalError> {
+        match step {
+            Step::Value(blob) => self.store(blob).map(drop),
+            Step::Pin(digest) => {
+                let value = self.value(digest)?;
+                self.refer(0, kind::PIN, 0, value)
+            }
+            Step::Unpin(digest) => self.unpin(digest),
+            Step::Execution(row, cells) => self.execution(row, cells),
+            Step::ExecutionChange(change, cells) => self.execution_change(change, cells),
+            Step::Task(row, cells) => self.task(row, cells),
+            Step::Action(row, cells) => self.action(row, cells),
+            Step::ActionChange(change, cells) => self.action_change(change, cells),
+            Step::ActionStarted(id, now) => self.action_started(id, *now),
+            Step::DropAction(id) => self.drop_action(id),
+            Step::Event(event, sum) => self.event(event, *sum),
+            Step::Snapshot(snapshot, sum) => self.snapshot(snapshot, *sum),
+            Step::Setting(name, Some(value)) => self
+                .execute(
+                    "INSERT INTO setting VALUES (?1, ?2)
+                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    params![name, value],
+                )
+                .map(drop),
+            Step::Setting(name, None) => self
+                .execute("DELETE FROM setting WHERE name = ?1", params![name])
+                .map(drop),
+        }
+    }
+
+    fn event(&mut self, event: &NewEvent, sum: i64) -> Result<(), JournalError> {
+        let known = self.known(&event.execution)?;
+        let (seq, expected) = (known.seq, known.now.events);
+        if i64::try_from(event.number) != Ok(expected) {
+            return Err(JournalError::EventNumber {
+                execution: event.execution.clone(),
+                expected: expected.unsigned_abs(),
+                got: event.number,
+            });
+        }
+        known.now.events += 1;
+        self.execute(
+            "INSERT INTO event (execution, number, sum, body) VALUES (?1, ?2, ?3, ?4)",
+            params![seq, expected, sum, &event.body[..]],
+        )?;
+        for digest in &event.values {
+            let value = self.value(digest)?;
+            self.refer(seq, kind::EVENT, expected, value)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, snapshot: &NewSnapshot, sum: i64) -> Result<(), JournalError> {
+        let known = self.known(&snapshot.execution)?;
+        let (seq, events) = (known.seq, known.now.events);
+        let covered = i64::try_from(snapshot.events).unwrap_or(i64::MAX);
+        if covered > events {
+            return Err(JournalError::Invalid(format!(
+                "a snapshot of execution {} covers {covered} events, and there are {events}",
+                snapshot.execution
+            )));
+        }
+        let written = self.execute(
+            "INSERT INTO snapshot (execution, events, version, sum, body)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (execution) DO UPDATE SET events = excluded.events,
+                 version = excluded.version, sum = excluded.sum, body = excluded.body
+             WHERE excluded.events >= snapshot.events",
+            params![seq, covered, snapshot.version, sum, &snapshot.body[..]],
+        )?;
+        if written == 0 {
+            return Err(JournalError::Invalid(format!(
+                "a snapshot of execution {} covers {covered} events, fewer than the one before",
+                snapshot.execution
+            )));
+        }
+        self.release(seq, kind::SNAPSHOT, 0)?;
+        for digest in &snapshot.values {
+            let value = self.value(digest)?;
+            self.refer(seq, kind::SNAPSHOT, 0, value)?;
+        }
+        Ok(())
+    }
+
+    /// The execution `id`, which must be there.
+    fn known(&mut self, id: &ExecutionId) -> Result<&mut Known, JournalError> {
+        self.find(id)?
+            .ok_or_else(|| JournalError::UnknownExecution(id.clone()))
+    }
+
+    fn find(&mut self, id: &ExecutionId) -> Result<Option<&mut Known>, JournalError> {
+        if !self.known.contains_key(id) {
+            let found = self.one(
+                "SELECT seq, root, state, moving, events, updated_at, finished_at
+                 FROM execution WHERE id = ?1",
+                params![StoredId::new(id.as_str())],
+                |row| {
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get::<_, String>(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                        row.get(5)?,
+                        row.get(6)?,
+                    ))
+                },
+            )?;
+            let Some((seq, root, state, moving, events, updated_at, finished_at)) = found else {
+                return Ok(None);
+            };
+            let stored = Standing {
+                state: crate::read::state(&state).ok_or_else(|| self.damaged(&state))?,
+                moving,
+                events,
+                updated_at,
+                finished_at,
+            };
+            let known = Known {
+                seq,
+                root,
+                stored,
+                now: stored,
+            };
+            self.known.insert(id.clone(), known);
+        }
+        Ok(self.known.get_mut(id))
+    }
+
+    /// Writes what has changed of the executions' rows, and touches no index without need.
+    fn flush(&mut self) -> Result<(), JournalError> {
+        let known = std::mem::take(&mut self.known);
+        for Known {
+            seq, stored, now, ..
+        } in known.into_values()
+        {
+            if now == stored {
+                continue;
+            }
+            if (now.state, now.moving, now.finished_at)
+                != (stored.state, stored.moving, stored.finished_at)
+            {
+                self.execute(
+                    "UPDATE execution SET events = ?2, updated_at = ?3, state = ?4, moving = ?5,
+                         finished_at = ?6 WHERE seq = ?1",
+                    params![
+                        seq,
+                        now.events,
+                        now.updated_at,
+                        now.state.as_str(),
+                        now.moving,
+                        now.finished_at
+                    ],
+                )?;
+            } else if now.updated_at == stored.updated_at {
+                self.execute(
+                    "UPDATE execution SET events = ?2 WHERE seq = ?1",
+                    params![seq, now.events],
+                )?;
+            } else {
+                self.execute(
+                    "UPDATE execution SET events = ?2, updated_at = ?3 WHERE seq = ?1",
+                    params![seq, now.events, now.updated_at],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a value, unless it is stored: its number.
+    fn store(&self, blob: &Blob) -> Result<i64, JournalError> {
+        if let Some(seq) = self.find_value(&blob.digest())? {
+            return Ok(seq);
+        }
+        self.execute(
+            "INSERT INTO value (digest, body) VALUES (?1, ?2)",
+            params![&blob.digest().as_bytes()[..], blob.bytes()],
+        )?;
+        let seq = self.db.last_insert_rowid();
+        self.execute("INSERT OR IGNORE INTO loose VALUES (?1)", params![seq])?;
+        Ok(seq)
+    }
+
+    fn find_value(&self, digest: &Digest) -> Result<Option<i64>, JournalError> {
+        self.one(
+            "SELECT seq FROM value WHERE digest = ?1",
+            params![&digest.as_bytes()[..]],
+            |row| row.get(0),
+        )
+    }
+
+    fn value(&self, digest: &Digest) -> Result<i64, JournalError> {
+        self.find_value(digest)?
+            .ok_or(JournalError::UnknownValue(*digest))
+    }
+
+    fn refer(&self, execution: i64, kind: i64, owner: i64, value: i64) -> Result<(), JournalError> {
+        self.execute(
+            "INSERT OR IGNORE INTO reference (execution, kind, owner, value)
+             VALUES (?1, ?2, ?3, ?4)",
+            params![execution, kind, owner, value],
+        )
+        .map(drop)
+    }
+
+    /// Takes away what `owner` refers to, and has the collector look at it.
+    fn release(&self, execution: i64, kind: i64, owner: i64) -> Result<(), JournalError> {
+        let loosened = self.execute(
+            "INSERT INTO loose SELECT value FROM reference
+             WHERE execution = ?1 AND kind = ?2 AND owner = ?3
+             ON CONFLICT DO UPDATE SET value = excluded.value",
+            params![execution, kind, owner],
+        )?;
+        if loosened > 0 {
+            self.execute(
+                "DELETE FROM reference WHERE execution = ?1 AND kind = ?2 AND owner = ?3",
+                params![execution, kind, owner],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn unpin(&self, digest: &Digest) -> Result<(), JournalError> {
+        let Some(value) = self.find_value(digest)? else {
+            return Ok(());
+        };
+        self.execute(
+            "DELETE FROM reference WHERE execution = 0 AND kind = ?1 AND owner = 0 AND value = ?2",
+            params![kind::PIN, value],
+        )?;
+        self.execute("INSERT OR IGNORE INTO loose VALUES (?1)", params![value])
+            .map(drop)
+    }
+
+    /// A text as it goes into its column. What is large goes among the values first.
+    fn store_cell<'c>(&self, cell: &'c Cell) -> Result<StoredCell<'c>, JournalError> {
+        Ok(match cell {
+            Cell::Null => StoredCell::Null,
+            Cell::Text(text) => StoredCell::Text(text),
+            Cell::Large(blob) => StoredCell::Value(self.store(blob)?),
+        })
+    }
+
+    fn store_cells<'c, const N: usize>(
+        &self,
+        cells: &'c Cells<N>,
+    ) -> Result<[StoredCell<'c>; N], JournalError> {
+        let mut stored = [const { StoredCell::Null }; N];
+        for (stored, cell) in stored.iter_mut().zip(cells) {
+            *stored = self.store_cell(cell)?;
+        }
+        Ok(stored)
+    }
+
+    /// Notes that `owner` refers to those of the cells that are values.
+    fn refer_to<'c>(
+        &self,
+        cells: impl IntoIterator<Item = &'c StoredCell<'c>>,
+        execution: i64,
+        kind: i64,
+        owner: i64,
+    ) -> Result<(), JournalError> {
+        cells.into_iter().try_for_each(|cell| match cell {
+            StoredCell::Value(value) => self.refer(execution, kind, owner, *value),
+            StoredCell::Null | StoredCell::Text(_) => Ok(()),
+        })
+    }
+
+    fn execute(&self, sql: &str, params: impl Params) -> Result<usize, JournalError> {
+        self.db
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params))
+            .map_err(|error| JournalError::sqlite(self.path, error))
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, JournalError> {
+        self.db
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(params, read).optional())
+            .map_err(|error| JournalError::sqlite(self.path, error))
+    }
+
+    fn damaged(&self, state: &str) -> JournalError {
+        JournalError::Corrupt {
+            path: self.path.to_owned(),
+            detail: format!("an execution is in state {state:?}"),
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! The rows of the read model.
+
+use ostro_core::{ActionExecutionId, ExecutionId, State, TaskExecutionId};
+use rusqlite::params;
+
+use super::{Apply, Known, Standing, kind};
+use crate::id::StoredId;
+use crate::turn::Cells;
+use crate::{
+    ActionChange, ActionRow, ExecutionChange, ExecutionRow, JournalError, Reached, TaskRow,
+};
+
+/// The parts of an execution's row that refer to values: `reference.owner`.
+mod part {
+    pub(super) const ROW: i64 = 0;
+    pub(super) const STATE_INFO: i64 = 1;
+    pub(super) const OUTPUT: i64 = 2;
+}
+
+impl Apply<'_> {
+    pub(super) fn execution(
+        &mut self,
+        row: &ExecutionRow,
+        cells: &Cells<4>,
+    ) -> Result<(), JournalError> {
+        let (root, parent) = self.family(row)?;
+        let now = Standing {
+            state: row.state,
+            moving: row.moving,
+            events: 0,
+            updated_at: row.updated_at,
+            finished_at: finished_at(row.state, row.finished_at, row.updated_at),
+        };
+        let seq = match self.find(&row.id)? {
+            Some(known) => {
+                known.now = Standing {
+                    events: known.now.events,
+                    ..now
+                };
+                let seq = known.seq;
+                if known.root != root {
+                    return Err(JournalError::Invalid(format!(
+                        "execution {} cannot move to another root",
+                        row.id
+                    )));
+                }
+                for part in [part::ROW, part::STATE_INFO, part::OUTPUT] {
+                    self.release(seq, kind::EXECUTION, part)?;
+                }
+                self.update_execution(seq, row)?;
+                seq
+            }
+            None => self.insert_execution(row, root, parent, now)?,
+        };
+        if let Some(definitions) = &row.definitions {
+            let value = self.value(definitions)?;
+            self.refer(seq, kind::EXECUTION, part::ROW, value)?;
+        }
+        let stored = self.store_cells(cells)?;
+        let [state_info, params, input, output] = &stored;
+        self.execute(
+            "INSERT OR REPLACE INTO execution_text
+                 (execution, description, tags, state_info, params, input, output)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                seq,
+                row.description,
+                row.tags,
+                state_info,
+                params,
+                input,
+                output
+            ],
+        )?;
+        self.refer_to([params, input], seq, kind::EXECUTION, part::ROW)?;
+        self.refer_to([state_info], seq, kind::EXECUTION, part::STATE_INFO)?;
+        self.refer_to([output], seq, kind::EXECUTION, part::OUTPUT)
+    }
+
+    /// The numbers of the root and the parent of a row.
+    fn family(&mut self, row: &ExecutionRow) -> Result<(Option<i64>, Option<i64>), JournalError> {
+        let invalid =
+            |reason: &str| JournalError::Invalid(format!("execution {} {reason}", row.id));
+        match (&row.root_execution_id, &row.parent_execution_id) {
+            (None, None) => Ok((None, None)),
+            (Some(root), Some(parent)) => {
+                let root = self.known(root)?;
+                if root.root.is_some() {
+                    return Err(invalid("names a root that has a parent itself"));
+                }
+                let root = root.seq;
+                let parent = self.known(parent)?;
+                if parent.root.unwrap_or(parent.seq) != root {
+                    return Err(invalid("names a parent that has another root"));
+                }
+                Ok((Some(root), Some(parent.seq)))
+            }
+            _ => Err(invalid("has a root and a parent, or neither")),
+        }
+    }
+
+    fn insert_execution(
+        &mut self,
+        row: &ExecutionRow,
+        root: Option<i64>,
+        parent: Option<i64>,
+        now: Standing,
+    ) -> Result<i64, JournalError> {
+        self.execute(
+            "INSERT INTO execution (id, root, parent, task_execution_id, state, moving, events,
+                 events_from, created_at, updated_at, finished_at, workflow_name,
+                 workflow_namespace, workflow_id, project_id, source_execution_id, definitions)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            params![
+                StoredId::new(row.id.as_str()),
+                root,
+                parent,
+                row.task_execution_id.as_ref().map(task_id),
+                now.state.as_str(),
+                now.moving,
+                row.created_at,
+                now.updated_at,
+                now.finished_at,
+                row.workflow_name,
+                row.workflow_namespace,
+                row.workflow_id,
+                row.project_id,
+                row.source_execution_id.as_ref().map(execution_id),
+                row.definitions
+                    .as_ref()
+                    .map(|digest| digest.as_bytes().to_vec()),
+            ],
+        )?;
+        let seq = self.db.last_insert_rowid();
+        let known = Known {
+            seq,
+            root,
+            stored: now,
+            now,
+        };
+        self.known.insert(row.id.clone(), known);
+        Ok(seq)
+    }
+
+    fn update_execution(&self, seq: i64, row: &ExecutionRow) -> Result<(), JournalError> {
+        self.execute(
+            "UPDATE execution SET task_execution_id = ?2, created_at = ?3, workflow_name = ?4,
+                 workflow_namespace = ?5, workflow_id = ?6, project_id = ?7,
+                 source_execution_id = ?8, definitions = ?9 WHERE seq = ?1",
+            params![
+                seq,
+                row.task_execution_id.as_ref().map(task_id),
+                row.created_at,
+                row.workflow_name,
+                row.workflow_namespace,
+                row.workflow_id,
+                row.project_id,
+                row.source_execution_id.as_ref().map(execution_id),
+                row.definitions
+                    .as_ref()
+                    .map(|digest| digest.as_bytes().to_vec()),
+            ],
+        )
+        .map(drop)
+    }
+
+    pub(super) fn execution_change(
+        &mut self,
+        change: &ExecutionChange,
+        cells: &Cells<2>,
+    ) -> Result<(), JournalError> {
+        let known = self.known(&change.id)?;
+        let seq = known.seq;
+        let turned = known.now.state != change.state;
+        known.now = Standing {
+            state: change.state,
+            moving: change.moving,
+            events: known.now.events,
+            updated_at: change.updated_at,
+            finished_at: finished_at(change.state, change.finished_at, change.updated_at),
+        };
+        let [state_info, output] = cells;
+        if turned || !state_info.is_null() {
+            self.release(seq, kind::EXECUTION, part::STATE_INFO)?;
+            let state_info = self.store_cell(state_info)?;
+            self.refer_to([&state_info], seq, kind::EXECUTION, part::STATE_INFO)?;
+            self.execute(
+                "UPDATE execution_text SET state_info = ?2 WHERE execution = ?1",
+                params![seq, state_info],
+            )?;
+        }
+        if !output.is_null() {
+            self.release(seq, kind::EXECUTION, part::OUTPUT)?;
+            let output = self.store_cell(output)?;
+            self.refer_to([&output], seq, kind::EXECUTION, part::OUTPUT)?;
+            self.execute(
+                "UPDATE execution_text SET output = ?2 WHERE execution = ?1",
+                params![seq, output],
+            )?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn task(&mut self, row: &TaskRow, cells: &Cells<5>) -> Result<(), JournalError> {
+        let execution = self.known(&row.execution_id)?.seq;
+        let there = match self.find_task(&row.id)? {
+            Some((seq, owner)) if owner == execution => Some(seq),
+            Some(_) => {
+                return Err(JournalError::Invalid(format!(
+                    "task execution {} belongs to another execution than {}",
+                    row.id, row.execution_id
+                )));
+            }
+            None => None,
+        };
+        let stored = self.store_cells(cells)?;
+        let [state_info, runtime_context, published, global, result] = &stored;
+        let sql = match there {
+            // What does not change is not set, so that fewer indexes are touched.
+            Some(_) => {
+                "UPDATE task SET state = ?6, name = ?3, type = ?4, processed = ?7,
+                     updated_at = ?8, started_at = ?9, finished_at = ?10, tags = ?11,
+                     state_info = ?12, runtime_context = ?13, published = ?14,
+                     published_global = ?15, result = ?16
+                 WHERE id = ?1"
+            }
+            None => {
+                "INSERT INTO task (id, execution, name, type, created_at, state, processed,
+                     updated_at, started_at, finished_at, tags, state_info, runtime_context,
+                     published, published_global, result)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+            }
+        };
+        self.execute(
+            sql,
+            params![
+                task_id(&row.id),
+                execution,
+                row.name,
+                row.kind,
+                row.created_at,
+                row.state.as_str(),
+                row.processed,
+                row.updated_at,
+                row.started_at,
+                row.finished_at,
+                row.tags,
+                state_info,
+                runtime_context,
+                published,
+                global,
+                result,
+            ],
+        )?;
+        let seq = match there {
+            Some(seq) => {
+                self.release(execution, kind::TASK, seq)?;
+                seq
+            }
+            None => self.db.last_insert_rowid(),
+        };
+        self.refer_to(&stored, execution, kind::TASK, seq)
+    }
+
+    fn find_task(&self, id: &TaskExecutionId) -> Result<Option<(i64, i64)>, JournalError> {
+        self.one(
+            "SELECT seq, execution FROM task WHERE id = ?1",
+            params![task_id(id)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    pub(super) fn action(&mut self, row: &ActionRow, cells: &Cells<4>) -> Result<(), JournalError> {
+        let execution = match &row.execution_id {
+            Some(id) => Some(self.known(id)?.seq),
+            None => None,
+        };
+        let task = match &row.task_execution_id {
+            None => None,
+            Some(id) => match self.find_task(id)? {
+                Some((seq, owner)) if Some(owner) == execution => Some(seq),
+                Some(_) => {
+                    return Err(JournalError::Invalid(format!(
+                        "action execution {} names a task of another execution",
+                        row.id
+                    )));
+                }
+                None => return Err(JournalError::UnknownTask(id.clone())),
+            },
+        };
+        let there = match self.find_action(&row.id)? {
+            Some((seq, owner)) if owner == execution => Some(seq),
+            Some(_) => {
+                return Err(JournalError::Invalid(format!(
+                    "action execution {} belongs to another execution",
+                    row.id
+                )));
+            }
+            None => None,
+        };
+        let stored = self.store_cells(cells)?;
+        let [state_info, runtime_context, input, output] = &stored;
+        let sql = match there {
+            Some(_) => {
+                "UPDATE action SET state = ?6, name = ?4, reached = ?7, accepted = ?8,
+                     updated_at = ?9, started_at = ?10, finished_at = ?11, project_id = ?12,
+                     description = ?13, tags = ?14, state_info = ?15, runtime_context = ?16,
+                     input = ?17, output = ?18
+                 WHERE id = ?1"
+            }
+            None => {
+                "INSERT INTO action (id, execution, task, name, created_at, state, reached,
+                     accepted, updated_at, started_at, finished_at, project_id, description, tags,
+                     state_info, runtime_context, input, output)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+                     ?17, ?18)"
+            }
+        };
+        self.execute(
+            sql,
+            params![
+                action_id(&row.id),
+                execution,
+                task,
+                row.name,
+                row.created_at,
+                row.state.as_str(),
+                row.reached.as_i64(),
+                row.accepted,
+                row.updated_at,
+                row.started_at,
+                row.finished_at,
+                row.project_id,
+                row.description,
+                row.tags,
+                state_info,
+                runtime_context,
+                input,
+                output,
+            ],
+        )?;
+        let owner = execution.unwrap_or(0);
+        let seq = match there {
+            Some(seq) => {
+                self.release(owner, kind::ACTION, seq)?;
+                self.release(owner, kind::ACTION_END, seq)?;
+                seq
+            }
+            None => self.db.last_insert_rowid(),
+        };
+        self.refer_to([runtime_context, input], owner, kind::ACTION, seq)?;
+        self.refer_to([state_info, output], owner, kind::ACTION_END, seq)
+    }
+
+    fn find_action(
+        &self,
+        id: &ActionExecutionId,
+    ) -> Result<Option<(i64, Option<i64>)>, JournalError> {
+        self.one(
+            "SELECT seq, execution FROM action WHERE id = ?1",
+            params![action_id(id)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    pub(super) fn action_change(
+        &mut self,
+        change: &ActionChange,
+        cells: &Cells<2>,
+    ) -> Result<(), JournalError> {
+        let (seq, execution) = self
+            .find_action(&change.id)?
+            .ok_or_else(|| JournalError::UnknownAction(change.id.clone()))?;
+        let execution = execution.unwrap_or(0);
+        let [state_info, output] = cells;
+        if !output.is_null() {
+            self.release(execution, kind::ACTION_END, seq)?;
+            let output = self.store_cell(output)?;
+            self.refer_to([&output], execution, kind::ACTION_END, seq)?;
+            self.execute(
+                "UPDATE action SET output = ?2 WHERE seq = ?1",
+                params![seq, output],
+            )?;
+        }
+        let state_info = self.store_cell(state_info)?;
+        self.refer_to([&state_info], execution, kind::ACTION_END, seq)?;
+        self.execute(
+            "UPDATE action SET state = ?2, reached = ?3, accepted = ?4, state_info = ?5,
+                 updated_at = ?6, finished_at = ?7 WHERE seq = ?1",
+            params![
+                seq,
+                change.state.as_str(),
+                change.reached.as_i64(),
+                change.accepted,
+                state_info,
+                change.updated_at,
+                change.finished_at
+            ],
+        )
+        .map(drop)
+    }
+
+    pub(super) fn action_started(
+        &self,
+        id: &ActionExecutionId,
+        now: i64,
+    ) -> Result<(), JournalError> {
+        let noted = self.execute(
+            "UPDATE action SET reached = max(reached, ?2), started_at = ifnull(started_at, ?3)
+             WHERE id = ?1",
+            params![action_id(id), Reached::Started.as_i64(), now],
+        )?;
+        if noted == 0 {
+            return Err(JournalError::UnknownAction(id.clone()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_action(&self, id: &ActionExecutionId) -> Result<(), JournalError> {
+        let (seq, execution) = self
+            .find_action(id)?
+            .ok_or_else(|| JournalError::UnknownAction(id.clone()))?;
+        self.release(execution.unwrap_or(0), kind::ACTION, seq)?;
+        self.release(execution.unwrap_or(0), kind::ACTION_END, seq)?;
+        self.execute("DELETE FROM action WHERE seq = ?1", params![seq])
+            .map(drop)
+    }
+}
+
+/// When an execution ended, if it has.
+fn finished_at(state: State, told: Option<i64>, updated_at: i64) -> Option<i64> {
+    state.is_completed().then(|| told.unwrap_or(updated_at))
+}
+
+fn execution_id(id: &ExecutionId) -> StoredId {
+    StoredId::new(id.as_str())
+}
+
+fn task_id(id: &TaskExecutionId) -> StoredId {
+    StoredId::new(id.as_str())
+}
+
+fn action_id(id: &ActionExecutionId) -> StoredId {
+    StoredId::new(id.as_str())
+}
