@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ostro_core::{ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value};
 
 use crate::execution::Execution;
-use crate::task::{RunKind, TaskExecution};
+use crate::task::{Run, RunKind, TaskExecution};
 
 /// A task execution, to look at.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,10 @@ pub struct ActionView<'a> {
     pub input: &'a Arc<Map>,
     /// Its state.
     pub state: State,
+    /// Whether its output counts: a retry or a rerun takes that away.
+    pub accepted: bool,
+    /// Whether it will be finished from outside.
+    pub deferred: bool,
     /// Its result or error; null while there is none, and where the task keeps none.
     pub output: &'a Value,
     /// Which try of the task it belongs to, from 1.
@@ -115,6 +119,16 @@ impl<'a> TaskView<'a> {
         self.task.attempt
     }
 
+    /// When it last changed, in milliseconds since 1970 UTC.
+    pub fn updated_at(&self) -> i64 {
+        self.task.updated_at
+    }
+
+    /// Whether what follows it has been decided.
+    pub fn is_processed(&self) -> bool {
+        self.task.processed
+    }
+
     /// Whether its error was handled.
     pub fn is_error_handled(&self) -> bool {
         self.task.error_handled
@@ -130,19 +144,19 @@ impl<'a> TaskView<'a> {
 
     /// Its action executions, in the order of their start, those of earlier tries too.
     pub fn actions(&self) -> impl Iterator<Item = ActionView<'a>> + use<'a> {
-        self.task.runs.iter().filter_map(|run| match &run.kind {
-            RunKind::Action { id, name } => Some(ActionView {
-                id,
-                name,
-                input: &run.input,
-                state: run.state,
-                output: &run.output,
-                attempt: run.attempt,
-                index: run.index,
-                started_at: run.started_at,
-                ended_at: run.ended_at,
-            }),
-            RunKind::Child { .. } => None,
+        self.task.runs.iter().filter_map(|run| action(run))
+    }
+
+    /// Those of its action executions that are not as they are in `before`, which is this task
+    /// execution earlier, or nothing if it is new since.
+    pub fn changed_actions(
+        &self,
+        before: Option<TaskView<'a>>,
+    ) -> impl Iterator<Item = ActionView<'a>> + use<'a> {
+        let mut old = before.into_iter().flat_map(|task| task.task.runs.iter());
+        self.task.runs.iter().filter_map(move |run| {
+            let is_same = old.next().is_some_and(|old| Arc::ptr_eq(old, run));
+            if is_same { None } else { action(run) }
         })
     }
 
@@ -163,7 +177,41 @@ impl<'a> TaskView<'a> {
     }
 }
 
+fn action(run: &Run) -> Option<ActionView<'_>> {
+    match &run.kind {
+        RunKind::Action { id, name } => Some(ActionView {
+            id,
+            name,
+            input: &run.input,
+            state: run.state,
+            accepted: run.accepted,
+            deferred: run.deferred,
+            output: &run.output,
+            attempt: run.attempt,
+            index: run.index,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+        }),
+        RunKind::Child { .. } => None,
+    }
+}
+
 impl Execution {
+    /// Those of its task executions that are not as they are in `before`, which is this execution
+    /// earlier; each with how it was then, if it was there.
+    pub fn changed_tasks<'a>(
+        &'a self,
+        before: &'a Execution,
+    ) -> impl Iterator<Item = (TaskView<'a>, Option<TaskView<'a>>)> {
+        let mut old = before.tasks.iter();
+        self.tasks.iter().filter_map(move |task| {
+            let old = old.next();
+            let is_same = old.is_some_and(|old| Arc::ptr_eq(old, task));
+            let old = old.map(|task| TaskView { task });
+            (!is_same).then_some((TaskView { task }, old))
+        })
+    }
+
     /// Its task executions, in the order of their creation.
     pub fn tasks(&self) -> impl Iterator<Item = TaskView<'_>> {
         self.tasks.iter().map(|task| TaskView { task })

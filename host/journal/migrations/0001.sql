@@ -16,7 +16,7 @@ CREATE TABLE value (
 
 -- Who needs a value. `kind`: 0 an event (`owner` is its number), 1 a snapshot, 2 an execution's
 -- row (`owner` is 0, or 1 for its state_info, 2 for its output), 3 a task's row (`owner` is its seq), 4 an action's row (likewise), 5 pinned (by execution 0), 6 how an
--- action ended.
+-- action ended, 7 a letter (`owner` is its seq).
 CREATE TABLE reference (
     execution INTEGER NOT NULL,
     kind INTEGER NOT NULL,
@@ -148,3 +148,17 @@ CREATE TABLE snapshot (
     sum INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
+
+-- What a turn of one execution has to say to another one, until a turn of that one takes it in.
+-- A letter is known by its sender, the number of the sender's event, and its place in that turn.
+CREATE TABLE letter (
+    seq INTEGER PRIMARY KEY,
+    recipient INTEGER NOT NULL REFERENCES execution (seq),
+    sender ANY NOT NULL,
+    event INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    UNIQUE (sender, event, place)
+) STRICT;
+CREATE INDEX letter_recipient ON letter (recipient);

@@ -15,8 +15,8 @@ use crate::queue::{Bounds, Queue, Submission};
 use crate::read::Read;
 use crate::writer::{self, Writer};
 use crate::{
-    ActionRecord, Digest, ExecutionRow, JournalError, Loaded, StoredEvent, TaskRecord, Turn,
-    Unfinished, UnfinishedRoot, schema,
+    ActionRecord, Digest, ExecutionRow, JournalError, Loaded, StoredEvent, StoredLetter,
+    TaskRecord, Turn, Unfinished, UnfinishedRoot, schema,
 };
 
 /// The database's name in the state folder.
@@ -288,6 +288,11 @@ impl Journal {
         only_unfinished: bool,
     ) -> Result<Vec<ExecutionId>, JournalError> {
         self.read(|read| read.family(root, only_unfinished))
+    }
+
+    /// The letters that an execution has not taken in, in the order in which they were sent.
+    pub fn letters(&self, recipient: &ExecutionId) -> Result<Vec<StoredLetter>, JournalError> {
+        self.read(|read| read.letters(recipient))
     }
 
     /// The row of an execution.

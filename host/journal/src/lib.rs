@@ -58,9 +58,9 @@ mod writer;
 pub use digest::{Blob, Digest, NoDigest};
 pub use error::JournalError;
 pub use journal::{Journal, Options, Refused};
-pub use read::{Loaded, StoredEvent, StoredSnapshot, Unfinished, UnfinishedRoot};
+pub use read::{Loaded, StoredEvent, StoredLetter, StoredSnapshot, Unfinished, UnfinishedRoot};
 pub use rows::{
     ActionChange, ActionRecord, ActionRow, ExecutionChange, ExecutionRow, Reached, TaskRecord,
     TaskRow, WorkflowRef,
 };
-pub use turn::{NewEvent, NewSnapshot, Turn};
+pub use turn::{LetterId, NewEvent, NewLetter, NewSnapshot, Turn};

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use crate::id::StoredId;
 use crate::{
-    ActionRecord, ActionRow, Digest, ExecutionRow, JournalError, Reached, TaskRecord, TaskRow,
-    WorkflowRef,
+    ActionRecord, ActionRow, Digest, ExecutionRow, JournalError, LetterId, Reached, TaskRecord,
+    TaskRow, WorkflowRef,
 };
 
 /// An event as it is stored.
@@ -29,6 +29,15 @@ pub struct StoredSnapshot {
     /// The version of the form that the caller wrote it in.
     pub version: u32,
     /// The state.
+    pub body: Vec<u8>,
+}
+
+/// A letter as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLetter {
+    /// Which it is.
+    pub id: LetterId,
+    /// What it says, as the caller wrote it.
     pub body: Vec<u8>,
 }
 
@@ -345,6 +354,33 @@ impl Read<'_> {
         );
         let read = self.one(&sql, params![StoredId::new(id.as_str())], raw_action)?;
         read.map(|raw| self.action_record(raw)).transpose()
+    }
+
+    /// The letters that `recipient` has not taken in, in the order in which they were sent.
+    pub(crate) fn letters(
+        self,
+        recipient: &ExecutionId,
+    ) -> Result<Vec<StoredLetter>, JournalError> {
+        let stored = self.many(
+            "SELECT sender, event, place, sum, body FROM letter
+             WHERE recipient = (SELECT seq FROM execution WHERE id = ?1) ORDER BY seq",
+            params![StoredId::new(recipient.as_str())],
+            |row| {
+                let id = LetterId {
+                    sender: execution_id(row, 0)?,
+                    event: row.get(1)?,
+                    place: row.get(2)?,
+                };
+                Ok((id, row.get::<_, i64>(3)?, row.get::<_, Vec<u8>>(4)?))
+            },
+        )?;
+        stored
+            .into_iter()
+            .map(|(id, sum, body)| {
+                self.verify(&body, sum, || format!("a letter to execution {recipient}"))?;
+                Ok(StoredLetter { id, body })
+            })
+            .collect()
     }
 
     pub(crate) fn execution_row(

@@ -46,6 +46,31 @@ pub struct NewSnapshot {
     pub values: Vec<Digest>,
 }
 
+/// Which letter: the turn that sent it, and its place among the letters of that turn.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LetterId {
+    /// The execution that sent it.
+    pub sender: ExecutionId,
+    /// The number of the sender's event that the turn was about.
+    pub event: u64,
+    /// Its place, from 0.
+    pub place: u32,
+}
+
+/// What an execution has to say to another one. It is kept until a turn of the recipient takes it
+/// in, so that it comes exactly once, whatever happens in between.
+#[derive(Clone, Debug)]
+pub struct NewLetter {
+    /// Which it is.
+    pub id: LetterId,
+    /// Who gets it.
+    pub recipient: ExecutionId,
+    /// What it says, as the caller writes it.
+    pub body: Arc<[u8]>,
+    /// The values that the body refers to. They are kept as long as the letter.
+    pub values: Vec<Digest>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Value(Blob),
@@ -60,6 +85,8 @@ pub(crate) enum Step {
     DropAction(ActionExecutionId),
     Event(NewEvent, i64),
     Snapshot(NewSnapshot, i64),
+    Letter(NewLetter, i64),
+    TakeLetter(LetterId),
     Setting(String, Option<Vec<u8>>),
 }
 
@@ -217,6 +244,17 @@ impl Turn {
     pub fn snapshot(&mut self, snapshot: NewSnapshot) -> &mut Self {
         let sum = Digest::of(&snapshot.body).short();
         self.push(snapshot.body.len(), Step::Snapshot(snapshot, sum))
+    }
+
+    /// Sends a letter.
+    pub fn letter(&mut self, letter: NewLetter) -> &mut Self {
+        let sum = Digest::of(&letter.body).short();
+        self.push(letter.body.len(), Step::Letter(letter, sum))
+    }
+
+    /// Takes a letter in: it is not there any more. One that is not there is refused.
+    pub fn take_letter(&mut self, id: LetterId) -> &mut Self {
+        self.push(0, Step::TakeLetter(id))
     }
 
     /// Remembers `value` under `name`; none forgets it.

@@ -1,5 +1,6 @@
 //! One turn as changes to the tables.
 
+mod letters;
 mod rows;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub(crate) mod kind {
     pub(crate) const ACTION: i64 = 4;
     pub(crate) const PIN: i64 = 5;
     pub(crate) const ACTION_END: i64 = 6;
+    pub(crate) const LETTER: i64 = 7;
 }
 
 /// Writes `turn` within the transaction that is open.
@@ -97,6 +99,8 @@ impl Apply<'_> {
             Step::DropAction(id) => self.drop_action(id),
             Step::Event(event, sum) => self.event(event, *sum),
             Step::Snapshot(snapshot, sum) => self.snapshot(snapshot, *sum),
+            Step::Letter(letter, sum) => self.letter(letter, *sum),
+            Step::TakeLetter(id) => self.take_letter(id),
             Step::Setting(name, Some(value)) => self
                 .execute(
                     "INSERT INTO setting VALUES (?1, ?2)
