@@ -20,6 +20,8 @@ pub(crate) struct Source<'a> {
     file: Arc<str>,
     /// The index of the first character of each line.
     lines: Vec<usize>,
+    /// How many characters it has.
+    length: usize,
     /// The byte offset of every [`STRIDE`]th character.
     offsets: Vec<usize>,
 }
@@ -27,9 +29,11 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(crate) fn new(text: &'a str, file: &str) -> Self {
         let mut lines = vec![0];
+        let mut length = 0;
         let mut offsets = Vec::with_capacity(text.len() / STRIDE + 1);
         let bytes = text.as_bytes();
         for (index, (offset, c)) in text.char_indices().enumerate() {
+            length = index + 1;
             if index % STRIDE == 0 {
                 offsets.push(offset);
             }
@@ -42,15 +46,26 @@ impl<'a> Source<'a> {
             text,
             file: file.into(),
             lines,
+            length,
             offsets,
         }
     }
 
+    /// The place with the file's name. The YAML scanner, where it stops, may be a character or two
+    /// behind the end.
     pub(crate) fn location(&self, place: Place) -> Location {
+        let line = usize::try_from(place.line).unwrap_or(usize::MAX);
+        let is_last = line >= self.lines.len();
+        let start = self.lines.last().copied().unwrap_or_default();
+        let behind = u32::try_from(self.length - start).map_or(u32::MAX, |length| length + 1);
         Location {
             file: Arc::clone(&self.file),
             line: place.line,
-            column: place.column,
+            column: if is_last {
+                place.column.min(behind)
+            } else {
+                place.column
+            },
         }
     }
 
