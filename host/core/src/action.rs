@@ -134,6 +134,13 @@ pub trait ProgressSink: Send + Sync {
 pub trait ActionRunner: Send + Sync {
     /// Runs one action to its end. Dropping the future cancels the call.
     async fn run(&self, call: ActionCall) -> ActionOutcome;
+
+    /// Whether the action `name` only reads, whatever its input: running it twice is as good as
+    /// once.
+    fn only_reads(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }
 
 /// Tells the time, so that tests can.

@@ -148,15 +148,18 @@ impl<'a> TaskView<'a> {
     }
 
     /// Those of its action executions that are not as they are in `before`, which is this task
-    /// execution earlier, or nothing if it is new since.
+    /// execution earlier, or nothing if it is new since; and whether each is new since.
     pub fn changed_actions(
         &self,
         before: Option<TaskView<'a>>,
-    ) -> impl Iterator<Item = ActionView<'a>> + use<'a> {
+    ) -> impl Iterator<Item = (ActionView<'a>, bool)> + use<'a> {
         let mut old = before.into_iter().flat_map(|task| task.task.runs.iter());
         self.task.runs.iter().filter_map(move |run| {
-            let is_same = old.next().is_some_and(|old| Arc::ptr_eq(old, run));
-            if is_same { None } else { action(run) }
+            let old = old.next();
+            let is_same = old.is_some_and(|old| Arc::ptr_eq(old, run));
+            action(run)
+                .filter(|_| !is_same)
+                .map(|action| (action, old.is_none()))
         })
     }
 

@@ -48,6 +48,20 @@ impl Execution {
         !(self.in_flight.is_empty() && self.timers.is_empty())
     }
 
+    /// Whether something moves it without a person: an action that runs, a delay, a sub-workflow.
+    /// While it is paused, only actions come to their end.
+    pub fn moves_by_itself(&self) -> bool {
+        let is_running = self.state == State::Running;
+        let at_work = self.in_flight.values().any(|at| {
+            let run = &self.tasks[at.task].runs[at.run];
+            match run.kind {
+                RunKind::Action { .. } => !run.deferred,
+                RunKind::Child { .. } => is_running,
+            }
+        });
+        !self.state.is_completed() && (at_work || is_running && !self.timers.is_empty())
+    }
+
     /// All that this execution waits for. It is never empty between two turns, but for an
     /// execution that has ended.
     pub fn waits_for(&self) -> Vec<Waiting> {

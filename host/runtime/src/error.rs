@@ -1,6 +1,7 @@
 //! Why a runtime refuses.
 
 use ostro_core::{ActionExecutionId, ExecutionId};
+use ostro_journal::JournalError;
 use thiserror::Error;
 
 /// Why a runtime did not do what it was asked.
@@ -40,10 +41,23 @@ pub enum RuntimeError {
     /// No such action is in flight.
     #[error("no action execution {0} is in flight")]
     UnknownAction(ActionExecutionId),
+    /// What was asked for could not be made durable, so it has not happened; or what is stored
+    /// cannot be read.
+    #[error("{0}")]
+    Journal(String),
     /// The request makes no sense.
     #[error("{0}")]
     Invalid(String),
     /// The runtime shuts down, or did.
     #[error("the runtime has shut down")]
     ShutDown,
+}
+
+impl From<JournalError> for RuntimeError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Closed => Self::ShutDown,
+            other => Self::Journal(other.to_string()),
+        }
+    }
 }

@@ -3,7 +3,8 @@
 //!
 //! An execution is one actor: one turn at a time, while thousands of executions run side by
 //! side. A turn is `engine::decide` on one event; its commands are carried out only after the
-//! turn is committed. For now a commit is to memory, in one place.
+//! turn is committed: to a journal ([`Runtime::durable`]), or to memory ([`Runtime::new`]).
+//! After a crash, [`Runtime::recover`] brings every execution to what its committed turns say.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -53,22 +54,29 @@
 //! cannot start) comes back to the engine as an event.
 
 mod actor;
-mod child;
 mod clock;
+mod entry;
 mod error;
 mod hub;
+mod library;
 mod notice;
 mod options;
+mod persist;
+mod plan;
 mod record;
+mod recover;
+mod replay;
 mod runtime;
 mod shared;
 mod slots;
+mod store;
 mod timers;
 mod turn;
 
 pub use clock::SystemClock;
 pub use error::RuntimeError;
 pub use hub::{Delivery, Subscription};
+pub use library::Library;
 pub use notice::{ActionEnd, ActionRef, Notice, NoticeKind};
 pub use options::Options;
 pub use record::{ExecutionInfo, Outcome};

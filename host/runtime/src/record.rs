@@ -1,14 +1,16 @@
 //! What the runtime keeps of an execution, while it runs and after.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use ostro_core::{ExecutionId, State, TaskExecutionId, Value};
 use ostro_engine::{EventKind, Execution};
+use ostro_journal::LetterId;
 use ostro_lang::Workflow;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use crate::{RuntimeError, lock};
+use crate::{Library, RuntimeError, lock};
 
 /// Which execution it is, of what, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +50,8 @@ pub(crate) enum Standing {
 /// Something for an execution's actor.
 pub(crate) struct Message {
     pub(crate) event: EventKind,
+    /// The letter that it came by, where executions write letters.
+    pub(crate) letter: Option<LetterId>,
     /// Who wants to know that the turn is committed.
     pub(crate) reply: Option<Reply>,
 }
@@ -66,7 +70,11 @@ pub(crate) struct Reply {
 pub(crate) struct Record {
     pub(crate) about: ExecutionInfo,
     pub(crate) workflow: Arc<Workflow>,
+    /// The definitions that it started with.
+    pub(crate) library: Arc<Library>,
     pub(crate) parent: Option<Arc<Record>>,
+    /// The number of the next event in the journal.
+    pub(crate) next_event: AtomicU64,
     /// All executions of the root, in the order of their start.
     pub(crate) family: Arc<Mutex<Vec<ExecutionId>>>,
     /// The inbox takes whatever comes, because it is bounded by who may write: each child
@@ -86,11 +94,13 @@ impl Record {
     /// A record, and the end of the inbox that its actor reads.
     pub(crate) fn new(
         about: ExecutionInfo,
-        workflow: Arc<Workflow>,
+        (workflow, library): (Arc<Workflow>, Arc<Library>),
         parent: Option<Arc<Record>>,
         execution: Execution,
         max_requests: usize,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Message>) {
+        // The parent's turn writes that a sub-workflow is created.
+        let next_event = AtomicU64::new(u64::from(parent.is_some()));
         let (inbox, receiver) = mpsc::unbounded_channel();
         let inbox = Mutex::new(Some(inbox));
         let family = parent
@@ -99,7 +109,9 @@ impl Record {
         let record = Self {
             about,
             workflow,
+            library,
             parent,
+            next_event,
             family,
             inbox,
             places: Arc::new(Semaphore::new(max_requests.max(1))),
@@ -119,9 +131,9 @@ impl Record {
 
     /// Hands an event to the actor. Nobody is there to take it once the execution has ended,
     /// which is no error: what the event was about is then nobody's concern.
-    pub(crate) fn post(&self, event: EventKind) {
+    pub(crate) fn post(&self, message: Message) {
         if let Some(inbox) = &*lock(&self.inbox) {
-            let _ = inbox.send(Message { event, reply: None });
+            let _ = inbox.send(message);
         }
     }
 
@@ -181,7 +193,12 @@ impl Record {
             sender,
             _place: Some(place),
         });
-        Ok((Message { event, reply }, receiver))
+        let message = Message {
+            event,
+            letter: None,
+            reply,
+        };
+        Ok((message, receiver))
     }
 
     /// Waits until the turn of a message is committed.

@@ -7,14 +7,16 @@ use ostro_core::{
     ActionExecutionId, ActionOutcome, ActionRunner, Clock, ExecutionId, Map, State, TaskExecutionId,
 };
 use ostro_engine::{EventKind, Execution, Params};
+use ostro_journal::Journal;
 use ostro_lang::Definitions;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use crate::hub::Subscription;
-use crate::record::{Reply, Standing};
-use crate::shared::{Launch, Phase, Shared};
-use crate::{ExecutionInfo, Options, Outcome, RuntimeError, lock};
+use crate::record::{Record, Reply, Standing};
+use crate::shared::{Launch, Phase, Shared, workflow};
+use crate::store::Store;
+use crate::{ExecutionInfo, Library, Options, Outcome, RuntimeError, lock};
 
 /// The driver of all executions in this process.
 ///
@@ -60,18 +62,58 @@ impl StartRequest {
 }
 
 impl Runtime {
-    /// A runtime for the workflows of `definitions`, whose actions `runner` runs.
+    /// A runtime in memory for the workflows of `definitions`, whose actions `runner` runs.
     pub fn new(
         definitions: Arc<Definitions>,
         runner: Arc<dyn ActionRunner>,
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Self {
+        let library = Library::from(definitions);
+        Self::with(Store::Memory, library, runner, clock, options)
+    }
+
+    /// A runtime whose turns are durable in `journal`. New executions get the definitions of
+    /// `library`; those that the journal has keep theirs. [`Runtime::recover`] has them go on.
+    pub fn durable(
+        journal: Journal,
+        library: Library,
+        runner: Arc<dyn ActionRunner>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Self {
+        Self::with(Store::Journal(journal), library, runner, clock, options)
+    }
+
+    fn with(
+        store: Store,
+        library: Library,
+        runner: Arc<dyn ActionRunner>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Self {
         let (phase, seen) = watch::channel(Phase::Open);
+        let library = Arc::new(library);
         Self {
-            shared: Arc::new(Shared::new(definitions, runner, clock, options, seen)),
+            shared: Arc::new(Shared::new(library, store, runner, clock, options, seen)),
             phase: Arc::new(phase),
         }
+    }
+
+    /// Has all executions of the journal go on that something moves by itself: an action in
+    /// flight, a delay, a sub-workflow. How many root executions there were. Those that wait for
+    /// a person are brought back when somebody asks for them.
+    ///
+    /// An action that was in flight is run again where that is safe (`safe-rerun`, or it only
+    /// reads), with the same id; otherwise its task fails and says so. One that had not been
+    /// started is started.
+    pub async fn recover(&self) -> Result<usize, RuntimeError> {
+        self.shared.recover().await
+    }
+
+    /// Brings an execution back, and all of its root, if the journal has it. Whether it is known.
+    pub async fn load(&self, id: &ExecutionId) -> Result<bool, RuntimeError> {
+        Ok(self.shared.find(id).await?.is_some())
     }
 
     /// Starts an execution and gives its id once its first turn is committed.
@@ -79,10 +121,11 @@ impl Runtime {
         let id = request
             .id
             .unwrap_or_else(|| ExecutionId::new(Uuid::new_v4().to_string()));
-        if self.shared.record(&id).is_some() {
+        if self.shared.find(&id).await?.is_some() {
             return Ok(id);
         }
-        let workflow = self.shared.workflow(&request.workflow)?;
+        let library = Arc::clone(&self.shared.library);
+        let workflow = workflow(&library, &request.workflow)?;
         let params = Params {
             env: Arc::new(request.env),
             task_name: request.task_name.map(Into::into),
@@ -101,11 +144,13 @@ impl Runtime {
         let launch = Launch {
             id: id.clone(),
             workflow,
+            library,
             execution,
             parent: None,
             reply,
         };
-        if self.shared.launch(launch)? {
+        if let Some(prepared) = self.shared.prepare(launch)? {
+            self.shared.start(prepared);
             receiver.await.unwrap_or(Err(RuntimeError::ShutDown))?;
         }
         Ok(id)
@@ -113,7 +158,7 @@ impl Runtime {
 
     /// Waits for an execution to end.
     pub async fn wait(&self, id: &ExecutionId) -> Result<Outcome, RuntimeError> {
-        self.shared.known(id)?.wait().await
+        self.known(id).await?.wait().await
     }
 
     /// How an execution ended; none while it runs, and for one that is not known.
@@ -150,15 +195,13 @@ impl Runtime {
     /// Pauses an execution and its sub-workflows: what is in flight comes to its end, and
     /// nothing new starts.
     pub async fn pause(&self, id: &ExecutionId) -> Result<(), RuntimeError> {
-        self.shared.known(id)?.request(EventKind::Paused).await
+        self.known(id).await?.request(EventKind::Paused).await
     }
 
     /// Resumes an execution, with `env` merged into its environment.
     pub async fn resume(&self, id: &ExecutionId, env: Option<Map>) -> Result<(), RuntimeError> {
-        self.shared
-            .known(id)?
-            .request(EventKind::Resumed { env })
-            .await
+        let record = self.known(id).await?;
+        record.request(EventKind::Resumed { env }).await
     }
 
     /// Ends an execution as `Success`, `Error` or `Cancelled`, and cancels its actions in flight.
@@ -173,10 +216,8 @@ impl Runtime {
                 "an execution cannot be stopped as {state}: take SUCCESS, ERROR or CANCELLED"
             )));
         }
-        self.shared
-            .known(id)?
-            .request(EventKind::Stopped { state, message })
-            .await
+        let record = self.known(id).await?;
+        record.request(EventKind::Stopped { state, message }).await
     }
 
     /// Has a task run again that ended in ERROR, with `env` merged into the environment; with
@@ -207,7 +248,7 @@ impl Runtime {
 
     /// Has `event` happen to an execution, even if that has ended.
     async fn reopen(&self, id: &ExecutionId, event: EventKind) -> Result<(), RuntimeError> {
-        let record = self.shared.known(id)?;
+        let record = self.known(id).await?;
         let mut above = record.parent.as_ref();
         while let Some(parent) = above {
             let may = parent.snapshot().may_reopen();
@@ -231,10 +272,7 @@ impl Runtime {
                 "an action cannot be set to {state}: take PAUSED, RUNNING or CANCELLED, or finish it"
             )));
         }
-        let record = self
-            .shared
-            .execution_of(id)
-            .ok_or_else(|| RuntimeError::UnknownAction(id.clone()))?;
+        let record = self.execution_of(id).await?;
         let id = id.clone();
         record.request(EventKind::ActionChanged { id, state }).await
     }
@@ -250,15 +288,29 @@ impl Runtime {
             let reason = "an action that is finished from outside needs a result or an error";
             return Err(RuntimeError::Invalid(reason.to_owned()));
         }
-        let record = self
-            .shared
-            .execution_of(id)
-            .ok_or_else(|| RuntimeError::UnknownAction(id.clone()))?;
+        let record = self.execution_of(id).await?;
         record
             .request(EventKind::ActionFinished {
                 id: id.clone(),
                 outcome,
             })
+            .await
+    }
+
+    async fn known(&self, id: &ExecutionId) -> Result<Arc<Record>, RuntimeError> {
+        let found = self.shared.find(id).await?;
+        found.ok_or_else(|| RuntimeError::UnknownExecution(id.clone()))
+    }
+
+    /// The execution that an action in flight belongs to.
+    async fn execution_of(&self, id: &ActionExecutionId) -> Result<Arc<Record>, RuntimeError> {
+        let unknown = || RuntimeError::UnknownAction(id.clone());
+        if let Some(record) = self.shared.execution_of(id) {
+            return Ok(record);
+        }
+        let journal = self.shared.store.journal().ok_or_else(unknown)?;
+        let action = journal.action(id)?.ok_or_else(unknown)?;
+        self.known(&action.row.execution_id.ok_or_else(unknown)?)
             .await
     }
 

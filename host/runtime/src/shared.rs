@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use ostro_core::{ActionExecutionId, ActionRunner, Clock, ExecutionId, TaskExecutionId};
 use ostro_engine::{EventKind, Execution, Records};
-use ostro_lang::{Definitions, Workflow};
-use tokio::sync::watch;
+use ostro_lang::Workflow;
+use tokio::sync::{mpsc, watch};
 
 use crate::actor::Actor;
+use crate::clock::SteadyClock;
 use crate::hub::Hub;
 use crate::record::{Message, Record, Reply};
 use crate::slots::Slots;
-use crate::{ExecutionInfo, Options, RuntimeError, lock};
+use crate::store::Store;
+use crate::{ExecutionInfo, Library, Options, RuntimeError, lock};
 
 /// How many workflows an error names at most.
 const MAX_NAMES: usize = 30;
@@ -26,9 +28,11 @@ pub(crate) enum Phase {
 }
 
 pub(crate) struct Shared {
-    pub(crate) definitions: Arc<Definitions>,
+    /// The definitions that new executions get.
+    pub(crate) library: Arc<Library>,
+    pub(crate) store: Store,
     pub(crate) runner: Arc<dyn ActionRunner>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<SteadyClock>,
     pub(crate) options: Options,
     pub(crate) hub: Hub,
     pub(crate) slots: Slots,
@@ -36,6 +40,8 @@ pub(crate) struct Shared {
     phase: watch::Receiver<Phase>,
     /// How many actors there are.
     actors: watch::Sender<usize>,
+    /// Held while executions are brought back, so that each is once.
+    pub(crate) reviving: tokio::sync::Mutex<()>,
     book: Mutex<Book>,
 }
 
@@ -53,29 +59,63 @@ struct Book {
 pub(crate) struct Launch {
     pub(crate) id: ExecutionId,
     pub(crate) workflow: Arc<Workflow>,
+    pub(crate) library: Arc<Library>,
     pub(crate) execution: Execution,
     pub(crate) parent: Option<(Arc<Record>, TaskExecutionId)>,
     /// Who waits for the first turn.
     pub(crate) reply: Option<Reply>,
 }
 
+/// An execution that has its place and has not started.
+pub(crate) struct Prepared {
+    record: Arc<Record>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    reply: Option<Reply>,
+}
+
+impl Prepared {
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+}
+
+/// The workflow of `library` with this full name.
+pub(crate) fn workflow(library: &Library, name: &str) -> Result<Arc<Workflow>, RuntimeError> {
+    let definitions = library.definitions();
+    definitions.workflow(name).cloned().ok_or_else(|| {
+        let mut known: Vec<&str> = definitions
+            .workflows()
+            .map(|workflow| &*workflow.name)
+            .collect();
+        known.truncate(MAX_NAMES);
+        RuntimeError::UnknownWorkflow {
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
+    })
+}
+
 impl Shared {
     pub(crate) fn new(
-        definitions: Arc<Definitions>,
+        library: Arc<Library>,
+        store: Store,
         runner: Arc<dyn ActionRunner>,
         clock: Arc<dyn Clock>,
         options: Options,
         phase: watch::Receiver<Phase>,
     ) -> Self {
+        let clock = Arc::new(SteadyClock::new(clock));
         Self {
-            definitions,
+            library,
+            store,
             runner,
-            hub: Hub::new(Arc::clone(&clock), options.backlog),
+            hub: Hub::new(Arc::clone(&clock) as Arc<dyn Clock>, options.backlog),
             slots: Slots::new(options.max_actions),
             clock,
             options,
             phase,
             actors: watch::Sender::new(0),
+            reviving: tokio::sync::Mutex::default(),
             book: Mutex::default(),
         }
     }
@@ -89,32 +129,16 @@ impl Shared {
             .ok_or_else(|| RuntimeError::UnknownExecution(id.clone()))
     }
 
-    /// The workflow with this full name.
-    pub(crate) fn workflow(&self, name: &str) -> Result<Arc<Workflow>, RuntimeError> {
-        self.definitions.workflow(name).cloned().ok_or_else(|| {
-            let mut known: Vec<&str> = self
-                .definitions
-                .workflows()
-                .map(|workflow| &*workflow.name)
-                .collect();
-            known.truncate(MAX_NAMES);
-            RuntimeError::UnknownWorkflow {
-                name: name.to_owned(),
-                known: known.join(", "),
-            }
-        })
-    }
-
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.clone()
     }
 
-    /// Starts an execution. Whether it was new: one with an id that is known already is left
-    /// as it is.
-    pub(crate) fn launch(self: &Arc<Self>, launch: Launch) -> Result<bool, RuntimeError> {
+    /// Gives an execution its place; none if one with its id is known already.
+    pub(crate) fn prepare(&self, launch: Launch) -> Result<Option<Prepared>, RuntimeError> {
         let Launch {
             id,
             workflow,
+            library,
             execution,
             parent,
             reply,
@@ -138,30 +162,73 @@ impl Shared {
         let parent = parent.map(|(up, _)| up);
         let (record, inbox) = Record::new(
             about,
-            workflow,
+            (workflow, library),
             parent,
             execution,
             self.options.max_requests,
         );
-        {
-            let mut book = lock(&self.book);
-            if book.records.contains_key(&id) {
-                return Ok(false);
-            }
-            self.admit(&book, &record)?;
-            if record.parent.is_none() {
-                book.running_roots += 1;
-            }
-            lock(&record.family).push(id.clone());
-            book.records.insert(id, Arc::clone(&record));
+        let mut book = lock(&self.book);
+        if book.records.contains_key(&id) {
+            return Ok(None);
         }
-        self.actors.send_modify(|count| *count += 1);
-        let actor = Actor::new(Arc::clone(self), record, inbox);
+        self.admit(&book, &record)?;
+        if record.parent.is_none() {
+            book.running_roots += 1;
+        }
+        lock(&record.family).push(id.clone());
+        book.records.insert(id, Arc::clone(&record));
+        Ok(Some(Prepared {
+            record,
+            inbox,
+            reply,
+        }))
+    }
+
+    /// Starts an execution that has its place.
+    pub(crate) fn start(self: &Arc<Self>, prepared: Prepared) {
+        let Prepared {
+            record,
+            inbox,
+            reply,
+        } = prepared;
+        let actor = self.actor(record, inbox);
         tokio::spawn(actor.run(Message {
             event: EventKind::Started,
+            letter: None,
             reply,
         }));
-        Ok(true)
+    }
+
+    /// Gives an execution that is brought back its place. One with an actor is to start.
+    pub(crate) fn readmit(&self, record: &Arc<Record>, with_actor: bool) {
+        let mut book = lock(&self.book);
+        let id = record.about.id.clone();
+        if record.parent.is_none() {
+            if with_actor {
+                book.running_roots += 1;
+            } else {
+                book.finished_roots.push_back(id.clone());
+            }
+        }
+        lock(&record.family).push(id.clone());
+        book.records.insert(id, Arc::clone(record));
+    }
+
+    /// A new actor for an execution that has its place.
+    pub(crate) fn actor(
+        self: &Arc<Self>,
+        record: Arc<Record>,
+        inbox: mpsc::UnboundedReceiver<Message>,
+    ) -> Actor {
+        self.actors.send_modify(|count| *count += 1);
+        Actor::new(Arc::clone(self), record, inbox)
+    }
+
+    /// Takes the place away again from an execution that does not start after all.
+    pub(crate) fn give_up(&self, record: &Record) {
+        let mut book = lock(&self.book);
+        lock(&record.family).retain(|id| *id != record.about.id);
+        book.records.remove(&record.about.id);
     }
 
     /// Hands `message` to the actor of `record`, or to a new one, if the execution has ended.
@@ -181,8 +248,7 @@ impl Shared {
             book.running_roots += 1;
             book.finished_roots.retain(|id| *id != record.about.id);
         }
-        self.actors.send_modify(|count| *count += 1);
-        let actor = Actor::new(Arc::clone(self), Arc::clone(record), inbox);
+        let actor = self.actor(Arc::clone(record), inbox);
         tokio::spawn(actor.run(message));
         Ok(())
     }
@@ -227,7 +293,9 @@ impl Shared {
         if record.parent.is_none() {
             let mut book = lock(&self.book);
             book.running_roots -= 1;
-            book.finished_roots.push_back(record.about.id.clone());
+            if book.records.contains_key(&record.about.id) {
+                book.finished_roots.push_back(record.about.id.clone());
+            }
             while book.finished_roots.len() > self.options.kept_roots {
                 if let Some(oldest) = book.finished_roots.pop_front() {
                     book.drop_family(&oldest);

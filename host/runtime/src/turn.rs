@@ -2,28 +2,36 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 
-use ostro_engine::{Change, Command, Decision, Event, Execution, decide, explain};
+use ostro_engine::{Change, Decision, Event, Execution, Reason, decide, explain};
+use ostro_journal::{JournalError, LetterId};
 
 use crate::NoticeKind;
 use crate::hub::Hub;
+use crate::plan::Step;
 use crate::record::Record;
 use crate::shared::Shared;
+use crate::{persist, store};
 
-/// The commands of a committed turn. There is no other way to get any, so that nothing can be
-/// carried out before it is durable.
-pub(crate) struct Committed(Vec<Command>);
+/// What is to be done after a committed turn. There is no other way to get at it, so that nothing
+/// can be carried out before it is durable.
+pub(crate) struct Committed(Vec<Step>);
 
 impl Committed {
-    pub(crate) fn into_commands(self) -> Vec<Command> {
+    pub(crate) fn into_steps(self) -> Vec<Step> {
         self.0
     }
 }
 
 /// What the engine decides on `event`, once all that its expressions ask about other executions
-/// is answered. The error is what the engine panicked with, which only a bug of its own can
-/// bring about: the execution must end then, and the process must not.
-pub(crate) fn take(shared: &Shared, record: &Record, mut event: Event) -> Result<Decision, String> {
+/// is answered; and the event with the answers. The error is what the engine panicked with, which
+/// only a bug of its own can bring about: the execution must end then, and the process must not.
+pub(crate) fn take(
+    shared: &Shared,
+    record: &Record,
+    mut event: Event,
+) -> Result<(Event, Decision), String> {
     loop {
         let before = Execution::clone(&record.snapshot());
         let once = event.clone();
@@ -32,33 +40,80 @@ pub(crate) fn take(shared: &Shared, record: &Record, mut event: Event) -> Result
         } else {
             decide
         };
+        let definitions = &**record.library.definitions();
         let decision = catch_unwind(AssertUnwindSafe(|| {
-            decide(&*shared.definitions, &record.workflow, before, once)
+            decide(definitions, &record.workflow, before, once)
         }))
         .map_err(|panic| panic_message(panic.as_ref()))?;
         match decision.question {
-            None => return Ok(decision),
+            None => return Ok((event, decision)),
             Some(query) => event.answers.push(query.answer(shared)),
         }
     }
 }
 
-/// Makes a turn durable. Here, and only here, a turn becomes something that has happened:
-/// memory now, a journal's transaction when there is one. What watchers see follows it.
-pub(crate) fn commit(hub: &Hub, record: &Record, turn: Decision) -> Committed {
-    let Decision {
-        execution,
-        commands,
-        changes,
-        reasons,
-        question: _,
-    } = turn;
-    record.set_snapshot(execution);
-    if !reasons.is_empty() {
-        hub.publish(&record.about, NoticeKind::Decided { reasons });
+/// A turn that was decided.
+pub(crate) struct Decided {
+    pub(crate) event: Event,
+    /// The letter that the event came by.
+    pub(crate) letter: Option<LetterId>,
+    pub(crate) execution: Execution,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Makes a turn durable. Here, and only here, a turn becomes something that has happened. What
+/// watchers see follows it.
+///
+/// If it cannot be made durable, it has not happened. Where somebody outside asked for it (`may_fail`)
+/// they are told; anything else has happened in the world, and is tried until the disk takes it.
+pub(crate) async fn commit(
+    shared: &Shared,
+    record: &Record,
+    decided: Decided,
+    may_fail: bool,
+) -> Result<Committed, JournalError> {
+    if let Some(journal) = shared.store.journal() {
+        let before = record.snapshot();
+        let number = record.next_event.load(Ordering::Relaxed);
+        let make = || {
+            persist::Written {
+                record,
+                before: &before,
+                after: &decided.execution,
+                event: &decided.event,
+                number,
+                letter: decided.letter.as_ref(),
+                steps: &decided.steps,
+            }
+            .turn()
+        };
+        let written = if may_fail {
+            store::write(journal, make()).await
+        } else {
+            store::insist(journal, &record.about.id, make).await
+        };
+        if let Err(error) = written {
+            for step in decided.steps {
+                if let Step::Start(prepared) = step {
+                    shared.give_up(prepared.record());
+                }
+            }
+            return Err(error);
+        }
+        record
+            .next_event
+            .store(number.max(1) + 1, Ordering::Relaxed);
     }
-    publish(hub, record, changes);
-    Committed(commands)
+    record.set_snapshot(decided.execution);
+    if !decided.reasons.is_empty() {
+        let reasons = decided.reasons;
+        let kind = NoticeKind::Decided { reasons };
+        shared.hub.publish(&record.about, kind);
+    }
+    publish(&shared.hub, record, decided.changes);
+    Ok(Committed(decided.steps))
 }
 
 fn publish(hub: &Hub, record: &Record, changes: Vec<Change>) {

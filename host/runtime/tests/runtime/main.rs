@@ -13,6 +13,7 @@
 
 mod bounds;
 mod control;
+mod durable;
 mod flow;
 mod rerun;
 mod support;

@@ -1,0 +1,207 @@
+//! One turn: decide, commit, carry out.
+
+use std::sync::atomic::Ordering;
+
+use ostro_core::{Clock as _, ExecutionId, State, Value};
+use ostro_engine::{Decision, Event, EventKind};
+use ostro_journal::{JournalError, LetterId, Turn};
+
+use super::Actor;
+use crate::RuntimeError;
+use crate::plan::{Planner, Step, Tell};
+use crate::record::{Message, Standing};
+use crate::store;
+use crate::turn::{self, Committed, Decided};
+
+impl Actor {
+    /// Takes the execution one event further. The error is why it was not taken: only somebody
+    /// outside (`may_fail`) is refused.
+    pub(super) async fn turn(
+        &mut self,
+        kind: EventKind,
+        letter: Option<LetterId>,
+        may_fail: bool,
+    ) -> Result<(), RuntimeError> {
+        let control = matches!(
+            kind,
+            EventKind::Paused | EventKind::Resumed { .. } | EventKind::Stopped { .. }
+        );
+        if control && self.finished {
+            self.ignore(letter).await;
+            return Err(RuntimeError::Ended(self.record.about.id.clone()));
+        }
+        self.now = self.now.max(self.shared.clock.now_millis());
+        let decided = match self.decide(kind.clone()) {
+            Ok(decided) => decided,
+            Err(reason) => {
+                tracing::error!(execution = %self.record.about.id, reason, "the engine panicked");
+                let message = format!("the engine failed, which is a bug of its own: {reason}");
+                let stop = EventKind::Stopped {
+                    state: State::Error,
+                    message: Some(message.clone()),
+                };
+                match self.decide(stop) {
+                    Ok(decided) => decided,
+                    Err(_) => {
+                        self.runs.abort_all();
+                        self.fail(message);
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        let (event, decision) = decided;
+        let runs = !decision.execution.state().is_completed();
+        let Decision {
+            execution,
+            commands,
+            changes,
+            reasons,
+            question: _,
+        } = decision;
+        let number = self.record.next_event.load(Ordering::Relaxed).max(1);
+        let planner = Planner {
+            shared: &self.shared,
+            record: &self.record,
+            event: number,
+            steps: Vec::with_capacity(commands.len()),
+            letters: 0,
+        };
+        let decided = Decided {
+            event,
+            letter,
+            execution,
+            changes,
+            reasons,
+            steps: planner.plan(commands),
+        };
+        match turn::commit(&self.shared, &self.record, decided, may_fail).await {
+            Ok(committed) => {
+                if runs && std::mem::take(&mut self.finished) {
+                    self.record.standing.send_replace(Standing::Running);
+                }
+                self.settle(&kind);
+                self.carry_out(committed);
+                Ok(())
+            }
+            Err(error) => {
+                self.unwritten(may_fail, &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Its turn could not be written. What was asked for has not happened; but what has happened
+    /// is not known to the journal, so that the execution goes on after a restart only.
+    fn unwritten(&mut self, may_fail: bool, error: &JournalError) {
+        self.unborn = self.record.next_event.load(Ordering::Relaxed) == 0;
+        self.stuck = self.unborn || !may_fail;
+        if !may_fail && !matches!(error, JournalError::Closed) {
+            let execution = &self.record.about.id;
+            tracing::error!(%execution, %error, "its turn cannot be written, and it stops here");
+        }
+    }
+
+    fn decide(&self, kind: EventKind) -> Result<(Event, Decision), String> {
+        turn::take(&self.shared, &self.record, Event::new(self.now, kind))
+    }
+
+    /// Takes in a letter that has no meaning any more.
+    async fn ignore(&self, letter: Option<LetterId>) {
+        if let (Some(journal), Some(letter)) = (self.shared.store.journal(), letter) {
+            let make = || {
+                let mut turn = Turn::new();
+                turn.take_letter(letter.clone());
+                turn
+            };
+            // One that stays is ignored again after a restart.
+            let _ = store::insist(journal, &self.record.about.id, make).await;
+        }
+    }
+
+    /// What an event that is committed means for what this actor holds.
+    fn settle(&mut self, event: &EventKind) {
+        match event {
+            EventKind::ChildFinished { id, .. } => {
+                self.children.remove(id);
+            }
+            EventKind::ChildChanged {
+                id,
+                state: State::Running,
+            } => {
+                self.children.insert(id.clone());
+            }
+            EventKind::ActionFinished { id, outcome } => self.finished_from_outside(id, outcome),
+            EventKind::ActionChanged {
+                id,
+                state: State::Cancelled,
+            } => self.cancel_action(id),
+            _ => {}
+        }
+    }
+
+    fn carry_out(&mut self, committed: Committed) {
+        for step in committed.into_steps() {
+            match step {
+                Step::Run(call) => self.run_action(call),
+                Step::CancelAction(id) => self.cancel_action(&id),
+                Step::Start(prepared) => {
+                    self.children.insert(prepared.record().about.id.clone());
+                    self.shared.start(prepared);
+                }
+                Step::SetTimer(id, at) => self.timers.set(id, at),
+                Step::CancelTimer(id) => self.timers.cancel(&id),
+                Step::Tell(tell) => self.tell(tell),
+                Step::Finish {
+                    state,
+                    output,
+                    state_info,
+                } => self.finish(state, output, state_info),
+            }
+        }
+    }
+
+    fn tell(&self, tell: Tell) {
+        let Tell {
+            to,
+            event,
+            letter,
+            wakes,
+        } = tell;
+        let message = Message {
+            event,
+            letter,
+            reply: None,
+        };
+        if wakes {
+            // It fails only when the runtime shuts down, and then all executions stop.
+            let _ = self.shared.wake(&to, message);
+        } else {
+            to.post(message);
+        }
+    }
+
+    /// Ends the execution where the engine itself cannot.
+    pub(super) fn fail(&mut self, message: String) {
+        if let Some(parent) = &self.record.parent
+            && !self.finished
+        {
+            parent.post(Message {
+                event: EventKind::ChildFinished {
+                    id: self.record.about.id.clone(),
+                    state: State::Error,
+                    output: Value::empty_map(),
+                    state_info: Some(message.clone()),
+                },
+                letter: None,
+                reply: None,
+            });
+        }
+        self.finish(State::Error, Value::empty_map(), Some(message));
+    }
+
+    /// Sub-workflows that were started with a turn before a restart.
+    pub(super) fn expects(&mut self, children: impl IntoIterator<Item = ExecutionId>) {
+        self.children.extend(children);
+    }
+}

@@ -1,0 +1,216 @@
+//! A turn as the journal writes it: the event, the rows of the read model, and what other executions
+//! are told.
+
+use ostro_core::State;
+use ostro_engine::{ActionView, Event, Execution, TaskView};
+use ostro_journal::{
+    ActionChange, ActionRow, ExecutionChange, ExecutionRow, LetterId, NewEvent, NewLetter, Reached,
+    TaskRow, Turn,
+};
+use ostro_lang::Work;
+use serde::Serialize;
+
+use crate::entry::{Entry, encode};
+use crate::plan::{Step, Tell};
+use crate::record::Record;
+
+/// A turn that was decided and is not committed.
+pub(crate) struct Written<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) before: &'a Execution,
+    pub(crate) after: &'a Execution,
+    pub(crate) event: &'a Event,
+    /// The number of the event.
+    pub(crate) number: u64,
+    /// The letter that the event came by.
+    pub(crate) letter: Option<&'a LetterId>,
+    pub(crate) steps: &'a [Step],
+}
+
+impl Written<'_> {
+    /// All that is written of it.
+    pub(crate) fn turn(&self) -> Turn {
+        let mut turn = Turn::new();
+        if self.number == 0 {
+            create(&mut turn, self.record, self.before);
+        }
+        let number = self.number.max(1);
+        event(
+            &mut turn,
+            self.record,
+            number,
+            &Entry::Happened(self.event.clone()),
+        );
+        if let Some(letter) = self.letter {
+            turn.take_letter(letter.clone());
+        }
+        self.execution(&mut turn);
+        for (task, before) in self.after.changed_tasks(self.before) {
+            turn.task(task_row(self.record, &task));
+            for (action, is_new) in task.changed_actions(before) {
+                self.action(&mut turn, &task, &action, is_new);
+            }
+        }
+        for step in self.steps {
+            match step {
+                Step::Start(prepared) => {
+                    let child = prepared.record();
+                    create(&mut turn, child, &child.snapshot());
+                }
+                Step::Tell(tell) => letter(&mut turn, tell),
+                _ => {}
+            }
+        }
+        turn
+    }
+
+    fn execution(&self, turn: &mut Turn) {
+        let (before, after) = (self.before, self.after);
+        let is_over = after.state().is_completed();
+        let output = after
+            .output()
+            .filter(|_| is_over && before.output() != after.output());
+        turn.execution_change(ExecutionChange {
+            id: after.id().clone(),
+            state: after.state(),
+            moving: after.moves_by_itself(),
+            state_info: after.state_info().map(str::to_owned),
+            output: output.map(json),
+            updated_at: after.updated_at(),
+            finished_at: after.ended_at().filter(|_| is_over),
+        });
+    }
+
+    fn action(&self, turn: &mut Turn, task: &TaskView<'_>, action: &ActionView<'_>, is_new: bool) {
+        let is_over = action.state.is_completed();
+        let reached = match (is_over, self.starts(action)) {
+            (true, _) => Reached::Ended,
+            (false, Some(false)) => Reached::Queued,
+            (false, _) => Reached::Started,
+        };
+        let output = is_over.then(|| json(action.output));
+        if is_new {
+            turn.action(ActionRow {
+                execution_id: Some(self.after.id().clone()),
+                task_execution_id: Some(task.id().clone()),
+                state: action.state,
+                reached,
+                accepted: action.accepted,
+                input: Some(json(&**action.input)),
+                output,
+                started_at: (reached != Reached::Queued).then_some(action.started_at),
+                finished_at: action.ended_at,
+                updated_at: self.event.now,
+                ..ActionRow::new(action.id.clone(), &**action.name, action.started_at)
+            });
+        } else {
+            turn.action_change(ActionChange {
+                id: action.id.clone(),
+                state: action.state,
+                reached,
+                accepted: action.accepted,
+                state_info: None,
+                output,
+                updated_at: self.event.now,
+                finished_at: action.ended_at,
+            });
+        }
+    }
+
+    /// Whether the action, if this turn has it run, starts right after the turn.
+    fn starts(&self, action: &ActionView<'_>) -> Option<bool> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Run(call) if call.action.id == *action.id => Some(call.slot.is_some()),
+            _ => None,
+        })
+    }
+}
+
+/// Writes the row of a new execution, and that it was created.
+fn create(turn: &mut Turn, record: &Record, execution: &Execution) {
+    let about = &record.about;
+    let blob = record.library.blob();
+    let params = execution.params();
+    turn.value(blob.clone());
+    turn.execution(ExecutionRow {
+        root_execution_id: about.parent.as_ref().map(|_| about.root_id.clone()),
+        parent_execution_id: about.parent.as_ref().map(|(id, _)| id.clone()),
+        task_execution_id: about.parent.as_ref().map(|(_, task)| task.clone()),
+        definitions: Some(blob.digest()),
+        state: execution.state(),
+        description: params.description.as_deref().map(str::to_owned),
+        tags: tags(&record.workflow.tags),
+        params: Some(json(&params.to_map())),
+        input: Some(json(&**execution.input())),
+        ..ExecutionRow::new(about.id.clone(), &*about.workflow, execution.created_at())
+    });
+    event(
+        turn,
+        record,
+        0,
+        &Entry::Created(Box::new(execution.clone())),
+    );
+}
+
+fn event(turn: &mut Turn, record: &Record, number: u64, entry: &Entry) {
+    let encoded = encode(entry);
+    let values = encoded.values.iter().map(|value| value.digest()).collect();
+    for value in encoded.values {
+        turn.value(value);
+    }
+    turn.event(NewEvent {
+        execution: record.about.id.clone(),
+        number,
+        body: encoded.body,
+        values,
+    });
+}
+
+fn letter(turn: &mut Turn, tell: &Tell) {
+    let Some(id) = &tell.letter else { return };
+    let encoded = encode(&tell.event);
+    let values = encoded.values.iter().map(|value| value.digest()).collect();
+    for value in encoded.values {
+        turn.value(value);
+    }
+    turn.letter(NewLetter {
+        id: id.clone(),
+        recipient: tell.to.about.id.clone(),
+        body: encoded.body,
+        values,
+    });
+}
+
+fn task_row(record: &Record, task: &TaskView<'_>) -> TaskRow {
+    let spec = record.workflow.tasks.get(&**task.name());
+    let is_workflow = spec.is_some_and(|spec| matches!(spec.work, Work::Workflow(_)));
+    // A with-items task changes with each of its items, and its list of results grows with them.
+    let is_over = task.state().is_completed();
+    TaskRow {
+        kind: if is_workflow { "WORKFLOW" } else { "ACTION" }.to_owned(),
+        state: task.state(),
+        processed: task.is_processed(),
+        state_info: task.state_info().map(str::to_owned),
+        tags: spec.and_then(|spec| tags(&spec.tags)),
+        published: is_over.then(|| json(&**task.published())),
+        result: (is_over && task.state() != State::Skipped).then(|| json(&task.result())),
+        updated_at: task.updated_at(),
+        started_at: task.started_at(),
+        finished_at: task.ended_at(),
+        ..TaskRow::new(
+            task.id().clone(),
+            record.about.id.clone(),
+            &**task.name(),
+            task.created_at(),
+        )
+    }
+}
+
+fn tags<T: Serialize>(tags: &[T]) -> Option<String> {
+    (!tags.is_empty()).then(|| json(tags))
+}
+
+/// Workflow values have a JSON form, whatever they hold.
+fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,82 @@
+//! Where turns become durable.
+
+use std::time::Duration;
+
+use ostro_core::ExecutionId;
+use ostro_journal::{Journal, JournalError, Refused, Turn};
+use tokio::sync::oneshot;
+
+/// How long to wait before a disk that failed is tried again, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Where turns become durable.
+#[derive(Clone, Debug)]
+pub(crate) enum Store {
+    /// Nowhere: they end with the process.
+    Memory,
+    /// In a journal.
+    Journal(Journal),
+}
+
+impl Store {
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        match self {
+            Store::Memory => None,
+            Store::Journal(journal) => Some(journal),
+        }
+    }
+}
+
+/// Writes a turn and waits until it is durable or has failed.
+pub(crate) async fn write(journal: &Journal, mut turn: Turn) -> Result<(), JournalError> {
+    loop {
+        let (sender, receiver) = oneshot::channel();
+        let done = move |result| {
+            // Whoever waited may be gone, with the process.
+            let _ = sender.send(result);
+        };
+        match journal.try_submit(turn, done) {
+            Ok(()) => return receiver.await.unwrap_or(Err(JournalError::Closed)),
+            Err(Refused {
+                turn: refused,
+                reason: JournalError::Busy,
+            }) => {
+                turn = refused;
+                let (sender, room) = oneshot::channel();
+                journal.on_room(move || drop(sender.send(())));
+                let _ = room.await;
+            }
+            Err(Refused { reason, .. }) => return Err(reason),
+        }
+    }
+}
+
+/// Writes the turn that `make` gives, again and again while the disk fails: what happened has
+/// happened, and cannot be refused. The error is one that trying again does not help.
+pub(crate) async fn insist(
+    journal: &Journal,
+    execution: &ExecutionId,
+    make: impl Fn() -> Turn,
+) -> Result<(), JournalError> {
+    let mut pause = FIRST_PAUSE;
+    let mut told = false;
+    loop {
+        match write(journal, make()).await {
+            Err(error) if error.is_disk() => {
+                if !told {
+                    tracing::error!(%execution, %error, "it waits until its turn can be written");
+                    told = true;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            other => {
+                if told && other.is_ok() {
+                    tracing::info!(%execution, "its turn is written, and it goes on");
+                }
+                return other;
+            }
+        }
+    }
+}

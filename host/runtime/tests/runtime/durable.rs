@@ -1,0 +1,280 @@
+//! What a journal keeps: executions go on after the host stopped, wherever that was.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ostro_core::{ActionOutcome, ExecutionId, Map, State, Value};
+use ostro_journal::{Journal, JournalError};
+use ostro_runtime::{Library, Options, Outcome, Runtime, StartRequest, SystemClock};
+use tempfile::TempDir;
+
+use crate::support::{Scripted, map, start};
+
+/// A host on a state folder: its runtime, and the runner of its actions.
+struct Host {
+    runtime: Runtime,
+    runner: Arc<Scripted>,
+}
+
+impl Host {
+    /// Starts on `dir`, and has everything go on that goes on by itself.
+    async fn start(dir: &Path, options: Options) -> Self {
+        let journal = open(dir).await;
+        let runner = Arc::new(Scripted::default());
+        let library = Library::new(
+            vec![(
+                "workflows.yaml".to_owned(),
+                include_str!("workflows.yaml").to_owned(),
+            )],
+            Value::Null,
+        );
+        let clock = Arc::new(SystemClock);
+        let runtime = Runtime::durable(journal, library, Arc::clone(&runner) as _, clock, options);
+        runtime.recover().await.unwrap();
+        Self { runtime, runner }
+    }
+
+    /// Stops as a kill does: nothing comes to its end.
+    async fn kill(self) {
+        self.runtime.shutdown(Duration::ZERO).await;
+    }
+}
+
+/// The journal of `dir`, once the host before has let it go.
+async fn open(dir: &Path) -> Journal {
+    for _ in 0..1_000 {
+        match Journal::open(dir, &ostro_journal::Options::default()) {
+            Err(JournalError::Held { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+            other => return other.unwrap(),
+        }
+    }
+    panic!("the host before did not let go of its folder");
+}
+
+/// Waits until `so` is true.
+async fn eventually(mut so: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came");
+}
+
+async fn ends(host: &Host, id: &ExecutionId) -> Outcome {
+    let wait = host.runtime.wait(id);
+    tokio::time::timeout(Duration::from_secs(30), wait)
+        .await
+        .expect("it ends")
+        .unwrap()
+}
+
+fn dir() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_is_there_after_a_restart() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "parent", [("value", 4.into())]).await;
+    let outcome = ends(&host, &id).await;
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert!(host.runtime.info(&id).is_none(), "it need not be in memory");
+    assert_eq!(ends(&host, &id).await, outcome);
+    assert_eq!(outcome.output.get("answer"), Some(&5.into()));
+    assert_eq!(host.runtime.family(&id).len(), 2);
+    let request = StartRequest {
+        id: Some(id.clone()),
+        ..StartRequest::new("test.parent", map([("value", 9.into())]))
+    };
+    assert_eq!(host.runtime.start(request).await.unwrap(), id);
+    assert_eq!(ends(&host, &id).await, outcome, "an id means one execution");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_in_flight_is_run_again_only_where_that_is_safe() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let lost = start(&host.runtime, "loses", []).await;
+    let safe = start(&host.runtime, "is_safe", []).await;
+    eventually(|| host.runner.running() == 2).await;
+    let calls = host.runner.calls();
+    let of_safe = calls.iter().find(|call| call.execution_id == safe).unwrap();
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    let outcome = ends(&host, &lost).await;
+    assert_eq!(outcome.state, State::Success);
+    let reason = outcome
+        .output
+        .get("reason")
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        reason.contains("the host stopped while t.block was at work"),
+        "{reason}"
+    );
+    eventually(|| host.runner.running() == 1).await;
+    let again = &host.runner.calls()[0];
+    assert_eq!(again.action_execution_id, of_safe.action_execution_id);
+    let finished = ActionOutcome::Success(7.into());
+    let action = again.action_execution_id.clone();
+    host.runtime.finish_action(&action, finished).await.unwrap();
+    assert_eq!(
+        ends(&host, &safe).await.output.get("answer"),
+        Some(&7.into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_was_never_started_is_started_after_a_restart() {
+    let dir = dir();
+    let one = Options {
+        max_actions: 1,
+        ..Options::default()
+    };
+    let host = Host::start(dir.path(), one).await;
+    let blocks = start(&host.runtime, "blocks", []).await;
+    eventually(|| host.runner.running() == 1).await;
+    let waits = start(&host.runtime, "two_steps", [("value", 1.into())]).await;
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert_eq!(
+        ends(&host, &waits).await.output.get("answer"),
+        Some(&2.into())
+    );
+    assert_eq!(ends(&host, &blocks).await.state, State::Error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delays_sub_workflows_and_deferred_actions_go_on() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let delayed = start(&host.runtime, "delayed", []).await;
+    let defers = start(&host.runtime, "defers_below_and_answers", []).await;
+    eventually(|| host.runner.calls().len() == 1).await;
+    let action = host.runner.calls()[0].action_execution_id.clone();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    let finished = ActionOutcome::Success("found".into());
+    host.runtime.finish_action(&action, finished).await.unwrap();
+    assert_eq!(
+        ends(&host, &defers).await.output.get("answer"),
+        Some(&"found".into())
+    );
+    let outcome = ends(&host, &delayed).await;
+    assert_eq!(outcome.state, State::Success);
+    let took = host.runtime.snapshot(&delayed).unwrap();
+    let task = took.tasks().next().unwrap();
+    let delay = task.ended_at().unwrap() - task.created_at();
+    assert!(
+        (900..20_000).contains(&delay),
+        "it was delayed by {delay} ms"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_execution_is_brought_back_when_somebody_resumes_it() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "short_then_more", []).await;
+    host.runtime.pause(&id).await.unwrap();
+    eventually(|| host.runner.running() == 0).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert!(host.runtime.snapshot(&id).is_none(), "nothing moves it");
+    host.runtime.resume(&id, None).await.unwrap();
+    assert_eq!(ends(&host, &id).await.state, State::Success);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_that_failed_before_a_restart_runs_again_after_it() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "fails_once_below", []).await;
+    assert_eq!(ends(&host, &id).await.state, State::Error);
+    let family = host.runtime.family(&id);
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert!(host.runtime.load(&id).await.unwrap());
+    let below = host.runtime.snapshot(&family[1]).unwrap();
+    let task = below.tasks().find(|task| task.state() == State::Error);
+    let task = task.unwrap().id().clone();
+    let again = async || {
+        let runs = host.runtime.rerun(&family[1], &task, true, None).await;
+        runs.unwrap();
+    };
+    // The runner of this host fails once, too.
+    again().await;
+    let failed_again = || {
+        let execution = host.runtime.snapshot(&family[1]).unwrap();
+        let task = execution.tasks().next().unwrap();
+        task.actions().count() == 2 && task.state() == State::Error
+    };
+    eventually(failed_again).await;
+    let root = || host.runtime.outcome(&id).map(|outcome| outcome.state);
+    eventually(|| root() == Some(State::Error)).await;
+    again().await;
+    eventually(|| root() != Some(State::Error)).await;
+    assert_eq!(ends(&host, &id).await.state, State::Success);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn executions_keep_the_definitions_with_which_they_started() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "short_then_more", []).await;
+    host.kill().await;
+
+    let journal = open(dir.path()).await;
+    let runner = Arc::new(Scripted::default());
+    let clock = Arc::new(SystemClock);
+    let none = Library::new(Vec::new(), Value::Null);
+    let runtime = Runtime::durable(journal, none, runner, clock, Options::default());
+    runtime.recover().await.unwrap();
+    let outcome = runtime.wait(&id).await.unwrap();
+    assert_eq!(outcome.state, State::Error, "its action was lost");
+    let unknown = StartRequest::new("test.short_then_more", Map::new());
+    assert!(runtime.start(unknown).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_executions_are_all_brought_back() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let mut ids = Vec::new();
+    for number in 0..300_i64 {
+        ids.push(
+            start(
+                &host.runtime,
+                "is_delayed_below",
+                [("value", number.into())],
+            )
+            .await,
+        );
+    }
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    for (number, id) in (0_i64..).zip(&ids) {
+        let outcome = ends(&host, id).await;
+        assert_eq!(
+            outcome.output.get("answer"),
+            Some(&(number + 1).into()),
+            "{outcome:?}"
+        );
+    }
+}
