@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ostro_core::{ActionExecutionId, ExecutionId};
 
+use crate::digest::seal;
 use crate::{ActionChange, ActionRow, Blob, Digest, ExecutionChange, ExecutionRow, TaskRow};
 
 /// What one turn of an execution writes, or a run of turns of one or several executions: all of
@@ -209,14 +210,21 @@ impl Turn {
 
     /// Appends an event.
     pub fn event(&mut self, event: NewEvent) -> &mut Self {
-        let sum = Digest::of(&event.body).short();
-        self.push(event.body.len(), Step::Event(event, sum))
+        let seal = seal(&event.execution, event.number, 0, &event.body);
+        self.push(event.body.len(), Step::Event(event, seal))
     }
 
     /// Writes a snapshot, in the place of the one that is there.
     pub fn snapshot(&mut self, snapshot: NewSnapshot) -> &mut Self {
-        let sum = Digest::of(&snapshot.body).short();
-        self.push(snapshot.body.len(), Step::Snapshot(snapshot, sum))
+        let NewSnapshot {
+            execution,
+            events,
+            version,
+            body,
+            ..
+        } = &snapshot;
+        let seal = seal(execution, *events, *version, body);
+        self.push(snapshot.body.len(), Step::Snapshot(snapshot, seal))
     }
 
     /// Remembers `value` under `name`; none forgets it.

@@ -1,5 +1,15 @@
 //! The journal on real files.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+mod backup;
 mod common;
+mod crash;
+mod expire;
+mod faults;
+mod queries;
+mod schemas;
 mod turns;
