@@ -55,18 +55,18 @@ CREATE TABLE execution (
     source_execution_id ANY,
     definitions BLOB
 ) STRICT;
-CREATE INDEX execution_created ON execution (created_at);
-CREATE INDEX execution_updated ON execution (updated_at);
-CREATE INDEX execution_state ON execution (state, created_at);
-CREATE INDEX execution_workflow ON execution (workflow_name, created_at);
-CREATE INDEX execution_workflow_state ON execution (workflow_name, state, created_at);
-CREATE INDEX execution_project ON execution (project_id, created_at);
-CREATE INDEX execution_project_state ON execution (project_id, state, created_at);
+-- Queries that are sorted by time ask for each state by itself and merge: one index is then good
+-- with a filter by state and without.
+CREATE INDEX execution_created ON execution (state, created_at);
+CREATE INDEX execution_updated ON execution (state, updated_at);
+CREATE INDEX execution_workflow ON execution (workflow_name, state, created_at);
+CREATE INDEX execution_project ON execution (project_id, state, created_at);
 CREATE INDEX execution_root ON execution (root) WHERE root IS NOT NULL;
+CREATE INDEX execution_parent ON execution (parent) WHERE parent IS NOT NULL;
 CREATE INDEX execution_parent_task ON execution (task_execution_id) WHERE task_execution_id IS NOT NULL;
 CREATE INDEX execution_moving ON execution (ifnull(root, seq)) WHERE moving = 1;
 CREATE INDEX execution_unfinished ON execution (seq, id, state) WHERE root IS NULL AND finished_at IS NULL;
-CREATE INDEX execution_finished ON execution (finished_at, state) WHERE root IS NULL AND finished_at IS NOT NULL;
+CREATE INDEX execution_finished ON execution (finished_at, state, seq) WHERE root IS NULL AND finished_at IS NOT NULL;
 
 CREATE TABLE execution_text (
     execution INTEGER PRIMARY KEY REFERENCES execution (seq),
@@ -98,8 +98,7 @@ CREATE TABLE task (
     result ANY
 ) STRICT;
 CREATE INDEX task_execution ON task (execution, created_at);
-CREATE INDEX task_created ON task (created_at);
-CREATE INDEX task_state ON task (state, created_at);
+CREATE INDEX task_created ON task (state, created_at);
 
 CREATE TABLE action (
     seq INTEGER PRIMARY KEY,
@@ -126,16 +125,15 @@ CREATE TABLE action (
     output ANY
 ) STRICT;
 CREATE INDEX action_execution ON action (execution, task);
-CREATE INDEX action_created ON action (created_at);
-CREATE INDEX action_state ON action (state, created_at);
+CREATE INDEX action_created ON action (state, created_at);
 
--- The truth. In the order of writing, so that a commit writes few pages; `sum` is the first
--- eight bytes of the body's SHA-256.
+-- The truth. In the order of writing, so that a commit writes few pages; `seal` tells
+-- whether one has been damaged.
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY,
     execution INTEGER NOT NULL REFERENCES execution (seq),
     number INTEGER NOT NULL,
-    sum INTEGER NOT NULL,
+    seal INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX event_number ON event (execution, number);
@@ -145,7 +143,7 @@ CREATE TABLE snapshot (
     execution INTEGER PRIMARY KEY REFERENCES execution (seq),
     events INTEGER NOT NULL,
     version INTEGER NOT NULL,
-    sum INTEGER NOT NULL,
+    seal INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
 
@@ -157,7 +155,7 @@ CREATE TABLE letter (
     sender ANY NOT NULL,
     event INTEGER NOT NULL,
     place INTEGER NOT NULL,
-    sum INTEGER NOT NULL,
+    seal INTEGER NOT NULL,
     body BLOB NOT NULL,
     UNIQUE (sender, event, place)
 ) STRICT;

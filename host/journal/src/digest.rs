@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ostro_core::ExecutionId;
 use sha2::{Digest as _, Sha256};
 
 /// The SHA-256 of a value's bytes: its name in the journal.
@@ -25,13 +26,6 @@ impl Digest {
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
-
-    /// Its first eight bytes: enough to tell that a short body has been damaged.
-    pub(crate) fn short(&self) -> i64 {
-        let mut first = [0; 8];
-        first.copy_from_slice(&self.0[..8]);
-        i64::from_be_bytes(first)
-    }
 }
 
 impl fmt::Display for Digest {
@@ -44,6 +38,20 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// What tells that an event or a snapshot has been damaged, or has come to another execution:
+/// eight bytes of the SHA-256 of all that it is. The version of an event is 0.
+pub(crate) fn seal(execution: &ExecutionId, number: u64, version: u32, body: &[u8]) -> i64 {
+    let mut hash = Sha256::new();
+    hash.update((execution.as_str().len() as u64).to_le_bytes());
+    hash.update(execution.as_str());
+    hash.update(number.to_le_bytes());
+    hash.update(version.to_le_bytes());
+    hash.update(body);
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    i64::from_le_bytes(first)
 }
 
 /// Why a text is no [`Digest`].

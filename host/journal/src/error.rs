@@ -87,10 +87,12 @@ pub enum JournalError {
         source: Arc<io::Error>,
     },
     /// SQLite failed in another way.
-    #[error("the database {} failed: {source}", path.display())]
+    #[error("the database {} failed: {detail}", path.display())]
     Database {
         /// The database.
         path: PathBuf,
+        /// What it says, in one line.
+        detail: String,
         /// The fault.
         source: Arc<rusqlite::Error>,
     },
@@ -181,7 +183,9 @@ impl JournalError {
 
     pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
+        // It may quote a statement.
         let text = source.to_string();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full { path, detail: text },
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
@@ -194,6 +198,7 @@ impl JournalError {
             },
             _ => Self::Database {
                 path,
+                detail: text,
                 source: Arc::new(source),
             },
         }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use ostro_core::{ActionExecutionId, ExecutionId, TaskExecutionId};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::lock::DirLock;
 use crate::pool::Pool;
@@ -37,6 +38,8 @@ pub struct Options {
     pub turn_bytes: usize,
     /// How many queries may read at a time; more wait.
     pub readers: usize,
+    /// How long a page may take. A filter or an order without an index reads a whole table.
+    pub query_time: Duration,
     /// How large the database may become; none for as large as the disk allows.
     pub max_bytes: Option<u64>,
     /// Whether what is acknowledged survives the loss of power. Without it, it survives the
@@ -53,6 +56,7 @@ impl Default for Options {
             group_bytes: 16 << 20,
             turn_bytes: 256 << 20,
             readers: 4,
+            query_time: Duration::from_secs(10),
             max_bytes: None,
             durable: true,
         }
@@ -85,6 +89,7 @@ struct Inner {
     dir: PathBuf,
     path: PathBuf,
     turn_bytes: usize,
+    query_time: Duration,
     /// Whether the folder goes with the journal.
     ephemeral: bool,
     _lock: DirLock,
@@ -116,6 +121,7 @@ impl Journal {
         let path = dir.join(DATABASE);
         let mut db = writer::open(&path, options.durable, options.max_bytes)?;
         schema::migrate(&mut db, &path)?;
+        schema::verify(&db, &path)?;
         let queue = Arc::new(Queue::new(Bounds {
             queue_turns: options.queue_turns.max(1),
             queue_bytes: options.queue_bytes,
@@ -140,6 +146,7 @@ impl Journal {
             dir: dir.to_owned(),
             path,
             turn_bytes: options.turn_bytes,
+            query_time: options.query_time,
             ephemeral,
             _lock: lock,
         };
@@ -330,7 +337,32 @@ impl Journal {
         read: impl FnOnce(Read<'_>) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
         let path = &self.inner.path;
-        self.inner.pool.read(|db| read(Read { db, path }))
+        self.inner.pool.read(None, |db| read(Read { db, path }))
+    }
+
+    /// Reads for as long as a query may take.
+    pub(crate) fn query<T>(
+        &self,
+        read: impl FnOnce(Read<'_>) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let Inner {
+            path, query_time, ..
+        } = &*self.inner;
+        let end = Instant::now() + *query_time;
+        let result = self
+            .inner
+            .pool
+            .read(Some(end), |db| read(Read { db, path }));
+        match result {
+            Err(JournalError::Database { source, .. })
+                if source.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) =>
+            {
+                Err(JournalError::Slow {
+                    seconds: query_time.as_secs(),
+                })
+            }
+            result => result,
+        }
     }
 
     /// A reading connection of one's own, for what takes long.

@@ -42,12 +42,16 @@
 //! Architecture Invariant: the journal knows neither the engine nor the runtime. What an event or
 //! a snapshot says is bytes to it.
 
+mod backup;
+mod check;
 mod digest;
 mod error;
+mod expire;
 mod id;
 mod journal;
 mod lock;
 mod pool;
+mod query;
 mod queue;
 mod read;
 mod rows;
@@ -55,9 +59,14 @@ mod schema;
 mod turn;
 mod writer;
 
+pub use check::Report;
 pub use digest::{Blob, Digest, NoDigest};
 pub use error::JournalError;
+pub use expire::{Expired, Policy};
 pub use journal::{Journal, Options, Refused};
+pub use query::{
+    ActionColumn, Column, Direction, ExecutionColumn, MAX_LIMIT, Op, Operand, Query, TaskColumn,
+};
 pub use read::{Loaded, StoredEvent, StoredLetter, StoredSnapshot, Unfinished, UnfinishedRoot};
 pub use rows::{
     ActionChange, ActionRecord, ActionRow, ExecutionChange, ExecutionRow, Reached, TaskRecord,

@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::JournalError;
+
+/// After how many of its steps SQLite looks at the time.
+const STEPS: i32 = 10_000;
 
 pub(crate) struct Pool {
     path: PathBuf,
@@ -31,20 +35,23 @@ impl Pool {
         }
     }
 
-    /// Reads within one transaction: all of it sees the same commit.
+    /// Reads within one transaction: all of it sees the same commit. SQLite stops at `end`.
     pub(crate) fn read<T>(
         &self,
+        end: Option<Instant>,
         read: impl FnOnce(&Connection) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
-        let reader = Reader {
+        let mut reader = Reader {
             db: Some(self.take()?),
             pool: self,
         };
-        let Some(db) = &reader.db else {
+        let Some(db) = &mut reader.db else {
             return Err(JournalError::Closed);
         };
         let fault = |error| JournalError::sqlite(&self.path, error);
-        let transaction = db.unchecked_transaction().map_err(fault)?;
+        let late = end.map(|end| move || Instant::now() >= end);
+        db.progress_handler(STEPS, late).map_err(fault)?;
+        let transaction = db.transaction().map_err(fault)?;
         let result = read(&transaction)?;
         transaction.commit().map_err(fault)?;
         Ok(result)

@@ -6,6 +6,7 @@ use ostro_core::{ActionExecutionId, ExecutionId, State, TaskExecutionId};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
+use crate::digest::seal;
 use crate::id::StoredId;
 use crate::{
     ActionRecord, ActionRow, Digest, ExecutionRow, JournalError, LetterId, Reached, TaskRecord,
@@ -144,7 +145,7 @@ impl Read<'_> {
             return Ok(None);
         };
         let snapshot = self.one(
-            "SELECT events, version, sum, body FROM snapshot WHERE execution = ?1",
+            "SELECT events, version, seal, body FROM snapshot WHERE execution = ?1",
             params![seq],
             |row| {
                 let snapshot = StoredSnapshot {
@@ -157,17 +158,21 @@ impl Read<'_> {
         )?;
         let snapshot = match snapshot {
             None => None,
-            Some((snapshot, sum)) => {
-                self.verify(&snapshot.body, sum, || format!("the snapshot of {id}"))?;
+            Some((snapshot, sealed)) => {
+                if seal(id, snapshot.events, snapshot.version, &snapshot.body) != sealed {
+                    return Err(self.corrupt(format!(
+                        "the snapshot of execution {id} is not what was stored"
+                    )));
+                }
                 Some(snapshot)
             }
         };
         let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.events);
         let events = self.events(id, seq, covered, i64::MAX)?;
-        if covered + events.len() as u64 != next {
+        let first = events.first().map_or(next, |event| event.number);
+        if first != covered || covered + events.len() as u64 != next {
             return Err(self.corrupt(format!(
-                "execution {id} has {next} events, and {} of them are not there",
-                next.saturating_sub(covered + events.len() as u64)
+                "execution {id} has {next} events, and not all of them are there"
             )));
         }
         Ok(Some(Loaded {
@@ -187,7 +192,7 @@ impl Read<'_> {
         limit: i64,
     ) -> Result<Vec<StoredEvent>, JournalError> {
         let events = self.many(
-            "SELECT number, body, sum FROM event WHERE execution = ?1 AND number >= ?2
+            "SELECT number, body, seal FROM event WHERE execution = ?1 AND number >= ?2
              ORDER BY number LIMIT ?3",
             params![seq, i64::try_from(from).unwrap_or(i64::MAX), limit],
             |row| {
@@ -200,13 +205,17 @@ impl Read<'_> {
         )?;
         let mut expected = None;
         let mut whole = Vec::with_capacity(events.len());
-        for (event, sum) in events {
+        for (event, sealed) in events {
             let number = event.number;
             if expected.is_some_and(|expected| expected != number) {
-                return Err(self.corrupt(format!("event {number} of {id} follows a gap")));
+                return Err(self.corrupt(format!("event {number} of execution {id} follows a gap")));
             }
             expected = Some(number + 1);
-            self.verify(&event.body, sum, || format!("event {number} of {id}"))?;
+            if seal(id, number, 0, &event.body) != sealed {
+                return Err(self.corrupt(format!(
+                    "event {number} of execution {id} is not what was stored"
+                )));
+            }
             whole.push(event);
         }
         Ok(whole)
@@ -238,25 +247,9 @@ impl Read<'_> {
         after: Option<&UnfinishedRoot>,
         limit: usize,
     ) -> Result<Vec<UnfinishedRoot>, JournalError> {
-        // Both read an index of the unfinished ones alone. A moving one is a row of its own or
-        // of a sub-workflow, so that a root may come up more than once in its index.
         let sql = match which {
-            Unfinished::Moving => {
-                "SELECT e.id, e.state, e.seq FROM (
-                     SELECT DISTINCT ifnull(root, seq) AS top
-                     FROM execution INDEXED BY execution_moving
-                     WHERE moving = 1 AND ifnull(root, seq) > ?1
-                     ORDER BY ifnull(root, seq) LIMIT ?2
-                 ) CROSS JOIN execution e ON e.seq = top"
-            }
-            Unfinished::Still => {
-                "SELECT e.id, e.state, e.seq FROM execution e INDEXED BY execution_unfinished
-                 WHERE e.root IS NULL AND e.finished_at IS NULL AND e.seq > ?1
-                     AND NOT EXISTS (
-                         SELECT 1 FROM execution m INDEXED BY execution_moving
-                         WHERE m.moving = 1 AND ifnull(m.root, m.seq) = e.seq)
-                 ORDER BY e.seq LIMIT ?2"
-            }
+            Unfinished::Moving => MOVING,
+            Unfinished::Still => STILL,
         };
         let roots = self.many(
             sql,
@@ -362,7 +355,7 @@ impl Read<'_> {
         recipient: &ExecutionId,
     ) -> Result<Vec<StoredLetter>, JournalError> {
         let stored = self.many(
-            "SELECT sender, event, place, sum, body FROM letter
+            "SELECT sender, event, place, seal, body FROM letter
              WHERE recipient = (SELECT seq FROM execution WHERE id = ?1) ORDER BY seq",
             params![StoredId::new(recipient.as_str())],
             |row| {
@@ -376,8 +369,11 @@ impl Read<'_> {
         )?;
         stored
             .into_iter()
-            .map(|(id, sum, body)| {
-                self.verify(&body, sum, || format!("a letter to execution {recipient}"))?;
+            .map(|(id, sealed, body)| {
+                if seal(&id.sender, id.event, id.place, &body) != sealed {
+                    let what = format!("a letter to execution {recipient} is not what was stored");
+                    return Err(self.corrupt(what));
+                }
                 Ok(StoredLetter { id, body })
             })
             .collect()
@@ -458,18 +454,6 @@ impl Read<'_> {
             .map_err(|_| self.corrupt(format!("value {seq} of a row is no text")))
     }
 
-    fn verify(
-        self,
-        body: &[u8],
-        sum: i64,
-        what: impl FnOnce() -> String,
-    ) -> Result<(), JournalError> {
-        if Digest::of(body).short() == sum {
-            return Ok(());
-        }
-        Err(self.corrupt(format!("{} is not what was stored", what())))
-    }
-
     pub(crate) fn corrupt(self, detail: String) -> JournalError {
         JournalError::Corrupt {
             path: self.path.to_owned(),
@@ -501,6 +485,22 @@ impl Read<'_> {
             .map_err(|error| JournalError::sqlite(self.path, error))
     }
 }
+
+/// A moving execution may be a sub-workflow's, so that a root comes up in the index as often as
+/// it has moving ones below it.
+pub(crate) const MOVING: &str = "SELECT e.id, e.state, e.seq FROM (
+        SELECT DISTINCT ifnull(root, seq) AS top
+        FROM execution INDEXED BY execution_moving
+        WHERE moving = 1 AND ifnull(root, seq) > ?1
+        ORDER BY ifnull(root, seq) LIMIT ?2
+    ) CROSS JOIN execution e ON e.seq = top";
+pub(crate) const STILL: &str = "SELECT e.id, e.state, e.seq
+    FROM execution e INDEXED BY execution_unfinished
+    WHERE e.root IS NULL AND e.finished_at IS NULL AND e.seq > ?1
+        AND NOT EXISTS (
+            SELECT 1 FROM execution m INDEXED BY execution_moving
+            WHERE m.moving = 1 AND ifnull(m.root, m.seq) = e.seq)
+    ORDER BY e.seq LIMIT ?2";
 
 /// A row before its large texts are fetched and its state is looked at.
 pub(crate) struct Raw<T, const N: usize> {
@@ -627,18 +627,20 @@ fn execution_id(row: &Row<'_>, column: usize) -> rusqlite::Result<ExecutionId> {
     ))
 }
 
+/// All states.
+pub(crate) const STATES: [State; 9] = [
+    State::Idle,
+    State::Waiting,
+    State::Running,
+    State::Delayed,
+    State::Paused,
+    State::Success,
+    State::Cancelled,
+    State::Error,
+    State::Skipped,
+];
+
 /// The state with this name.
 pub(crate) fn state(name: &str) -> Option<State> {
-    const ALL: [State; 9] = [
-        State::Idle,
-        State::Waiting,
-        State::Running,
-        State::Delayed,
-        State::Paused,
-        State::Success,
-        State::Cancelled,
-        State::Error,
-        State::Skipped,
-    ];
-    ALL.into_iter().find(|state| state.as_str() == name)
+    STATES.into_iter().find(|state| state.as_str() == name)
 }

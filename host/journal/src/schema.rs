@@ -1,5 +1,6 @@
 //! The schema, and the way from each older one to it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -16,6 +17,31 @@ const APPLICATION: i32 = 0x6f73_7472;
 /// Brings the database at `path` to the newest schema.
 pub(crate) fn migrate(db: &mut Connection, path: &Path) -> Result<(), JournalError> {
     migrate_with(db, path, MIGRATIONS)
+}
+
+/// Whether the tables and indexes of a database of the newest schema are those that the
+/// migrations make. What else there is does no harm.
+pub(crate) fn verify(db: &Connection, path: &Path) -> Result<(), JournalError> {
+    let fault = |error| JournalError::sqlite(path, error);
+    let mut fresh = Connection::open_in_memory().map_err(fault)?;
+    migrate(&mut fresh, path)?;
+    let there = objects(db).map_err(fault)?;
+    for object in objects(&fresh).map_err(fault)? {
+        if !there.contains(&object) {
+            return Err(JournalError::Corrupt {
+                path: path.to_owned(),
+                detail: format!("its {} is not what was made", object.0),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Each table and index with the statement that makes it.
+fn objects(db: &Connection) -> rusqlite::Result<BTreeSet<(String, Option<String>)>> {
+    db.prepare("SELECT type || ' ' || name, sql FROM sqlite_schema")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 fn migrate_with(db: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), JournalError> {
@@ -40,7 +66,7 @@ fn migrate_with(db: &mut Connection, path: &Path, migrations: &[&str]) -> Result
         step.pragma_update(None, "application_id", APPLICATION)
             .map_err(fault)?;
         step.commit().map_err(fault)?;
-        tracing::info!(path = %path.display(), version, "brought the journal to a newer schema");
+        tracing::debug!(path = %path.display(), version, "brought the journal to a newer schema");
     }
     Ok(())
 }
@@ -64,11 +90,6 @@ pub(crate) fn version(db: &Connection, path: &Path) -> Result<u32, JournalError>
     }
 }
 
-/// The newest schema that is known.
-pub(crate) fn newest() -> u32 {
-    count(MIGRATIONS)
-}
-
 fn count(migrations: &[&str]) -> u32 {
     u32::try_from(migrations.len()).unwrap_or(u32::MAX)
 }
@@ -85,7 +106,7 @@ mod tests {
         let path = Path::new("journal.db");
         let mut db = Connection::open_in_memory().unwrap();
         migrate(&mut db, path).unwrap();
-        assert_eq!(version(&db, path).unwrap(), newest());
+        assert_eq!(version(&db, path).unwrap(), count(MIGRATIONS));
         db.execute("INSERT INTO setting VALUES ('a', x'01')", [])
             .unwrap();
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ostro_core::{ActionExecutionId, ExecutionId};
 
+use crate::digest::seal;
 use crate::{ActionChange, ActionRow, Blob, Digest, ExecutionChange, ExecutionRow, TaskRow};
 
 /// What one turn of an execution writes, or a run of turns of one or several executions: all of
@@ -236,20 +237,32 @@ impl Turn {
 
     /// Appends an event.
     pub fn event(&mut self, event: NewEvent) -> &mut Self {
-        let sum = Digest::of(&event.body).short();
-        self.push(event.body.len(), Step::Event(event, sum))
+        let seal = seal(&event.execution, event.number, 0, &event.body);
+        self.push(event.body.len(), Step::Event(event, seal))
     }
 
     /// Writes a snapshot, in the place of the one that is there.
     pub fn snapshot(&mut self, snapshot: NewSnapshot) -> &mut Self {
-        let sum = Digest::of(&snapshot.body).short();
-        self.push(snapshot.body.len(), Step::Snapshot(snapshot, sum))
+        let NewSnapshot {
+            execution,
+            events,
+            version,
+            body,
+            ..
+        } = &snapshot;
+        let seal = seal(execution, *events, *version, body);
+        self.push(snapshot.body.len(), Step::Snapshot(snapshot, seal))
     }
 
     /// Sends a letter.
     pub fn letter(&mut self, letter: NewLetter) -> &mut Self {
-        let sum = Digest::of(&letter.body).short();
-        self.push(letter.body.len(), Step::Letter(letter, sum))
+        let LetterId {
+            sender,
+            event,
+            place,
+        } = &letter.id;
+        let seal = seal(sender, *event, *place, &letter.body);
+        self.push(letter.body.len(), Step::Letter(letter, seal))
     }
 
     /// Takes a letter in: it is not there any more. One that is not there is refused.

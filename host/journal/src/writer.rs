@@ -37,6 +37,9 @@ impl Writer {
                 }
                 Work::Errand(errand) => {
                     busy = true;
+                    if let Err(error) = self.sync(true) {
+                        tracing::error!(path = %self.path.display(), %error, "cannot have commits wait for the disk");
+                    }
                     guarded(|| errand(&mut self.db));
                     self.leave_transaction();
                 }
@@ -51,7 +54,15 @@ impl Writer {
     }
 
     fn write(&mut self, group: Vec<Submission>) {
-        let outcome = self.commit(&group);
+        let outcome = self.commit(&group).or_else(|error| {
+            if !error.is_disk() {
+                return Err(error);
+            }
+            // What is in the log may have its place in the database already, or find it there:
+            // the log then begins anew, and needs no room that it does not have.
+            self.checkpoint("PASSIVE");
+            self.commit(&group)
+        });
         let results = match outcome {
             Ok(results) => results,
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),

@@ -97,9 +97,9 @@ impl Apply<'_> {
             Step::ActionChange(change, cells) => self.action_change(change, cells),
             Step::ActionStarted(id, now) => self.action_started(id, *now),
             Step::DropAction(id) => self.drop_action(id),
-            Step::Event(event, sum) => self.event(event, *sum),
-            Step::Snapshot(snapshot, sum) => self.snapshot(snapshot, *sum),
-            Step::Letter(letter, sum) => self.letter(letter, *sum),
+            Step::Event(event, seal) => self.event(event, *seal),
+            Step::Snapshot(snapshot, seal) => self.snapshot(snapshot, *seal),
+            Step::Letter(letter, seal) => self.letter(letter, *seal),
             Step::TakeLetter(id) => self.take_letter(id),
             Step::Setting(name, Some(value)) => self
                 .execute(
@@ -114,7 +114,7 @@ impl Apply<'_> {
         }
     }
 
-    fn event(&mut self, event: &NewEvent, sum: i64) -> Result<(), JournalError> {
+    fn event(&mut self, event: &NewEvent, seal: i64) -> Result<(), JournalError> {
         let known = self.known(&event.execution)?;
         let (seq, expected) = (known.seq, known.now.events);
         if i64::try_from(event.number) != Ok(expected) {
@@ -126,8 +126,8 @@ impl Apply<'_> {
         }
         known.now.events += 1;
         self.execute(
-            "INSERT INTO event (execution, number, sum, body) VALUES (?1, ?2, ?3, ?4)",
-            params![seq, expected, sum, &event.body[..]],
+            "INSERT INTO event (execution, number, seal, body) VALUES (?1, ?2, ?3, ?4)",
+            params![seq, expected, seal, &event.body[..]],
         )?;
         for digest in &event.values {
             let value = self.value(digest)?;
@@ -136,7 +136,7 @@ impl Apply<'_> {
         Ok(())
     }
 
-    fn snapshot(&mut self, snapshot: &NewSnapshot, sum: i64) -> Result<(), JournalError> {
+    fn snapshot(&mut self, snapshot: &NewSnapshot, seal: i64) -> Result<(), JournalError> {
         let known = self.known(&snapshot.execution)?;
         let (seq, events) = (known.seq, known.now.events);
         let covered = i64::try_from(snapshot.events).unwrap_or(i64::MAX);
@@ -147,12 +147,12 @@ impl Apply<'_> {
             )));
         }
         let written = self.execute(
-            "INSERT INTO snapshot (execution, events, version, sum, body)
+            "INSERT INTO snapshot (execution, events, version, seal, body)
              VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (execution) DO UPDATE SET events = excluded.events,
-                 version = excluded.version, sum = excluded.sum, body = excluded.body
+                 version = excluded.version, seal = excluded.seal, body = excluded.body
              WHERE excluded.events >= snapshot.events",
-            params![seq, covered, snapshot.version, sum, &snapshot.body[..]],
+            params![seq, covered, snapshot.version, seal, &snapshot.body[..]],
         )?;
         if written == 0 {
             return Err(JournalError::Invalid(format!(

@@ -106,3 +106,19 @@ pub(crate) fn ended(journal: &Journal, number: u64, state: State, at: i64) {
     turn.execution_change(change(number, state, at));
     journal.write(turn).unwrap();
 }
+
+/// Numbers that look random and are the same in each run with the same seed.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % sides
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[usize::try_from(self.roll(of.len() as u64)).unwrap()]
+    }
+}

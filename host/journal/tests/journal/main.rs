@@ -1,6 +1,16 @@
 //! The journal on real files.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+mod backup;
 mod common;
+mod crash;
+mod expire;
+mod faults;
 mod letters;
+mod queries;
+mod schemas;
 mod turns;

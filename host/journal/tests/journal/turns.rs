@@ -63,6 +63,9 @@ fn what_was_written_is_there_after_a_restart() {
     assert_eq!(journal.setting("other").unwrap(), None);
     let family = journal.family(&full.id, false).unwrap();
     assert_eq!(family, [full.id.clone(), below.id]);
+    let report = journal.check().unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.executions, report.events, report.values), (2, 1, 3));
 }
 
 #[test]
@@ -272,14 +275,14 @@ fn a_full_queue_gives_the_turn_back_and_tells_when_there_is_room() {
     let gate = Arc::new(Mutex::new(()));
     let held = gate.lock().unwrap();
     let theirs = Arc::clone(&gate);
-    let (begun, begin) = mpsc::channel();
+    let (held_up, wait) = mpsc::channel();
     journal
         .try_submit(first_turn(0), move |_| {
-            begun.send(()).unwrap();
+            held_up.send(()).unwrap();
             drop(theirs.lock());
         })
         .unwrap();
-    begin.recv().unwrap();
+    wait.recv().unwrap();
     for number in 1..=4 {
         journal.try_submit(first_turn(number), |_| {}).unwrap();
     }

@@ -8,7 +8,7 @@ use crate::id::StoredId;
 use crate::turn::{LetterId, NewLetter};
 
 impl Apply<'_> {
-    pub(super) fn letter(&mut self, letter: &NewLetter, sum: i64) -> Result<(), JournalError> {
+    pub(super) fn letter(&mut self, letter: &NewLetter, seal: i64) -> Result<(), JournalError> {
         let recipient = self.known(&letter.recipient)?.seq;
         let LetterId {
             sender,
@@ -16,14 +16,14 @@ impl Apply<'_> {
             place,
         } = &letter.id;
         self.execute(
-            "INSERT INTO letter (recipient, sender, event, place, sum, body)
+            "INSERT INTO letter (recipient, sender, event, place, seal, body)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 recipient,
                 StoredId::new(sender.as_str()),
                 event,
                 place,
-                sum,
+                seal,
                 &letter.body[..]
             ],
         )?;

@@ -1,0 +1,295 @@
+//! Whether everything that is stored is what was stored.
+
+use std::path::Path;
+
+use ostro_core::ExecutionId;
+use rusqlite::{Connection, Row};
+
+use crate::digest::seal;
+use crate::id::StoredId;
+use crate::{Digest, Journal, JournalError};
+
+/// How many faults a report tells of.
+const MAX_PROBLEMS: usize = 100;
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many executions there are.
+    pub executions: u64,
+    /// How many events there are.
+    pub events: u64,
+    /// How many values there are.
+    pub values: u64,
+    /// What is wrong, one line each; the first hundred.
+    pub problems: Vec<String>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl Journal {
+    /// Checks the whole database: its pages and indexes, that each execution's events follow
+    /// each other, that every body and value is what was stored, and that nothing refers to
+    /// what is not there. Takes as long as reading all of it; turns are written meanwhile.
+    pub fn check(&self) -> Result<Report, JournalError> {
+        let report = self.connect().and_then(|db| check(&db, self.path()));
+        match report {
+            // So damaged that it cannot even be looked at.
+            Err(JournalError::Corrupt { detail, .. }) => {
+                let mut report = Report::default();
+                report.tell(detail);
+                Ok(report)
+            }
+            report => report,
+        }
+    }
+}
+
+/// Checks a database of the newest schema.
+pub(crate) fn check(db: &Connection, path: &Path) -> Result<Report, JournalError> {
+    let fault = |error| JournalError::sqlite(path, error);
+    db.execute_batch("BEGIN").map_err(fault)?;
+    let mut report = Report::default();
+    let steps: [fn(&Connection, &mut Report) -> rusqlite::Result<()>; 8] = [
+        pages, references, numbers, events, snapshots, letters, values, columns,
+    ];
+    for step in steps {
+        match step(db, &mut report).map_err(fault) {
+            Ok(()) => {}
+            // A row that cannot be read as what it should be is a fault of the data, too.
+            Err(JournalError::Corrupt { detail, .. } | JournalError::Database { detail, .. }) => {
+                report.tell(detail);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    db.execute_batch("COMMIT").map_err(fault)?;
+    Ok(report)
+}
+
+impl Report {
+    fn tell(&mut self, problem: impl Into<String>) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem.into());
+        }
+    }
+}
+
+/// Calls `look` with each row that `sql` finds.
+fn each(
+    db: &Connection,
+    sql: &str,
+    mut look: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        look(row)?;
+    }
+    Ok(())
+}
+
+fn pages(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    each(
+        db,
+        &format!("PRAGMA integrity_check({MAX_PROBLEMS})"),
+        |row| {
+            let line: String = row.get(0)?;
+            if line != "ok" {
+                report.tell(line);
+            }
+            Ok(())
+        },
+    )
+}
+
+fn references(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    each(db, "PRAGMA foreign_key_check", |row| {
+        let (table, other): (String, String) = (row.get(0)?, row.get(2)?);
+        let number: Option<i64> = row.get(1)?;
+        let number = number.map_or_else(String::new, |number| format!(" {number}"));
+        report.tell(format!(
+            "row{number} of {table} refers to a row of {other} that is not there"
+        ));
+        Ok(())
+    })?;
+    each(
+        db,
+        "SELECT DISTINCT execution FROM reference
+         WHERE execution <> 0 AND execution NOT IN (SELECT seq FROM execution)",
+        |row| {
+            let seq: i64 = row.get(0)?;
+            report.tell(format!(
+                "values are kept for execution {seq}, which is not there"
+            ));
+            Ok(())
+        },
+    )?;
+    each(
+        db,
+        "SELECT id FROM execution WHERE definitions IS NOT NULL
+             AND definitions NOT IN (SELECT digest FROM value)",
+        |row| {
+            report.tell(format!(
+                "the definitions of execution {} are not there",
+                id(row)?
+            ));
+            Ok(())
+        },
+    )
+}
+
+fn numbers(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    each(
+        db,
+        "SELECT e.id, e.events_from, e.events, count(v.number), min(v.number), max(v.number),
+                (SELECT s.events FROM snapshot s WHERE s.execution = e.seq)
+         FROM execution e LEFT JOIN event v ON v.execution = e.seq GROUP BY e.seq",
+        |row| {
+            report.executions += 1;
+            let (from, next, count): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            let (first, last): (Option<i64>, Option<i64>) = (row.get(4)?, row.get(5)?);
+            let covered: Option<i64> = row.get(6)?;
+            let whole = count == next - from
+                && first.is_none_or(|first| first == from)
+                && last.is_none_or(|last| last == next - 1);
+            if !whole {
+                let id = id(row)?;
+                report.tell(format!(
+                    "execution {id} should have events {from} to {}, and has {count} of them",
+                    next - 1
+                ));
+            }
+            if covered.map_or(from > 0, |covered| covered < from || covered > next) {
+                report.tell(format!(
+                    "the snapshot of execution {} does not fit its events",
+                    id(row)?
+                ));
+            }
+            Ok(())
+        },
+    )
+}
+
+fn events(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    each(
+        db,
+        "SELECT e.id, v.number, v.seal, v.body FROM event v
+         CROSS JOIN execution e ON e.seq = v.execution",
+        |row| {
+            report.events += 1;
+            let number: u64 = row.get(1)?;
+            let execution = ExecutionId::new(id(row)?);
+            if seal(&execution, number, 0, row.get_ref(3)?.as_blob()?) != row.get::<_, i64>(2)? {
+                report.tell(format!(
+                    "event {number} of execution {execution} is not what was stored"
+                ));
+            }
+            Ok(())
+        },
+    )
+}
+
+fn snapshots(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    each(
+        db,
+        "SELECT e.id, s.events, s.version, s.seal, s.body FROM snapshot s
+         CROSS JOIN execution e ON e.seq = s.execution",
+        |row| {
+            let execution = ExecutionId::new(id(row)?);
+            let found = seal(
+                &execution,
+                row.get(1)?,
+                row.get(2)?,
+                row.get_ref(4)?.as_blob()?,
+            );
+            if found != row.get::<_, i64>(3)? {
+                report.tell(format!(
+                    "the snapshot of execution {execution} is not what was stored"
+                ));
+            }
+            Ok(())
+        },
+    )
+}
+
+fn letters(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    each(
+        db,
+        "SELECT sender, event, place, seal, body FROM letter",
+        |row| {
+            let sender = ExecutionId::new(id(row)?);
+            let body = row.get_ref(4)?.as_blob()?;
+            let found = seal(&sender, row.get(1)?, row.get(2)?, body);
+            if found != row.get::<_, i64>(3)? {
+                report.tell(format!(
+                    "a letter of execution {sender} is not what was stored"
+                ));
+            }
+            Ok(())
+        },
+    )
+}
+
+fn values(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    each(db, "SELECT seq, digest, body FROM value", |row| {
+        report.values += 1;
+        let digest = row.get_ref(1)?.as_blob()?;
+        if Digest::of(row.get_ref(2)?.as_blob()?).as_bytes()[..] != *digest {
+            let seq: i64 = row.get(0)?;
+            report.tell(format!("value {seq} is not what was stored"));
+        }
+        Ok(())
+    })
+}
+
+/// The columns that name a value in the place of a text.
+fn columns(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    let columns = [
+        (
+            "execution_text",
+            &["state_info", "params", "input", "output"][..],
+        ),
+        (
+            "task",
+            &[
+                "state_info",
+                "runtime_context",
+                "published",
+                "published_global",
+                "result",
+            ],
+        ),
+        (
+            "action",
+            &["state_info", "runtime_context", "input", "output"],
+        ),
+    ];
+    for (table, names) in columns {
+        for name in names {
+            let sql = format!(
+                "SELECT count(*) FROM {table} WHERE typeof({name}) = 'integer'
+                     AND {name} NOT IN (SELECT value FROM reference)"
+            );
+            each(db, &sql, |row| {
+                let count: i64 = row.get(0)?;
+                if count > 0 {
+                    report.tell(format!(
+                        "{count} rows of {table} have a value as their {name} that is not kept for them"
+                    ));
+                }
+                Ok(())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn id(row: &Row<'_>) -> rusqlite::Result<String> {
+    Ok(row.get::<_, StoredId>(0)?.into_text())
+}

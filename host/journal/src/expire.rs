@@ -1,0 +1,293 @@
+//! History that is not kept any more.
+
+use std::time::{Duration, Instant};
+
+use ostro_core::{ExecutionId, State};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, params_from_iter};
+
+use crate::id::StoredId;
+use crate::{Journal, JournalError};
+
+/// How long turns wait at most for a batch of deletions, unless one execution takes longer.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// How many values are collected at a time.
+const VALUES: i64 = 256;
+
+/// Which executions are not kept: Mistral's `[execution_expiration_policy]`. Only root
+/// executions that have ended are looked at; what is below them goes with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Those that ended longer ago than this many milliseconds.
+    pub older_than: Option<i64>,
+    /// The oldest of those that are more than this many.
+    pub max_finished: Option<usize>,
+    /// Those in these states are kept, and not counted.
+    pub ignored_states: Vec<State>,
+    /// How many are deleted in one transaction at most.
+    pub batch_size: usize,
+}
+
+impl Default for Policy {
+    /// Keeps everything.
+    fn default() -> Self {
+        Self {
+            older_than: None,
+            max_finished: None,
+            ignored_states: Vec::new(),
+            batch_size: 10,
+        }
+    }
+}
+
+/// What an expiry deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// How many root executions.
+    pub executions: usize,
+    /// How many values that nothing referred to any more.
+    pub values: usize,
+}
+
+/// The place of an ended root in its index: when it ended, its state, its `seq`.
+type Place = (i64, String, i64);
+
+impl Journal {
+    /// Deletes what `policy` does not keep at `now`, and collects values that nothing refers to.
+    ///
+    /// Turns are written between the batches. An execution that something may still move is
+    /// left alone.
+    pub fn expire(&self, policy: &Policy, now: i64) -> Result<Expired, JournalError> {
+        let mut expired = Expired::default();
+        let age = policy
+            .older_than
+            .map(|age| (now.saturating_sub(age), String::new(), i64::MIN));
+        let count = match policy.max_finished {
+            Some(kept) => self.newest_superfluous(kept, &policy.ignored_states)?,
+            None => None,
+        };
+        // The later of the two bounds deletes everything that the other one does.
+        let mut place = (i64::MIN, String::new(), i64::MIN);
+        if let Some(bound) = age.into_iter().chain(count).max() {
+            loop {
+                let (bound, ignored) = (bound.clone(), policy.ignored_states.clone());
+                let (from, size) = (place.clone(), policy.batch_size.max(1));
+                let (deleted, reached) =
+                    self.transact(move |db| delete_batch(db, &from, &bound, &ignored, size))?;
+                expired.executions += deleted;
+                match reached {
+                    Some(reached) => place = reached,
+                    None => break,
+                }
+            }
+        }
+        expired.values = self.collect()?;
+        Ok(expired)
+    }
+
+    /// Deletes a root execution with all below it, whatever their states. Whether there was one.
+    pub fn delete(&self, root: &ExecutionId) -> Result<bool, JournalError> {
+        let id = StoredId::new(root.as_str());
+        let deleted = self.transact(move |db| {
+            let found: Option<i64> = db
+                .query_row(
+                    "SELECT seq FROM execution WHERE id = ?1 AND root IS NULL",
+                    params![id],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(seq) = found {
+                delete_family(db, seq)?;
+            }
+            Ok(found.is_some())
+        })?;
+        self.collect()?;
+        Ok(deleted)
+    }
+
+    /// Deletes the events of an execution that has ended which its snapshot covers: its history
+    /// is gone then, and it can be brought back all the same. How many they were.
+    pub fn prune_events(&self, id: &ExecutionId) -> Result<usize, JournalError> {
+        let id = StoredId::new(id.as_str());
+        self.transact(move |db| {
+            let covered: Option<(i64, i64)> = db
+                .query_row(
+                    "SELECT e.seq, s.events FROM execution e
+                     JOIN snapshot s ON s.execution = e.seq
+                     WHERE e.id = ?1 AND e.finished_at IS NOT NULL",
+                    params![id],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .optional()?;
+            let Some((seq, covered)) = covered else {
+                return Ok(0);
+            };
+            let mut pruned = 0;
+            for sql in [
+                "INSERT OR IGNORE INTO loose SELECT value FROM reference
+                 WHERE execution = ?1 AND kind = 0 AND owner < ?2",
+                "DELETE FROM reference WHERE execution = ?1 AND kind = 0 AND owner < ?2",
+                "UPDATE execution SET events_from = ?2 WHERE seq = ?1",
+                "DELETE FROM event WHERE execution = ?1 AND number < ?2",
+            ] {
+                pruned = db.execute(sql, params![seq, covered])?;
+            }
+            Ok(pruned)
+        })
+    }
+
+    /// Deletes the values that nothing refers to. How many they were.
+    pub fn collect(&self) -> Result<usize, JournalError> {
+        let mut collected = 0;
+        loop {
+            let (deleted, more) = self.transact(collect_batch)?;
+            collected += deleted;
+            if !more {
+                return Ok(collected);
+            }
+        }
+    }
+
+    /// Has the writer carry out one transaction between two groups.
+    fn transact<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let path = self.path().to_owned();
+        self.errand(move |db| {
+            let fault = |error| JournalError::sqlite(&path, error);
+            let transaction = db
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(fault)?;
+            let result = change(&transaction).map_err(fault)?;
+            transaction.commit().map_err(fault)?;
+            Ok(result)
+        })
+    }
+
+    /// The place of the newest ended root that is more than `kept`.
+    fn newest_superfluous(
+        &self,
+        kept: usize,
+        ignored: &[State],
+    ) -> Result<Option<Place>, JournalError> {
+        let kept = i64::try_from(kept).unwrap_or(i64::MAX);
+        let sql = format!(
+            "SELECT finished_at, state, seq FROM execution INDEXED BY execution_finished
+             WHERE root IS NULL AND finished_at IS NOT NULL AND {}
+             ORDER BY finished_at DESC, state DESC, seq DESC LIMIT 1 OFFSET ?",
+            kept_out(ignored)
+        );
+        let bound = states(ignored).chain([Value::Integer(kept)]);
+        self.read(|read| {
+            read.one(&sql, params_from_iter(bound), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+        })
+    }
+}
+
+fn kept_out(ignored: &[State]) -> String {
+    format!("state NOT IN ({})", vec!["?"; ignored.len()].join(", "))
+}
+
+fn states(states: &[State]) -> impl Iterator<Item = Value> {
+    states
+        .iter()
+        .map(|state| Value::Text(state.as_str().to_owned()))
+}
+
+/// Deletes some of the roots between `from` and `bound`: how many, and how far it came, unless
+/// it came to the end.
+fn delete_batch(
+    db: &Connection,
+    from: &Place,
+    bound: &Place,
+    ignored: &[State],
+    size: usize,
+) -> rusqlite::Result<(usize, Option<Place>)> {
+    let begin = Instant::now();
+    let sql = format!(
+        "SELECT finished_at, state, seq FROM execution e INDEXED BY execution_finished
+         WHERE root IS NULL AND finished_at IS NOT NULL
+             AND (finished_at, state, seq) > (?, ?, ?) AND (finished_at, state, seq) <= (?, ?, ?)
+             AND {}
+             AND NOT EXISTS (SELECT 1 FROM execution m INDEXED BY execution_moving
+                 WHERE m.moving = 1 AND ifnull(m.root, m.seq) = e.seq)
+         ORDER BY finished_at, state, seq LIMIT ?",
+        kept_out(ignored)
+    );
+    let place = |(at, state, seq): &Place| {
+        [
+            Value::Integer(*at),
+            Value::Text(state.clone()),
+            Value::Integer(*seq),
+        ]
+    };
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let values = place(from)
+        .into_iter()
+        .chain(place(bound))
+        .chain(states(ignored))
+        .chain([Value::Integer(size)]);
+    let roots: Vec<Place> = db
+        .prepare_cached(&sql)?
+        .query_map(params_from_iter(values), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut deleted = 0;
+    let mut reached = None;
+    for root in roots {
+        delete_family(db, root.2)?;
+        deleted += 1;
+        reached = Some(root);
+        if begin.elapsed() >= PATIENCE {
+            break;
+        }
+    }
+    Ok((deleted, reached))
+}
+
+fn delete_family(db: &Connection, root: i64) -> rusqlite::Result<()> {
+    let family: Vec<i64> = db
+        .prepare_cached("SELECT seq FROM execution WHERE seq = ?1 OR root = ?1")?
+        .query_map(params![root], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for seq in family {
+        for sql in [
+            "INSERT OR IGNORE INTO loose SELECT value FROM reference WHERE execution = ?1",
+            "DELETE FROM reference WHERE execution = ?1",
+            "DELETE FROM letter WHERE recipient = ?1",
+            "DELETE FROM event WHERE execution = ?1",
+            "DELETE FROM snapshot WHERE execution = ?1",
+            "DELETE FROM action WHERE execution = ?1",
+            "DELETE FROM task WHERE execution = ?1",
+            "DELETE FROM execution_text WHERE execution = ?1",
+            "DELETE FROM execution WHERE seq = ?1",
+        ] {
+            db.prepare_cached(sql)?.execute(params![seq])?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks at some values that may be loose: how many were, and whether there are more to look at.
+fn collect_batch(db: &Connection) -> rusqlite::Result<(usize, bool)> {
+    let candidates: Vec<i64> = db
+        .prepare_cached("SELECT value FROM loose LIMIT ?1")?
+        .query_map(params![VALUES], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut deleted = 0;
+    for value in &candidates {
+        deleted += db
+            .prepare_cached(
+                "DELETE FROM value WHERE seq = ?1
+                 AND NOT EXISTS (SELECT 1 FROM reference WHERE value = ?1)",
+            )?
+            .execute(params![value])?;
+        db.prepare_cached("DELETE FROM loose WHERE value = ?1")?
+            .execute(params![value])?;
+    }
+    Ok((deleted, !candidates.is_empty()))
+}
