@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{Serialize, Serializer};
 
+use crate::stored::{THRESHOLD, shared};
 use crate::{Map, Value};
 
 impl Serialize for Value {
@@ -15,28 +16,17 @@ impl Serialize for Value {
             Value::Bool(truth) => serializer.serialize_bool(*truth),
             Value::Int(number) => serializer.serialize_i64(*number),
             Value::Float(number) => serializer.serialize_f64(*number),
-            Value::String(text) => serializer.serialize_str(text),
-            Value::List(items) => {
-                let mut seq = serializer.serialize_seq(Some(items.len()))?;
-                for item in items.iter() {
-                    seq.serialize_element(item)?;
-                }
-                seq.end()
-            }
-            Value::Map(entries) => {
-                let mut map = serializer.serialize_map(Some(entries.len()))?;
-                for (key, value) in entries.iter() {
-                    map.serialize_entry(&**key, value)?;
-                }
-                map.end()
-            }
+            Value::String(text) if text.len() < THRESHOLD => serializer.serialize_str(text),
+            Value::String(text) => shared::serialize_text(text, serializer),
+            Value::List(items) => shared::serialize(items, serializer),
+            Value::Map(entries) => shared::serialize(entries, serializer),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+        deserializer.deserialize_newtype_struct(shared::NAME, ValueVisitor)
     }
 }
 
@@ -59,6 +49,18 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         Value::deserialize(deserializer)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Value, D::Error> {
+        if let Some(known) = shared::known_value() {
+            return Ok(known);
+        }
+        let value = deserializer.deserialize_any(ValueVisitor)?;
+        shared::know_value(&value);
+        Ok(value)
     }
 
     fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {

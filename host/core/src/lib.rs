@@ -16,6 +16,7 @@ mod id;
 mod json;
 mod request;
 mod state;
+pub mod stored;
 pub mod suggest;
 mod value;
 

@@ -5,10 +5,13 @@
 //! is on by default).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use ostro_core::{Map, Value};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::decide::Turn;
 use crate::execution::Execution;
@@ -19,10 +22,16 @@ use crate::execution::Execution;
 /// was published on a stretch of the way, the newest last. Layers are joined so that each is more
 /// than twice as long as the next. So there are few of them, and a thousand tasks that publish a
 /// key each keep some ten thousand entries instead of half a million.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Context {
-    layers: Arc<Vec<Arc<Layer>>>,
+    #[serde(with = "ostro_core::stored::shared")]
+    layers: Arc<Layers>,
 }
+
+/// The layers of a context, the newest last.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Layers(Vec<Arc<Layer>>);
 
 /// What was published on a stretch of the way, by the last that did so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,12 +46,12 @@ impl Context {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
         // A key of a later layer replaces that of an earlier one, which keeps its place when both
         // are put into one map.
-        self.layers.iter().flat_map(|layer| &layer.data)
+        self.layers.0.iter().flat_map(|layer| &layer.data)
     }
 
     /// What it holds.
     pub(crate) fn to_map(&self) -> Map {
-        let mut map = Map::with_capacity(self.layers.iter().map(|layer| layer.data.len()).sum());
+        let mut map = Map::with_capacity(self.layers.0.iter().map(|layer| layer.data.len()).sum());
         for (key, value) in self.iter() {
             map.insert(Arc::clone(key), value.clone());
         }
@@ -50,13 +59,13 @@ impl Context {
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
-        let mut newest_first = self.layers.iter().rev();
+        let mut newest_first = self.layers.0.iter().rev();
         newest_first.find_map(|layer| layer.data.get(key))
     }
 
     /// How often what is at `path` was published.
     fn version(&self, path: &str) -> u32 {
-        let mut newest_first = self.layers.iter().rev();
+        let mut newest_first = self.layers.0.iter().rev();
         let version = newest_first.find_map(|layer| layer.versions.get(path));
         version.copied().unwrap_or_default()
     }
@@ -75,7 +84,7 @@ impl Context {
     }
 
     fn with(&self, mut top: Layer) -> Self {
-        let mut layers = (*self.layers).clone();
+        let mut layers = self.layers.0.clone();
         while let Some(below) = layers.pop_if(|below| below.data.len() <= 2 * top.data.len()) {
             let mut joined = Arc::unwrap_or_clone(below);
             joined.data.extend(top.data);
@@ -84,7 +93,7 @@ impl Context {
         }
         layers.push(Arc::new(top));
         Self {
-            layers: Arc::new(layers),
+            layers: Arc::new(Layers(layers)),
         }
     }
 
@@ -118,12 +127,12 @@ impl Context {
 
     /// What `other` changes where both meet. What both have from the same tasks changes nothing.
     fn changes_by(&self, other: &Context) -> Layer {
-        let both = self.layers.iter().zip(other.layers.iter());
+        let both = self.layers.0.iter().zip(other.layers.0.iter());
         let shared = both
             .take_while(|(own, other)| Arc::ptr_eq(own, other))
             .count();
         let mut changes = Layer::default();
-        let (own_rest, other_rest) = (&self.layers[shared..], &other.layers[shared..]);
+        let (own_rest, other_rest) = (&self.layers.0[shared..], &other.layers.0[shared..]);
         // A mapping that only this one has published again lacks what the other one still has.
         let own_maps = own_rest.iter().flat_map(|layer| &layer.data);
         let own_maps = own_maps.filter(|(_, value)| matches!(value, Value::Map(_)));
@@ -157,29 +166,50 @@ impl Context {
     }
 }
 
-/// As a list of layers; or one layer, as it was stored before there were several.
-impl<'de> Deserialize<'de> for Context {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Stored {
-            Layers(Vec<Arc<Layer>>),
-            One(Layer),
-        }
-        let layers = match Stored::deserialize(deserializer)? {
-            Stored::Layers(layers) => layers,
-            Stored::One(layer) if layer.data.is_empty() && layer.versions.is_empty() => Vec::new(),
-            Stored::One(layer) => vec![Arc::new(layer)],
-        };
-        Ok(Self {
-            layers: Arc::new(layers),
-        })
+/// A layer of a list, to be read and written as what contexts share.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Stored(#[serde(with = "ostro_core::stored::shared")] Arc<Layer>);
+
+impl Serialize for Layers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let layers = self.0.iter().map(Arc::clone);
+        serializer.collect_seq(layers.map(Stored))
     }
 }
 
-impl Serialize for Context {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.layers.serialize(serializer)
+/// As a list of layers; or one layer, as it was stored before there were several.
+impl<'de> Deserialize<'de> for Layers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LayersVisitor)
+    }
+}
+
+struct LayersVisitor;
+
+impl<'de> Visitor<'de> for LayersVisitor {
+    type Value = Layers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the layers of a context")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Layers, A::Error> {
+        let mut layers = Vec::new();
+        while let Some(Stored(layer)) = seq.next_element()? {
+            layers.push(layer);
+        }
+        Ok(Layers(layers))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Layers, A::Error> {
+        let layer = Layer::deserialize(MapAccessDeserializer::new(map))?;
+        let is_empty = layer.data.is_empty() && layer.versions.is_empty();
+        Ok(Layers(if is_empty {
+            Vec::new()
+        } else {
+            vec![Arc::new(layer)]
+        }))
     }
 }
 

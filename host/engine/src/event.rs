@@ -86,6 +86,7 @@ pub enum EventKind {
     /// The parent resumes this execution, by [`Command::ResumeChild`].
     ParentResumed {
         /// Entries to merge into the environment.
+        #[serde(default, with = "ostro_core::stored::shared::option")]
         env: Option<Arc<Map>>,
     },
     /// Somebody has a task run again that ended in ERROR. An execution that has ended runs
@@ -138,6 +139,7 @@ pub enum Command {
         /// The action's full name.
         name: Arc<str>,
         /// Its input, evaluated.
+        #[serde(with = "ostro_core::stored::shared")]
         input: Arc<Map>,
         /// Which try of the task this is, from 1.
         attempt: u32,
@@ -159,8 +161,10 @@ pub enum Command {
         /// The workflow's full name, as [`crate::Resolver`] found it.
         workflow: Arc<str>,
         /// Its input, evaluated.
+        #[serde(with = "ostro_core::stored::shared")]
         input: Arc<Map>,
         /// Its parameters: `env` and what else the parent hands on.
+        #[serde(with = "ostro_core::stored::shared")]
         params: Arc<Map>,
     },
     /// Fire a timer at a time (milliseconds since 1970 UTC), or as soon after as may be.
@@ -199,6 +203,7 @@ pub enum Command {
         /// Which.
         id: ExecutionId,
         /// What changes in the environment.
+        #[serde(default, with = "ostro_core::stored::shared::option")]
         env: Option<Arc<Map>>,
     },
     /// Tell the parent how this execution stands, by [`EventKind::ChildChanged`]: it paused or

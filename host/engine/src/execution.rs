@@ -19,6 +19,7 @@ use crate::transitions::Pending;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Params {
     /// The environment. A sub-workflow has that of its root execution.
+    #[serde(with = "ostro_core::stored::shared")]
     pub env: Arc<Map>,
     /// The task that a reverse workflow is to reach.
     pub task_name: Option<Arc<str>>,
@@ -33,6 +34,7 @@ pub struct Params {
     /// What a person wrote about this execution.
     pub description: Option<Arc<str>>,
     /// Everything else that was given: `execution().params` shows it.
+    #[serde(with = "ostro_core::stored::shared")]
     pub extra: Arc<Map>,
     /// When the execution was created, in milliseconds since 1970 UTC.
     pub created_at: i64,
@@ -142,9 +144,11 @@ pub struct Execution {
     pub(crate) workflow: Arc<str>,
     pub(crate) state: State,
     pub(crate) state_info: Option<String>,
+    #[serde(with = "ostro_core::stored::shared")]
     pub(crate) input: Arc<Map>,
     pub(crate) params: Params,
     /// `vars` and what was published globally.
+    #[serde(with = "ostro_core::stored::shared")]
     pub(crate) globals: Arc<Map>,
     pub(crate) output: Option<Value>,
     pub(crate) updated_at: i64,

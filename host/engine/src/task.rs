@@ -47,6 +47,7 @@ pub(crate) struct Run {
     pub(crate) index: usize,
     /// Which try of the task it belongs to, from 1.
     pub(crate) attempt: u32,
+    #[serde(with = "ostro_core::stored::shared")]
     pub(crate) input: Arc<Map>,
     pub(crate) state: State,
     /// Whether its output counts: a retry or a rerun takes that away.
@@ -127,6 +128,7 @@ pub(crate) struct TaskExecution {
     pub(crate) state_info: Option<String>,
     /// What it got from the tasks before it.
     pub(crate) context: Context,
+    #[serde(with = "ostro_core::stored::shared")]
     pub(crate) published: Arc<Map>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,

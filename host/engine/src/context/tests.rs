@@ -1,3 +1,7 @@
+use std::convert::Infallible;
+
+use ostro_core::stored::{Digest, load, save};
+
 use super::*;
 
 fn map(entries: &[(&str, Value)]) -> Map {
@@ -145,7 +149,7 @@ fn a_thousand_publications_share_what_they_have_in_common() {
         let published = map(&[(&format!("k{number}"), number.into())]);
         contexts.push(contexts[contexts.len() - 1].with_published(&published));
     }
-    let layers = contexts.iter().flat_map(|context| context.layers.iter());
+    let layers = contexts.iter().flat_map(|context| context.layers.0.iter());
     let kept: BTreeMap<_, _> = layers.map(|layer| (Arc::as_ptr(layer), layer)).collect();
     let entries: usize = kept.values().map(|layer| layer.data.len()).sum();
     assert!(entries < 20_000, "{entries} entries are kept");
@@ -157,4 +161,38 @@ fn what_was_stored_as_one_layer_is_read() {
     let context: Context = serde_json::from_str(stored).unwrap();
     assert_eq!(context.get("x"), Some(&Value::Int(1)));
     assert_eq!(context.version("x"), 3);
+}
+
+#[test]
+fn layers_that_are_shared_are_stored_once_and_shared_again() {
+    let many: Map = (0..100)
+        .map(|i| (format!("key{i}").into(), Value::Int(i)))
+        .collect();
+    let start = Context::default().with_published(&many);
+    let branches: Vec<Context> = (0..1_000)
+        .map(|i| start.with_published(&map(&[("own", Value::Int(i))])))
+        .collect();
+    let saved = save(&branches).unwrap();
+    assert_eq!(saved.values.len(), 1);
+    assert!(saved.body.len() < 150 * branches.len());
+    let bytes = Arc::clone(&saved.values[0].bytes);
+    let mut fetch = |_: &Digest| Ok::<_, Infallible>(Some(Arc::clone(&bytes)));
+    let loaded: Vec<Context> = load(&saved.body, &mut fetch).unwrap();
+    assert_eq!(loaded, branches);
+    for context in &loaded {
+        assert!(Arc::ptr_eq(&context.layers.0[0], &loaded[0].layers.0[0]));
+    }
+    let met = Context::merged(&loaded[..2]);
+    assert_eq!(met, Context::merged(&branches[..2]));
+}
+
+#[test]
+fn what_was_stored_before_there_were_layers_is_read() {
+    let one = r#"{"data":{"x":1},"versions":{"x":2}}"#;
+    let context: Context = serde_json::from_str(one).unwrap();
+    assert_eq!(context.version("x"), 2);
+    assert_eq!(serde_json::to_string(&context).unwrap(), format!("[{one}]"));
+    let none: Context = serde_json::from_str(r#"{"data":{},"versions":{}}"#).unwrap();
+    assert_eq!(none, Context::default());
+    assert_eq!(serde_json::to_string(&none).unwrap(), "[]");
 }

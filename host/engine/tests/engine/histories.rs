@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::cases;
+use crate::stored::again;
 use crate::world::parse;
 
 /// The cases that are recorded: their file, and their number in it from 0.
@@ -151,12 +152,13 @@ fn replay(
 ) {
     for number in range {
         let turn = &history.turns[number];
-        let execution = executions[&turn.execution].clone();
+        let execution = again(&executions[&turn.execution]);
         let workflow = Arc::clone(library.workflow(execution.workflow_name()).unwrap());
-        let decision = decide(library, &workflow, execution, turn.event.clone());
+        let decision = decide(library, &workflow, execution, again(&turn.event));
         assert_eq!(decision.question, None, "turn {number}");
         assert_eq!(
-            decision.commands, turn.commands,
+            again(&decision.commands),
+            turn.commands,
             "commands of turn {number}"
         );
         assert_eq!(decision.changes, turn.changes, "changes of turn {number}");

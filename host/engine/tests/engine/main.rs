@@ -11,4 +11,5 @@ mod cases;
 mod histories;
 mod mistral;
 mod property;
+mod stored;
 mod world;

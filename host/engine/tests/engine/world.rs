@@ -20,6 +20,7 @@ use ostro_lang::{Definitions, Workflow};
 
 use crate::actions::{Resolved, standard};
 use crate::histories::{Created, History, Turn, digest};
+use crate::stored::again;
 
 /// 2026-01-01 00:00:00 UTC.
 pub(crate) const START: i64 = 1_767_225_600_000;
@@ -280,11 +281,12 @@ impl World {
             let stored = serde_json::to_string(&execution).unwrap();
             let restored: Execution = serde_json::from_str(&stored).unwrap();
             assert_eq!(restored, execution, "what is restored is what was stored");
-            restored
+            event = again(&event);
+            [restored, again(&execution)]
         });
         let decision = loop {
             let mut decision = decide(&self.library, &workflow, execution.clone(), event.clone());
-            if let Some(restored) = restored.clone() {
+            for restored in restored.iter().flatten().cloned() {
                 let again = decide(&self.library, &workflow, restored, event.clone());
                 assert_eq!(decision, again, "a restored state decides as the live one");
                 assert_eq!(
