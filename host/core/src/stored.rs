@@ -82,6 +82,9 @@ pub struct StoredValue {
     pub bytes: Arc<[u8]>,
 }
 
+/// Gives the bytes that are stored under a digest, if there are any.
+pub type Fetch<'f, E> = dyn FnMut(&Digest) -> Result<Option<Arc<[u8]>>, E> + 'f;
+
 /// Why something cannot be saved: what serde_json does not write either, or what is nested more
 /// deeply than serde_json reads.
 #[derive(Debug, thiserror::Error)]
@@ -132,10 +135,7 @@ pub fn save_from<T: Serialize + ?Sized>(threshold: usize, value: &T) -> Result<S
 /// # Errors
 /// If a value is missing or not what was stored, if `fetch` fails, or if what is stored is not
 /// the JSON of a `T`.
-pub fn load<T, E>(
-    body: &[u8],
-    fetch: &mut dyn FnMut(&Digest) -> Result<Option<Arc<[u8]>>, E>,
-) -> Result<T, LoadError<E>>
+pub fn load<T, E>(body: &[u8], fetch: &mut Fetch<'_, E>) -> Result<T, LoadError<E>>
 where
     T: DeserializeOwned,
     E: Display,

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::query::Answer;
 
 /// Something that happened to one execution, at `now`.
+///
+/// It is stored as an [`Execution`](crate::Execution) is: a large result is then the same stored
+/// value in the event and in the state after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Milliseconds since 1970 UTC, as the driver's clock told when it took the event.

@@ -138,6 +138,31 @@ pub(crate) struct Ending {
 ///
 /// It can be stored with serde after any turn and restored later, elsewhere: the next turn is
 /// the same. Only [`crate::decide`] changes it.
+///
+/// Plain JSON repeats what tasks share. [`ostro_core::stored`] writes it once:
+///
+/// ```
+/// # use std::{collections::HashMap, convert::Infallible, sync::Arc};
+/// # use ostro_core::{ExecutionId, Map, Value, stored};
+/// # use ostro_engine::{Execution, Params};
+/// # let text = "{version: '2.0', w: {input: [image], tasks: {t: {action: std.noop}}}}";
+/// # let definitions: ostro_lang::Definitions = [ostro_lang::parse(text, "w")].into_iter().collect();
+/// # let workflow = definitions.workflow("w").ok_or("no such workflow")?;
+/// # let input: Map = [("image".into(), "x".repeat(1 << 20).into())].into_iter().collect();
+/// # let id = ExecutionId::new("c7f9…");
+/// # let execution = Execution::new(id, workflow, &input, Params::default())?;
+/// # let mut table = HashMap::new();
+/// let saved = stored::save(&execution)?;
+/// // Those whose digests the table has already need not be written again.
+/// table.extend(saved.values.into_iter().map(|value| (value.digest, value.bytes)));
+/// let body = saved.body;
+/// assert!(body.len() < 1_000);
+///
+/// let mut fetch = |digest: &stored::Digest| Ok::<_, Infallible>(table.get(digest).cloned());
+/// let restored: Execution = stored::load(&body, &mut fetch)?;
+/// assert_eq!(restored, execution);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Execution {
     pub(crate) id: ExecutionId,

@@ -26,12 +26,12 @@ use crate::stored::shared::NAME;
 /// each list may be referred to.
 const MAX_DEPTH: usize = 256;
 
-/// Gives the bytes with a digest, or notes why not.
-type Fetch<'f> = dyn FnMut(&Digest) -> Option<Arc<[u8]>> + 'f;
+/// Gives the bytes that have a digest, or notes why not.
+type Checked<'f> = dyn FnMut(&Digest) -> Option<Arc<[u8]>> + 'f;
 
 /// What is known while something is loaded.
 pub(super) struct Loading<'f> {
-    fetch: RefCell<&'f mut Fetch<'f>>,
+    fetch: RefCell<&'f mut Checked<'f>>,
     fetched: RefCell<BTreeMap<Digest, Arc<[u8]>>>,
     /// The shared parts that were read.
     parts: RefCell<BTreeMap<Digest, Part>>,
@@ -39,7 +39,7 @@ pub(super) struct Loading<'f> {
 }
 
 impl<'f> Loading<'f> {
-    pub(super) fn new(fetch: &'f mut Fetch<'f>) -> Self {
+    pub(super) fn new(fetch: &'f mut Checked<'f>) -> Self {
         Self {
             fetch: RefCell::new(fetch),
             fetched: RefCell::default(),
@@ -145,7 +145,7 @@ struct Reader<'l, 'f, 'a, I> {
     life: PhantomData<&'a ()>,
 }
 
-impl<'l, 'f, 'a, I> Reader<'l, 'f, 'a, I> {
+impl<'l, 'f, I> Reader<'l, 'f, '_, I> {
     fn new(loading: &'l Loading<'f>, inner: I, texts: Texts) -> Self {
         Self {
             loading,

@@ -117,10 +117,6 @@ pub mod option {
     use super::{Any, Arc, Deserialize, Deserializer, Serialize, Serializer};
 
     /// Writes what is in `part`, or null.
-    #[expect(
-        clippy::ref_option,
-        reason = "serde calls it with a reference to the field"
-    )]
     pub fn serialize<T, S>(part: &Option<Arc<T>>, serializer: S) -> Result<S::Ok, S::Error>
     where
         T: Serialize + Any + Send + Sync,

@@ -124,7 +124,7 @@ fn what_is_small_is_written_as_serde_json_writes_it() {
         Newtype(f64),
         Tuple(u8, Option<char>),
         Struct {
-            key: BTreeMap<u128, ()>,
+            key: BTreeMap<u128, u8>,
             other: (i128, [bool; 2]),
         },
     }
@@ -145,7 +145,7 @@ fn what_is_small_is_written_as_serde_json_writes_it() {
             Shape::Newtype(0.1),
             Shape::Tuple(1, Some('x')),
             Shape::Struct {
-                key: [(u128::MAX, ()), (1, ())].into(),
+                key: [(u128::MAX, 2), (1, 3)].into(),
                 other: (i128::MIN, [true, false]),
             },
         ],

@@ -67,18 +67,18 @@ impl Flat {
     }
 
     fn merge(&mut self, other: &Flat) {
-        fn merge(left: (&mut Map, &Flat), right: (&Map, &Flat), prefix: &str) {
+        fn merge(left: &mut Map, before: &Flat, right: (&Map, &Flat), prefix: &str) {
             let version = |of: &Flat, path: &str| of.versions.get(path).copied().unwrap_or(0);
             for (key, value) in right.0 {
                 let path = path_of(prefix, key);
-                match (left.0.get_mut(key), value) {
+                match (left.get_mut(key), value) {
                     (None, _) => {
-                        left.0.insert(Arc::clone(key), value.clone());
+                        left.insert(Arc::clone(key), value.clone());
                     }
                     (Some(Value::Map(own)), Value::Map(other)) => {
-                        merge((Arc::make_mut(own), left.1), (other, right.1), &path);
+                        merge(Arc::make_mut(own), before, (other, right.1), &path);
                     }
-                    (Some(own), _) if version(right.1, &path) > version(left.1, &path) => {
+                    (Some(own), _) if version(right.1, &path) > version(before, &path) => {
                         *own = value.clone();
                     }
                     (Some(_), _) => {}
@@ -86,7 +86,7 @@ impl Flat {
             }
         }
         let before = self.clone();
-        merge((&mut self.data, &before), (&other.data, other), "");
+        merge(&mut self.data, &before, (&other.data, other), "");
         for (path, version) in &other.versions {
             let own = self.versions.entry(path.clone()).or_default();
             *own = (*own).max(*version);
@@ -184,15 +184,4 @@ fn layers_that_are_shared_are_stored_once_and_shared_again() {
     }
     let met = Context::merged(&loaded[..2]);
     assert_eq!(met, Context::merged(&branches[..2]));
-}
-
-#[test]
-fn what_was_stored_before_there_were_layers_is_read() {
-    let one = r#"{"data":{"x":1},"versions":{"x":2}}"#;
-    let context: Context = serde_json::from_str(one).unwrap();
-    assert_eq!(context.version("x"), 2);
-    assert_eq!(serde_json::to_string(&context).unwrap(), format!("[{one}]"));
-    let none: Context = serde_json::from_str(r#"{"data":{},"versions":{}}"#).unwrap();
-    assert_eq!(none, Context::default());
-    assert_eq!(serde_json::to_string(&none).unwrap(), "[]");
 }
