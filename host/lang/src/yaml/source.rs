@@ -51,21 +51,19 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The place with the file's name. The YAML scanner, where it stops, may be a character or two
-    /// behind the end.
+    /// The place with the file's name, and within its line: where the YAML scanner stops in a
+    /// directive, it may tell a column far behind.
     pub(crate) fn location(&self, place: Place) -> Location {
-        let line = usize::try_from(place.line).unwrap_or(usize::MAX);
-        let is_last = line >= self.lines.len();
-        let start = self.lines.last().copied().unwrap_or_default();
-        let behind = u32::try_from(self.length - start).map_or(u32::MAX, |length| length + 1);
+        let next = usize::try_from(place.line).unwrap_or(usize::MAX);
+        let start = next.checked_sub(1).and_then(|line| self.lines.get(line));
+        // Behind the last line there is nothing.
+        let start = start.copied().unwrap_or(self.length);
+        let end = self.lines.get(next).map_or(self.length + 1, |next| *next);
+        let behind = u32::try_from(end - start).unwrap_or(u32::MAX);
         Location {
             file: Arc::clone(&self.file),
             line: place.line,
-            column: if is_last {
-                place.column.min(behind)
-            } else {
-                place.column
-            },
+            column: place.column.min(behind),
         }
     }
 
