@@ -90,6 +90,12 @@ impl Blob {
         Self { digest, bytes }
     }
 
+    /// `bytes` whose digest was taken elsewhere.
+    pub fn with_digest(digest: Digest, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { digest, bytes }
+    }
+
     /// The digest of the bytes.
     pub fn digest(&self) -> Digest {
         self.digest

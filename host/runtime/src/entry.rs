@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use ostro_core::stored::{self, LoadError, SaveError, Saved};
 use ostro_engine::{Event, EventKind, Execution};
-use ostro_journal::{Blob, Journal, JournalError};
+use ostro_journal::{Blob, Digest, Journal, JournalError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +29,15 @@ pub(crate) struct Encoded {
     pub(crate) values: Vec<Blob>,
 }
 
-/// Writes `data` as bytes.
-pub(crate) fn encode<T: Serialize>(data: &T) -> Encoded {
-    // What is written are values and plain structs, which all have a JSON form.
-    let body = serde_json::to_vec(data).unwrap_or_default();
-    Encoded {
-        body: body.into(),
-        values: Vec::new(),
-    }
+/// Writes `data` as bytes. The error is that it nests deeper than what is read again.
+pub(crate) fn encode<T: Serialize>(data: &T) -> Result<Encoded, SaveError> {
+    let Saved { body, values } = stored::save(data)?;
+    let values = values
+        .into_iter()
+        .map(|value| Blob::with_digest(Digest::from_bytes(value.digest), value.bytes))
+        .collect();
+    let body = body.into();
+    Ok(Encoded { body, values })
 }
 
 /// Reads what [`encode`] wrote.
@@ -44,10 +46,15 @@ pub(crate) fn decode<T: DeserializeOwned>(
     what: &str,
     body: &[u8],
 ) -> Result<T, RuntimeError> {
-    serde_json::from_slice(body).map_err(|error| {
-        RuntimeError::from(JournalError::Corrupt {
+    let mut fetch = |digest: &stored::Digest| -> Result<Option<Arc<[u8]>>, JournalError> {
+        let value = journal.value(&Digest::from_bytes(*digest))?;
+        Ok(value.map(Into::into))
+    };
+    stored::load(body, &mut fetch).map_err(|error| match error {
+        LoadError::Fetch(error) => error.into(),
+        other => RuntimeError::from(JournalError::Corrupt {
             path: journal.path().to_owned(),
-            detail: format!("{what} cannot be read: {error}"),
-        })
+            detail: format!("{what} cannot be read: {other}"),
+        }),
     })
 }

@@ -2,6 +2,7 @@
 //! are told.
 
 use ostro_core::State;
+use ostro_core::stored::SaveError;
 use ostro_engine::{ActionView, Event, Execution, TaskView};
 use ostro_journal::{
     ActionChange, ActionRow, ExecutionChange, ExecutionRow, LetterId, NewEvent, NewLetter, Reached,
@@ -28,11 +29,11 @@ pub(crate) struct Written<'a> {
 }
 
 impl Written<'_> {
-    /// All that is written of it.
-    pub(crate) fn turn(&self) -> Turn {
+    /// All that is written of it. The error is that some of it nests too deeply.
+    pub(crate) fn turn(&self) -> Result<Turn, SaveError> {
         let mut turn = Turn::new();
         if self.number == 0 {
-            create(&mut turn, self.record, self.before);
+            create(&mut turn, self.record, self.before)?;
         }
         let number = self.number.max(1);
         event(
@@ -40,7 +41,7 @@ impl Written<'_> {
             self.record,
             number,
             &Entry::Happened(self.event.clone()),
-        );
+        )?;
         if let Some(letter) = self.letter {
             turn.take_letter(letter.clone());
         }
@@ -55,13 +56,13 @@ impl Written<'_> {
             match step {
                 Step::Start(prepared) => {
                     let child = prepared.record();
-                    create(&mut turn, child, &child.snapshot());
+                    create(&mut turn, child, &child.snapshot())?;
                 }
-                Step::Tell(tell) => letter(&mut turn, tell),
+                Step::Tell(tell) => letter(&mut turn, tell)?,
                 _ => {}
             }
         }
-        turn
+        Ok(turn)
     }
 
     fn execution(&self, turn: &mut Turn) {
@@ -127,7 +128,7 @@ impl Written<'_> {
 }
 
 /// Writes the row of a new execution, and that it was created.
-fn create(turn: &mut Turn, record: &Record, execution: &Execution) {
+fn create(turn: &mut Turn, record: &Record, execution: &Execution) -> Result<(), SaveError> {
     let about = &record.about;
     let blob = record.library.blob();
     let params = execution.params();
@@ -149,11 +150,11 @@ fn create(turn: &mut Turn, record: &Record, execution: &Execution) {
         record,
         0,
         &Entry::Created(Box::new(execution.clone())),
-    );
+    )
 }
 
-fn event(turn: &mut Turn, record: &Record, number: u64, entry: &Entry) {
-    let encoded = encode(entry);
+fn event(turn: &mut Turn, record: &Record, number: u64, entry: &Entry) -> Result<(), SaveError> {
+    let encoded = encode(entry)?;
     let values = encoded.values.iter().map(|value| value.digest()).collect();
     for value in encoded.values {
         turn.value(value);
@@ -164,11 +165,14 @@ fn event(turn: &mut Turn, record: &Record, number: u64, entry: &Entry) {
         body: encoded.body,
         values,
     });
+    Ok(())
 }
 
-fn letter(turn: &mut Turn, tell: &Tell) {
-    let Some(id) = &tell.letter else { return };
-    let encoded = encode(&tell.event);
+fn letter(turn: &mut Turn, tell: &Tell) -> Result<(), SaveError> {
+    let Some(id) = &tell.letter else {
+        return Ok(());
+    };
+    let encoded = encode(&tell.event)?;
     let values = encoded.values.iter().map(|value| value.digest()).collect();
     for value in encoded.values {
         turn.value(value);
@@ -179,6 +183,7 @@ fn letter(turn: &mut Turn, tell: &Tell) {
         body: encoded.body,
         values,
     });
+    Ok(())
 }
 
 fn task_row(record: &Record, task: &TaskView<'_>) -> TaskRow {

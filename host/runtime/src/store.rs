@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ostro_core::ExecutionId;
+use ostro_core::stored::SaveError;
 use ostro_journal::{Journal, JournalError, Refused, Turn};
 use tokio::sync::oneshot;
 
@@ -52,17 +53,37 @@ pub(crate) async fn write(journal: &Journal, mut turn: Turn) -> Result<(), Journ
     }
 }
 
+/// Why a turn is not written.
+pub(crate) enum Unwritten {
+    /// The journal did not take it.
+    Journal(JournalError),
+    /// Something in it nests more deeply than what is read again.
+    TooDeep(SaveError),
+}
+
+impl From<JournalError> for Unwritten {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl From<SaveError> for Unwritten {
+    fn from(error: SaveError) -> Self {
+        Self::TooDeep(error)
+    }
+}
+
 /// Writes the turn that `make` gives, again and again while the disk fails: what happened has
 /// happened, and cannot be refused. The error is one that trying again does not help.
 pub(crate) async fn insist(
     journal: &Journal,
     execution: &ExecutionId,
-    make: impl Fn() -> Turn,
-) -> Result<(), JournalError> {
+    make: impl Fn() -> Result<Turn, SaveError>,
+) -> Result<(), Unwritten> {
     let mut pause = FIRST_PAUSE;
     let mut told = false;
     loop {
-        match write(journal, make()).await {
+        match write(journal, make()?).await {
             Err(error) if error.is_disk() => {
                 if !told {
                     tracing::error!(%execution, %error, "it waits until its turn can be written");
@@ -75,7 +96,7 @@ pub(crate) async fn insist(
                 if told && other.is_ok() {
                     tracing::info!(%execution, "its turn is written, and it goes on");
                 }
-                return other;
+                return Ok(other?);
             }
         }
     }

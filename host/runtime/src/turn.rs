@@ -4,14 +4,16 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
+use ostro_core::stored::SaveError;
 use ostro_engine::{Change, Decision, Event, Execution, Reason, decide, explain};
-use ostro_journal::{JournalError, LetterId};
+use ostro_journal::{Journal, LetterId, Turn};
 
 use crate::NoticeKind;
 use crate::hub::Hub;
 use crate::plan::Step;
 use crate::record::Record;
 use crate::shared::Shared;
+use crate::store::Unwritten;
 use crate::{persist, store};
 
 /// What is to be done after a committed turn. There is no other way to get at it, so that nothing
@@ -73,7 +75,7 @@ pub(crate) async fn commit(
     record: &Record,
     decided: Decided,
     may_fail: bool,
-) -> Result<Committed, JournalError> {
+) -> Result<Committed, Unwritten> {
     if let Some(journal) = shared.store.journal() {
         let before = record.snapshot();
         let number = record.next_event.load(Ordering::Relaxed);
@@ -90,7 +92,7 @@ pub(crate) async fn commit(
             .turn()
         };
         let written = if may_fail {
-            store::write(journal, make()).await
+            write_once(journal, make()).await
         } else {
             store::insist(journal, &record.about.id, make).await
         };
@@ -114,6 +116,10 @@ pub(crate) async fn commit(
     }
     publish(&shared.hub, record, decided.changes);
     Ok(Committed(decided.steps))
+}
+
+async fn write_once(journal: &Journal, turn: Result<Turn, SaveError>) -> Result<(), Unwritten> {
+    Ok(store::write(journal, turn?).await?)
 }
 
 fn publish(hub: &Hub, record: &Record, changes: Vec<Change>) {

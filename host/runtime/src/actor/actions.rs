@@ -244,12 +244,13 @@ async fn note_start(
     let make = || {
         let mut turn = Turn::new();
         turn.action_started(id.clone(), now);
-        turn
+        Ok(turn)
     };
     store::insist(journal, &record.about.id, make)
         .await
-        .map_err(|error| {
-            let message = format!("it was not started: {error}");
+        .map_err(|_| {
+            // Its turn finds the same, and tells it.
+            let message = "it was not started: that could not be noted in the journal";
             ActionOutcome::Error(ActionError::new(ActionErrorKind::Host, message))
         })
 }

@@ -10,8 +10,11 @@ use super::Actor;
 use crate::RuntimeError;
 use crate::plan::{Planner, Step, Tell};
 use crate::record::{Message, Standing};
-use crate::store;
+use crate::store::{self, Unwritten};
 use crate::turn::{self, Committed, Decided};
+
+/// Why an execution whose data nests without an end comes to one.
+const TOO_DEEP: &str = "what it holds nests more than 127 levels deep, which cannot be kept";
 
 impl Actor {
     /// Takes the execution one event further. The error is why it was not taken: only somebody
@@ -31,27 +34,33 @@ impl Actor {
             return Err(RuntimeError::Ended(self.record.about.id.clone()));
         }
         self.now = self.now.max(self.shared.clock.now_millis());
-        let decided = match self.decide(kind.clone()) {
-            Ok(decided) => decided,
+        let written = match self.decide(kind.clone()) {
+            Ok(decided) => self.write(decided, letter.clone(), may_fail).await,
             Err(reason) => {
                 tracing::error!(execution = %self.record.about.id, reason, "the engine panicked");
-                let message = format!("the engine failed, which is a bug of its own: {reason}");
-                let stop = EventKind::Stopped {
-                    state: State::Error,
-                    message: Some(message.clone()),
-                };
-                match self.decide(stop) {
-                    Ok(decided) => decided,
-                    Err(_) => {
-                        self.runs.abort_all();
-                        self.fail(message);
-                        return Ok(());
-                    }
-                }
+                let reason = format!("the engine failed, which is a bug of its own: {reason}");
+                return self.give_up(reason, letter, &kind).await;
             }
         };
-        let (event, decision) = decided;
-        let runs = !decision.execution.state().is_completed();
+        match written {
+            Ok(committed) => {
+                self.settle(&kind);
+                self.carry_out(committed);
+                Ok(())
+            }
+            Err(Unwritten::TooDeep(_)) if may_fail => Err(RuntimeError::Invalid(TOO_DEEP.into())),
+            Err(Unwritten::TooDeep(_)) => self.give_up(TOO_DEEP.to_owned(), letter, &kind).await,
+            Err(Unwritten::Journal(error)) => Err(self.unwritten(may_fail, error)),
+        }
+    }
+
+    /// Makes a turn durable.
+    async fn write(
+        &mut self,
+        (event, decision): (Event, Decision),
+        letter: Option<LetterId>,
+        may_fail: bool,
+    ) -> Result<Committed, Unwritten> {
         let Decision {
             execution,
             commands,
@@ -59,11 +68,11 @@ impl Actor {
             reasons,
             question: _,
         } = decision;
-        let number = self.record.next_event.load(Ordering::Relaxed).max(1);
+        let runs = !execution.state().is_completed();
         let planner = Planner {
             shared: &self.shared,
             record: &self.record,
-            event: number,
+            event: self.record.next_event.load(Ordering::Relaxed).max(1),
             steps: Vec::with_capacity(commands.len()),
             letters: 0,
         };
@@ -75,31 +84,59 @@ impl Actor {
             reasons,
             steps: planner.plan(commands),
         };
-        match turn::commit(&self.shared, &self.record, decided, may_fail).await {
+        let committed = turn::commit(&self.shared, &self.record, decided, may_fail).await?;
+        if runs && std::mem::take(&mut self.finished) {
+            self.record.standing.send_replace(Standing::Running);
+        }
+        Ok(committed)
+    }
+
+    /// Ends the execution in ERROR, since it cannot go further.
+    async fn give_up(
+        &mut self,
+        reason: String,
+        letter: Option<LetterId>,
+        kind: &EventKind,
+    ) -> Result<(), RuntimeError> {
+        let stop = EventKind::Stopped {
+            state: State::Error,
+            message: Some(reason.clone()),
+        };
+        let written = match self.decide(stop) {
+            Ok(decided) => self.write(decided, letter, false).await,
+            Err(_) => {
+                self.runs.abort_all();
+                self.fail(reason);
+                return Ok(());
+            }
+        };
+        match written {
             Ok(committed) => {
-                if runs && std::mem::take(&mut self.finished) {
-                    self.record.standing.send_replace(Standing::Running);
-                }
-                self.settle(&kind);
+                self.settle(kind);
                 self.carry_out(committed);
                 Ok(())
             }
-            Err(error) => {
-                self.unwritten(may_fail, &error);
-                Err(error.into())
+            Err(Unwritten::Journal(error)) => Err(self.unwritten(false, error)),
+            Err(Unwritten::TooDeep(_)) => {
+                // What is left is the reason itself, which is flat; and an output that somebody
+                // wrote for errors.
+                self.runs.abort_all();
+                self.fail(reason);
+                Ok(())
             }
         }
     }
 
     /// Its turn could not be written. What was asked for has not happened; but what has happened
     /// is not known to the journal, so that the execution goes on after a restart only.
-    fn unwritten(&mut self, may_fail: bool, error: &JournalError) {
+    fn unwritten(&mut self, may_fail: bool, error: JournalError) -> RuntimeError {
         self.unborn = self.record.next_event.load(Ordering::Relaxed) == 0;
         self.stuck = self.unborn || !may_fail;
         if !may_fail && !matches!(error, JournalError::Closed) {
             let execution = &self.record.about.id;
             tracing::error!(%execution, %error, "its turn cannot be written, and it stops here");
         }
+        error.into()
     }
 
     fn decide(&self, kind: EventKind) -> Result<(Event, Decision), String> {
@@ -112,7 +149,7 @@ impl Actor {
             let make = || {
                 let mut turn = Turn::new();
                 turn.take_letter(letter.clone());
-                turn
+                Ok(turn)
             };
             // One that stays is ignored again after a restart.
             let _ = store::insist(journal, &self.record.about.id, make).await;

@@ -278,3 +278,21 @@ async fn many_executions_are_all_brought_back() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_whose_data_cannot_be_kept_ends_and_says_why() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "nests", []).await;
+    let outcome = ends(&host, &id).await;
+    assert_eq!(outcome.state, State::Error);
+    let reason = outcome.state_info.clone().unwrap();
+    assert!(
+        reason.contains("nests more than 127 levels deep"),
+        "{reason}"
+    );
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert_eq!(ends(&host, &id).await, outcome);
+}
