@@ -1,11 +1,13 @@
 //! One turn as changes to the tables.
 
-mod rows;
+mod actions;
+mod executions;
+mod tasks;
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use ostro_core::{ExecutionId, State};
+use ostro_core::{ActionExecutionId, ExecutionId, State, TaskExecutionId};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
@@ -24,12 +26,62 @@ pub(crate) mod kind {
     pub(crate) const ACTION_END: i64 = 6;
 }
 
+/// How many executions are remembered at most, and how many tasks and actions.
+const REMEMBERED: usize = 8192;
+
+/// What was written to lately, so that it need not be looked up. It holds as long as what was
+/// written is committed and nobody else writes: else it is to be cleared.
+#[derive(Default)]
+pub(super) struct Memory {
+    executions: HashMap<ExecutionId, Known>,
+    tasks: HashMap<TaskExecutionId, Found>,
+    actions: HashMap<ActionExecutionId, Found>,
+}
+
+impl Memory {
+    pub(super) fn clear(&mut self) {
+        self.executions.clear();
+        self.tasks.clear();
+        self.actions.clear();
+    }
+
+    /// Forgets what has become too much.
+    fn bound(&mut self) {
+        if self.executions.len() > REMEMBERED {
+            self.executions.clear();
+        }
+        if self.tasks.len() > REMEMBERED {
+            self.tasks.clear();
+        }
+        if self.actions.len() > REMEMBERED {
+            self.actions.clear();
+        }
+    }
+}
+
+/// A row of a task or an action.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    seq: i64,
+    /// The execution; 0 for an action that has none.
+    execution: i64,
+    /// Whether any of its texts is among the values.
+    large: bool,
+}
+
 /// Writes `turn` within the transaction that is open.
-pub(super) fn apply(db: &Connection, path: &Path, turn: &Turn) -> Result<(), JournalError> {
+pub(super) fn apply(
+    db: &Connection,
+    path: &Path,
+    memory: &mut Memory,
+    turn: &Turn,
+) -> Result<(), JournalError> {
+    memory.bound();
     let mut apply = Apply {
         db,
         path,
-        known: HashMap::new(),
+        memory,
+        touched: Vec::new(),
     };
     for step in &turn.steps {
         apply.step(step)?;
@@ -40,8 +92,9 @@ pub(super) fn apply(db: &Connection, path: &Path, turn: &Turn) -> Result<(), Jou
 struct Apply<'a> {
     db: &'a Connection,
     path: &'a Path,
+    memory: &'a mut Memory,
     /// The executions that the turn has touched.
-    known: HashMap<ExecutionId, Known>,
+    touched: Vec<ExecutionId>,
 }
 
 /// An execution's row as far as turns change it: as it is stored, and as it is to be.
@@ -67,6 +120,12 @@ enum StoredCell<'a> {
     Null,
     Text(&'a str),
     Value(i64),
+}
+
+impl StoredCell<'_> {
+    fn is_value(&self) -> bool {
+        matches!(self, Self::Value(_))
+    }
 }
 
 impl ToSql for StoredCell<'_> {
@@ -171,7 +230,10 @@ impl Apply<'_> {
     }
 
     fn find(&mut self, id: &ExecutionId) -> Result<Option<&mut Known>, JournalError> {
-        if !self.known.contains_key(id) {
+        if self.touched.last() != Some(id) {
+            self.touched.push(id.clone());
+        }
+        if !self.memory.executions.contains_key(id) {
             let found = self.one(
                 "SELECT seq, root, state, moving, events, updated_at, finished_at
                  FROM execution WHERE id = ?1",
@@ -204,18 +266,19 @@ impl Apply<'_> {
                 stored,
                 now: stored,
             };
-            self.known.insert(id.clone(), known);
+            self.memory.executions.insert(id.clone(), known);
         }
-        Ok(self.known.get_mut(id))
+        Ok(self.memory.executions.get_mut(id))
     }
 
     /// Writes what has changed of the executions' rows, and touches no index without need.
     fn flush(&mut self) -> Result<(), JournalError> {
-        let known = std::mem::take(&mut self.known);
-        for Known {
-            seq, stored, now, ..
-        } in known.into_values()
-        {
+        for id in std::mem::take(&mut self.touched) {
+            let Some(known) = self.memory.executions.get_mut(&id) else {
+                continue;
+            };
+            let (seq, now) = (known.seq, known.now);
+            let stored = std::mem::replace(&mut known.stored, now);
             if now == stored {
                 continue;
             }
@@ -365,6 +428,16 @@ impl Apply<'_> {
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(params, read).optional())
             .map_err(|error| JournalError::sqlite(self.path, error))
+    }
+
+    fn find_row(&self, sql: &str, id: &str) -> Result<Option<Found>, JournalError> {
+        self.one(sql, params![StoredId::new(id)], |row| {
+            Ok(Found {
+                seq: row.get(0)?,
+                execution: row.get(1)?,
+                large: row.get(2)?,
+            })
+        })
     }
 
     fn damaged(&self, state: &str) -> JournalError {
