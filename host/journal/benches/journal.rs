@@ -337,10 +337,12 @@ fn write_rows(
     let own = i64::try_from(number / ACTIVE).unwrap() + 1;
     let execution = i64::try_from(number % ACTIVE).unwrap() + 1;
     let now = DAY + i64::try_from(number).unwrap();
-    db.prepare_cached("INSERT INTO event (execution, number, seal, body) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![execution, own, now, event])?;
-    db.prepare_cached("UPDATE execution SET events = ?2 WHERE seq = ?1")?
-        .execute(params![execution, own])?;
+    db.prepare_cached(
+        "INSERT INTO event (execution, number, previous, seal, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![execution, own, now, now, event])?;
+    db.prepare_cached("UPDATE execution SET events = ?2, last_event = ?3 WHERE seq = ?1")?
+        .execute(params![execution, own, now])?;
     if let Kind::Event = kind {
         return Ok(());
     }

@@ -111,6 +111,7 @@ struct Standing {
     state: State,
     moving: bool,
     events: i64,
+    last_event: Option<i64>,
     updated_at: i64,
     finished_at: Option<i64>,
 }
@@ -171,7 +172,7 @@ impl Apply<'_> {
 
     fn event(&mut self, event: &NewEvent, seal: i64) -> Result<(), JournalError> {
         let known = self.known(&event.execution)?;
-        let (seq, expected) = (known.seq, known.now.events);
+        let (seq, expected, previous) = (known.seq, known.now.events, known.now.last_event);
         if i64::try_from(event.number) != Ok(expected) {
             return Err(JournalError::EventNumber {
                 execution: event.execution.clone(),
@@ -179,11 +180,15 @@ impl Apply<'_> {
                 got: event.number,
             });
         }
-        known.now.events += 1;
         self.execute(
-            "INSERT INTO event (execution, number, seal, body) VALUES (?1, ?2, ?3, ?4)",
-            params![seq, expected, seal, &event.body[..]],
+            "INSERT INTO event (execution, number, previous, seal, body)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![seq, expected, previous, seal, &event.body[..]],
         )?;
+        let last = self.db.last_insert_rowid();
+        let known = self.known(&event.execution)?;
+        known.now.events += 1;
+        known.now.last_event = Some(last);
         for digest in &event.values {
             let value = self.value(digest)?;
             self.refer(seq, kind::EVENT, expected, value)?;
@@ -235,7 +240,7 @@ impl Apply<'_> {
         }
         if !self.memory.executions.contains_key(id) {
             let found = self.one(
-                "SELECT seq, root, state, moving, events, updated_at, finished_at
+                "SELECT seq, root, state, moving, events, last_event, updated_at, finished_at
                  FROM execution WHERE id = ?1",
                 params![StoredId::new(id.as_str())],
                 |row| {
@@ -247,16 +252,20 @@ impl Apply<'_> {
                         row.get(4)?,
                         row.get(5)?,
                         row.get(6)?,
+                        row.get(7)?,
                     ))
                 },
             )?;
-            let Some((seq, root, state, moving, events, updated_at, finished_at)) = found else {
+            let Some((seq, root, state, moving, events, last_event, updated_at, finished_at)) =
+                found
+            else {
                 return Ok(None);
             };
             let stored = Standing {
                 state: crate::read::state(&state).ok_or_else(|| self.damaged(&state))?,
                 moving,
                 events,
+                last_event,
                 updated_at,
                 finished_at,
             };
@@ -286,11 +295,12 @@ impl Apply<'_> {
                 != (stored.state, stored.moving, stored.finished_at)
             {
                 self.execute(
-                    "UPDATE execution SET events = ?2, updated_at = ?3, state = ?4, moving = ?5,
-                         finished_at = ?6 WHERE seq = ?1",
+                    "UPDATE execution SET events = ?2, last_event = ?3, updated_at = ?4, state = ?5,
+                         moving = ?6, finished_at = ?7 WHERE seq = ?1",
                     params![
                         seq,
                         now.events,
+                        now.last_event,
                         now.updated_at,
                         now.state.as_str(),
                         now.moving,
@@ -299,13 +309,13 @@ impl Apply<'_> {
                 )?;
             } else if now.updated_at == stored.updated_at {
                 self.execute(
-                    "UPDATE execution SET events = ?2 WHERE seq = ?1",
-                    params![seq, now.events],
+                    "UPDATE execution SET events = ?2, last_event = ?3 WHERE seq = ?1",
+                    params![seq, now.events, now.last_event],
                 )?;
             } else {
                 self.execute(
-                    "UPDATE execution SET events = ?2, updated_at = ?3 WHERE seq = ?1",
-                    params![seq, now.events, now.updated_at],
+                    "UPDATE execution SET events = ?2, last_event = ?3, updated_at = ?4 WHERE seq = ?1",
+                    params![seq, now.events, now.last_event, now.updated_at],
                 )?;
             }
         }

@@ -26,6 +26,7 @@ impl Apply<'_> {
             state: row.state,
             moving: row.moving,
             events: 0,
+            last_event: None,
             updated_at: row.updated_at,
             finished_at: finished_at(row.state, row.finished_at, row.updated_at),
         };
@@ -33,6 +34,7 @@ impl Apply<'_> {
             Some(known) => {
                 known.now = Standing {
                     events: known.now.events,
+                    last_event: known.now.last_event,
                     ..now
                 };
                 let seq = known.seq;
@@ -174,6 +176,7 @@ impl Apply<'_> {
             state: change.state,
             moving: change.moving,
             events: known.now.events,
+            last_event: known.now.last_event,
             updated_at: change.updated_at,
             finished_at: finished_at(change.state, change.finished_at, change.updated_at),
         };
