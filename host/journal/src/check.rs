@@ -35,7 +35,8 @@ impl Report {
 impl Journal {
     /// Checks the whole database: its pages and indexes, that each execution's events follow
     /// each other, that every body and value is what was stored, and that nothing refers to
-    /// what is not there. Takes as long as reading all of it; turns are written meanwhile.
+    /// what is not there. Takes as long as reading all of it. Turns are written
+    /// meanwhile, to a log that grows until the check is over.
     pub fn check(&self) -> Result<Report, JournalError> {
         let report = self.connect().and_then(|db| check(&db, self.path()));
         match report {

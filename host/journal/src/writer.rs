@@ -15,7 +15,7 @@ use crate::JournalError;
 use crate::queue::{Queue, Submission, Work};
 
 /// How long nothing may come before the writer uses the time to tidy up.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Writer {
     db: Connection,
