@@ -42,9 +42,11 @@ CREATE TABLE execution (
     state TEXT NOT NULL,
     -- Whether an action in flight, a timer or a child may bring an event by itself.
     moving INTEGER NOT NULL,
-    -- How many events there have been, and the number of the first one that is still kept.
+    -- How many events there have been, the number of the first one that is still kept, and the
+    -- `seq` of the last one.
     events INTEGER NOT NULL,
     events_from INTEGER NOT NULL,
+    last_event INTEGER,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     finished_at INTEGER,
@@ -127,16 +129,17 @@ CREATE TABLE action (
 CREATE INDEX action_execution ON action (execution, task);
 CREATE INDEX action_created ON action (state, created_at);
 
--- The truth. In the order of writing, so that a commit writes few pages; `seal` tells
--- whether one has been damaged.
+-- The truth, in the order of writing. There is no index: an execution knows its last event, and
+-- each event the one before it, so that a commit of many executions' events writes few pages.
+-- `seal` tells whether one has been damaged.
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY,
     execution INTEGER NOT NULL REFERENCES execution (seq),
     number INTEGER NOT NULL,
+    previous INTEGER,
     seal INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX event_number ON event (execution, number);
 
 -- The newest snapshot of an execution. `events` is how many events it covers.
 CREATE TABLE snapshot (

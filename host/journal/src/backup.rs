@@ -16,7 +16,8 @@ const PAGES: i32 = 1024;
 
 impl Journal {
     /// Writes a copy of the database, as it is now, to the file `to`, which must not be there.
-    /// Turns are written meanwhile, and are not in the copy.
+    /// Turns are written meanwhile, to a log that grows until the copy is made, and are not in the
+    /// copy.
     pub fn backup(&self, to: &Path) -> Result<(), JournalError> {
         refuse_existing(to)?;
         let db = self.connect()?;

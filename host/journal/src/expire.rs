@@ -122,15 +122,14 @@ impl Journal {
             let Some((seq, covered)) = covered else {
                 return Ok(0);
             };
-            let mut pruned = 0;
+            let pruned = delete_events(db, seq, covered)?;
             for sql in [
                 "INSERT OR IGNORE INTO loose SELECT value FROM reference
                  WHERE execution = ?1 AND kind = 0 AND owner < ?2",
                 "DELETE FROM reference WHERE execution = ?1 AND kind = 0 AND owner < ?2",
                 "UPDATE execution SET events_from = ?2 WHERE seq = ?1",
-                "DELETE FROM event WHERE execution = ?1 AND number < ?2",
             ] {
-                pruned = db.execute(sql, params![seq, covered])?;
+                db.execute(sql, params![seq, covered])?;
             }
             Ok(pruned)
         })
@@ -255,11 +254,11 @@ fn delete_family(db: &Connection, root: i64) -> rusqlite::Result<()> {
         .query_map(params![root], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for seq in family {
+        delete_events(db, seq, i64::MAX)?;
         for sql in [
             "INSERT OR IGNORE INTO loose SELECT value FROM reference WHERE execution = ?1",
             "DELETE FROM reference WHERE execution = ?1",
             "DELETE FROM letter WHERE recipient = ?1",
-            "DELETE FROM event WHERE execution = ?1",
             "DELETE FROM snapshot WHERE execution = ?1",
             "DELETE FROM action WHERE execution = ?1",
             "DELETE FROM task WHERE execution = ?1",
@@ -270,6 +269,34 @@ fn delete_family(db: &Connection, root: i64) -> rusqlite::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Deletes the events of an execution that are numbered below `end`: how many.
+fn delete_events(db: &Connection, execution: i64, end: i64) -> rusqlite::Result<usize> {
+    let (from, mut next): (i64, Option<i64>) = db
+        .prepare_cached("SELECT events_from, last_event FROM execution WHERE seq = ?1")?
+        .query_row(params![execution], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut look = db.prepare_cached(
+        "SELECT number, previous FROM event WHERE seq = ?1 AND execution = ?2 AND number >= ?3",
+    )?;
+    let mut delete = db.prepare_cached("DELETE FROM event WHERE seq = ?1")?;
+    let mut deleted = 0;
+    while let Some(event) = next {
+        // The one before the first that is kept was deleted, and another's may have its place.
+        let found: Option<(i64, Option<i64>)> = look
+            .query_row(params![event, execution, from], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((number, previous)) = found else {
+            break;
+        };
+        if number < end {
+            deleted += delete.execute(params![event])?;
+        }
+        next = previous.filter(|_| number > from);
+    }
+    Ok(deleted)
 }
 
 /// Looks at some values that may be loose: how many were, and whether there are more to look at.

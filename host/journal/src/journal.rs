@@ -128,12 +128,7 @@ impl Journal {
             group_turns: options.group_turns.max(1),
             group_bytes: options.group_bytes,
         }));
-        let writer = Writer {
-            db,
-            path: path.clone(),
-            durable: options.durable,
-            synced: true,
-        };
+        let writer = Writer::new(db, path.clone(), options.durable);
         let theirs = Arc::clone(&queue);
         let writer = thread::Builder::new()
             .name("ostro-journal".to_owned())

@@ -1,7 +1,7 @@
 //! One process at a time in a state folder.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,7 +21,7 @@ pub(crate) struct DirLock {
 
 impl DirLock {
     pub(crate) fn take(dir: &Path) -> Result<Self, JournalError> {
-        fs::create_dir_all(dir).map_err(|error| JournalError::io("create", dir, error))?;
+        create(dir).map_err(|error| JournalError::io("create", dir, error))?;
         let path = dir.join(NAME);
         let mut file = OpenOptions::new()
             .read(true)
@@ -51,6 +51,24 @@ impl DirLock {
             .map_err(|error| JournalError::io("write", &path, error))?;
         Ok(Self { _file: file })
     }
+}
+
+/// Makes the folder, and what is above it, so that it is there after the loss of power.
+fn create(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = match dir.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    create(above)?;
+    match fs::create_dir(dir) {
+        // Somebody was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        made => made?,
+    }
+    File::open(above)?.sync_all()
 }
 
 /// What the holder wrote about itself.

@@ -8,24 +8,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use apply::Memory;
 use rusqlite::Connection;
 
 use crate::JournalError;
 use crate::queue::{Queue, Submission, Work};
 
 /// How long nothing may come before the writer uses the time to tidy up.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Writer {
-    pub(crate) db: Connection,
-    pub(crate) path: PathBuf,
+    db: Connection,
+    path: PathBuf,
     /// Whether commits are to survive the loss of power at all.
-    pub(crate) durable: bool,
+    durable: bool,
     /// Whether the next commit would, as the database stands now.
-    pub(crate) synced: bool,
+    synced: bool,
+    memory: Memory,
 }
 
 impl Writer {
+    /// A writer to a database that [`open`] has opened.
+    pub(crate) fn new(db: Connection, path: PathBuf, durable: bool) -> Self {
+        Self {
+            db,
+            path,
+            durable,
+            synced: durable,
+            memory: Memory::default(),
+        }
+    }
+
     /// Writes until the queue is closed and empty.
     pub(crate) fn run(mut self, queue: &Arc<Queue>) {
         let mut busy = false;
@@ -42,6 +55,7 @@ impl Writer {
                     }
                     guarded(|| errand(&mut self.db));
                     self.leave_transaction();
+                    self.memory.clear();
                 }
                 Work::Idle => {
                     busy = false;
@@ -98,12 +112,13 @@ impl Writer {
         let results = self.attempt_open(group, one_by_one);
         if results.is_err() {
             self.leave_transaction();
+            self.memory.clear();
         }
         results
     }
 
     fn attempt_open(
-        &self,
+        &mut self,
         group: &[Submission],
         one_by_one: bool,
     ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
@@ -111,18 +126,21 @@ impl Writer {
         let mut results = Vec::with_capacity(group.len());
         for submission in group {
             if !one_by_one {
-                apply::apply(&self.db, &self.path, &submission.turn)?;
+                apply::apply(&self.db, &self.path, &mut self.memory, &submission.turn)?;
                 results.push(Ok(()));
                 continue;
             }
             self.execute("SAVEPOINT turn")?;
-            let result = apply::apply(&self.db, &self.path, &submission.turn);
+            let result = apply::apply(&self.db, &self.path, &mut self.memory, &submission.turn);
             match &result {
                 Ok(()) => {}
                 Err(error) if error.is_disk() || self.db.is_autocommit() => {
                     return Err(error.clone());
                 }
-                Err(_) => self.execute("ROLLBACK TO turn")?,
+                Err(_) => {
+                    self.memory.clear();
+                    self.execute("ROLLBACK TO turn")?;
+                }
             }
             self.execute("RELEASE turn")?;
             results.push(result);
@@ -187,12 +205,12 @@ pub(crate) fn open(
     let fault = |error| JournalError::sqlite(path, error);
     let db = Connection::open(path).map_err(fault)?;
     let level = if durable { "FULL" } else { "OFF" };
-    // The checkpoint comes with a commit every 16 MiB: often enough that the log stays small,
-    // seldom enough that pages that change all the time are moved once.
+    // A checkpoint comes with a commit when the log has 48 MiB: often enough that it stays
+    // small, seldom enough that pages that change all the time are moved once.
     db.execute_batch(&format!(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = {level};
-         PRAGMA wal_autocheckpoint = 4000;
+         PRAGMA wal_autocheckpoint = 12000;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -32768;
          PRAGMA temp_store = MEMORY;

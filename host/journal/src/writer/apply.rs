@@ -1,12 +1,14 @@
 //! One turn as changes to the tables.
 
+mod actions;
+mod executions;
 mod letters;
-mod rows;
+mod tasks;
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use ostro_core::{ExecutionId, State};
+use ostro_core::{ActionExecutionId, ExecutionId, State, TaskExecutionId};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
@@ -26,12 +28,62 @@ pub(crate) mod kind {
     pub(crate) const LETTER: i64 = 7;
 }
 
+/// How many executions are remembered at most, and how many tasks and actions.
+const REMEMBERED: usize = 8192;
+
+/// What was written to lately, so that it need not be looked up. It holds as long as what was
+/// written is committed and nobody else writes: else it is to be cleared.
+#[derive(Default)]
+pub(super) struct Memory {
+    executions: HashMap<ExecutionId, Known>,
+    tasks: HashMap<TaskExecutionId, Found>,
+    actions: HashMap<ActionExecutionId, Found>,
+}
+
+impl Memory {
+    pub(super) fn clear(&mut self) {
+        self.executions.clear();
+        self.tasks.clear();
+        self.actions.clear();
+    }
+
+    /// Forgets what has become too much.
+    fn bound(&mut self) {
+        if self.executions.len() > REMEMBERED {
+            self.executions.clear();
+        }
+        if self.tasks.len() > REMEMBERED {
+            self.tasks.clear();
+        }
+        if self.actions.len() > REMEMBERED {
+            self.actions.clear();
+        }
+    }
+}
+
+/// A row of a task or an action.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    seq: i64,
+    /// The execution; 0 for an action that has none.
+    execution: i64,
+    /// Whether any of its texts is among the values.
+    large: bool,
+}
+
 /// Writes `turn` within the transaction that is open.
-pub(super) fn apply(db: &Connection, path: &Path, turn: &Turn) -> Result<(), JournalError> {
+pub(super) fn apply(
+    db: &Connection,
+    path: &Path,
+    memory: &mut Memory,
+    turn: &Turn,
+) -> Result<(), JournalError> {
+    memory.bound();
     let mut apply = Apply {
         db,
         path,
-        known: HashMap::new(),
+        memory,
+        touched: Vec::new(),
     };
     for step in &turn.steps {
         apply.step(step)?;
@@ -42,8 +94,9 @@ pub(super) fn apply(db: &Connection, path: &Path, turn: &Turn) -> Result<(), Jou
 struct Apply<'a> {
     db: &'a Connection,
     path: &'a Path,
+    memory: &'a mut Memory,
     /// The executions that the turn has touched.
-    known: HashMap<ExecutionId, Known>,
+    touched: Vec<ExecutionId>,
 }
 
 /// An execution's row as far as turns change it: as it is stored, and as it is to be.
@@ -60,6 +113,7 @@ struct Standing {
     state: State,
     moving: bool,
     events: i64,
+    last_event: Option<i64>,
     updated_at: i64,
     finished_at: Option<i64>,
 }
@@ -69,6 +123,12 @@ enum StoredCell<'a> {
     Null,
     Text(&'a str),
     Value(i64),
+}
+
+impl StoredCell<'_> {
+    fn is_value(&self) -> bool {
+        matches!(self, Self::Value(_))
+    }
 }
 
 impl ToSql for StoredCell<'_> {
@@ -116,7 +176,7 @@ impl Apply<'_> {
 
     fn event(&mut self, event: &NewEvent, seal: i64) -> Result<(), JournalError> {
         let known = self.known(&event.execution)?;
-        let (seq, expected) = (known.seq, known.now.events);
+        let (seq, expected, previous) = (known.seq, known.now.events, known.now.last_event);
         if i64::try_from(event.number) != Ok(expected) {
             return Err(JournalError::EventNumber {
                 execution: event.execution.clone(),
@@ -124,11 +184,15 @@ impl Apply<'_> {
                 got: event.number,
             });
         }
-        known.now.events += 1;
         self.execute(
-            "INSERT INTO event (execution, number, seal, body) VALUES (?1, ?2, ?3, ?4)",
-            params![seq, expected, seal, &event.body[..]],
+            "INSERT INTO event (execution, number, previous, seal, body)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![seq, expected, previous, seal, &event.body[..]],
         )?;
+        let last = self.db.last_insert_rowid();
+        let known = self.known(&event.execution)?;
+        known.now.events += 1;
+        known.now.last_event = Some(last);
         for digest in &event.values {
             let value = self.value(digest)?;
             self.refer(seq, kind::EVENT, expected, value)?;
@@ -175,9 +239,12 @@ impl Apply<'_> {
     }
 
     fn find(&mut self, id: &ExecutionId) -> Result<Option<&mut Known>, JournalError> {
-        if !self.known.contains_key(id) {
+        if self.touched.last() != Some(id) {
+            self.touched.push(id.clone());
+        }
+        if !self.memory.executions.contains_key(id) {
             let found = self.one(
-                "SELECT seq, root, state, moving, events, updated_at, finished_at
+                "SELECT seq, root, state, moving, events, last_event, updated_at, finished_at
                  FROM execution WHERE id = ?1",
                 params![StoredId::new(id.as_str())],
                 |row| {
@@ -189,16 +256,20 @@ impl Apply<'_> {
                         row.get(4)?,
                         row.get(5)?,
                         row.get(6)?,
+                        row.get(7)?,
                     ))
                 },
             )?;
-            let Some((seq, root, state, moving, events, updated_at, finished_at)) = found else {
+            let Some((seq, root, state, moving, events, last_event, updated_at, finished_at)) =
+                found
+            else {
                 return Ok(None);
             };
             let stored = Standing {
                 state: crate::read::state(&state).ok_or_else(|| self.damaged(&state))?,
                 moving,
                 events,
+                last_event,
                 updated_at,
                 finished_at,
             };
@@ -208,18 +279,19 @@ impl Apply<'_> {
                 stored,
                 now: stored,
             };
-            self.known.insert(id.clone(), known);
+            self.memory.executions.insert(id.clone(), known);
         }
-        Ok(self.known.get_mut(id))
+        Ok(self.memory.executions.get_mut(id))
     }
 
     /// Writes what has changed of the executions' rows, and touches no index without need.
     fn flush(&mut self) -> Result<(), JournalError> {
-        let known = std::mem::take(&mut self.known);
-        for Known {
-            seq, stored, now, ..
-        } in known.into_values()
-        {
+        for id in std::mem::take(&mut self.touched) {
+            let Some(known) = self.memory.executions.get_mut(&id) else {
+                continue;
+            };
+            let (seq, now) = (known.seq, known.now);
+            let stored = std::mem::replace(&mut known.stored, now);
             if now == stored {
                 continue;
             }
@@ -227,11 +299,12 @@ impl Apply<'_> {
                 != (stored.state, stored.moving, stored.finished_at)
             {
                 self.execute(
-                    "UPDATE execution SET events = ?2, updated_at = ?3, state = ?4, moving = ?5,
-                         finished_at = ?6 WHERE seq = ?1",
+                    "UPDATE execution SET events = ?2, last_event = ?3, updated_at = ?4, state = ?5,
+                         moving = ?6, finished_at = ?7 WHERE seq = ?1",
                     params![
                         seq,
                         now.events,
+                        now.last_event,
                         now.updated_at,
                         now.state.as_str(),
                         now.moving,
@@ -240,13 +313,13 @@ impl Apply<'_> {
                 )?;
             } else if now.updated_at == stored.updated_at {
                 self.execute(
-                    "UPDATE execution SET events = ?2 WHERE seq = ?1",
-                    params![seq, now.events],
+                    "UPDATE execution SET events = ?2, last_event = ?3 WHERE seq = ?1",
+                    params![seq, now.events, now.last_event],
                 )?;
             } else {
                 self.execute(
-                    "UPDATE execution SET events = ?2, updated_at = ?3 WHERE seq = ?1",
-                    params![seq, now.events, now.updated_at],
+                    "UPDATE execution SET events = ?2, last_event = ?3, updated_at = ?4 WHERE seq = ?1",
+                    params![seq, now.events, now.last_event, now.updated_at],
                 )?;
             }
         }
@@ -369,6 +442,16 @@ impl Apply<'_> {
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row(params, read).optional())
             .map_err(|error| JournalError::sqlite(self.path, error))
+    }
+
+    fn find_row(&self, sql: &str, id: &str) -> Result<Option<Found>, JournalError> {
+        self.one(sql, params![StoredId::new(id)], |row| {
+            Ok(Found {
+                seq: row.get(0)?,
+                execution: row.get(1)?,
+                large: row.get(2)?,
+            })
+        })
     }
 
     fn damaged(&self, state: &str) -> JournalError {

@@ -204,3 +204,27 @@ fn history_can_go_while_the_execution_can_still_be_brought_back() {
     turn.event(event(&id, 3));
     journal.write(turn).unwrap();
 }
+
+#[test]
+fn what_is_deleted_after_a_pruning_is_never_anothers() {
+    let journal = Journal::ephemeral(&Options::default()).unwrap();
+    let id = execution(1);
+    let mut turn = first_turn(1);
+    turn.event(event(&id, 1))
+        .snapshot(snapshot(&id, 2))
+        .execution_change(change(1, State::Success, DAY));
+    journal.write(turn).unwrap();
+    assert_eq!(journal.prune_events(&id).unwrap(), 2);
+    // Where the pruned ones were there is room for those of another execution.
+    let mut turn = first_turn(2);
+    turn.event(event(&execution(2), 1)).event(event(&id, 2));
+    journal.write(turn).unwrap();
+    assert_eq!(journal.load(&id).unwrap().unwrap().events.len(), 1);
+    assert_eq!(journal.prune_events(&id).unwrap(), 0);
+    assert!(journal.delete(&id).unwrap());
+    let loaded = journal.load(&execution(2)).unwrap().unwrap();
+    assert_eq!(loaded.events.len(), 2);
+    let report = journal.check().unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!(report.events, 2);
+}
