@@ -23,6 +23,22 @@ use crate::yaml::{self, Source};
 ///
 /// The error is the first one of the YAML; `file` of its location is `<definition>`.
 pub fn format(text: &str) -> Result<String, Diagnostic> {
+    let mut formatted = once(text)?;
+    // White space that kept a text from being indented may be gone now.
+    for _ in 0..PASSES {
+        let again = once(&formatted)?;
+        if again == formatted {
+            break;
+        }
+        formatted = again;
+    }
+    Ok(formatted)
+}
+
+/// How often what was formatted is looked at again.
+const PASSES: usize = 4;
+
+fn once(text: &str) -> Result<String, Diagnostic> {
     let wanted = value(text)?;
     let unix = text.replace("\r\n", "\n");
     if unix.contains('\r') || unix.trim().is_empty() {
