@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ostro_core::{ActionExecutionId, ExecutionId, TaskExecutionId};
 use rusqlite::{Connection, ErrorCode};
 
-use crate::lock::DirLock;
+use crate::lock::{self, DirLock};
 use crate::pool::Pool;
 use crate::queue::{Bounds, Queue, Submission};
 use crate::read::Read;
@@ -92,7 +92,8 @@ struct Inner {
     query_time: Duration,
     /// Whether the folder goes with the journal.
     ephemeral: bool,
-    _lock: DirLock,
+    /// None where it is only read.
+    _lock: Option<DirLock>,
 }
 
 impl Journal {
@@ -114,6 +115,42 @@ impl Journal {
             ..options.clone()
         };
         Self::open_as(&dir, &options, true)
+    }
+
+    /// The journal of `dir` for reading, whoever holds the folder: what is committed is seen at
+    /// once. Turns are refused with [`JournalError::Closed`]. None if there is no journal.
+    ///
+    /// One of an older schema is opened as [`Journal::open`] does first, which brings it to the
+    /// newest.
+    pub fn open_to_read(dir: &Path, options: &Options) -> Result<Option<Self>, JournalError> {
+        let path = dir.join(DATABASE);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let queue = Queue::new(Bounds {
+            queue_turns: 1,
+            queue_bytes: 0,
+            group_turns: 1,
+            group_bytes: 0,
+        });
+        queue.close();
+        let pool = Pool::new(path.clone(), options.readers);
+        if !schema::is_newest(&pool.connect()?, &path)? {
+            drop(Self::open(dir, options)?);
+        }
+        Ok(Some(Self {
+            inner: Arc::new(Inner {
+                queue: Arc::new(queue),
+                writer: Mutex::new(None),
+                pool,
+                dir: dir.to_owned(),
+                path,
+                turn_bytes: options.turn_bytes,
+                query_time: options.query_time,
+                ephemeral: false,
+                _lock: None,
+            }),
+        }))
     }
 
     fn open_as(dir: &Path, options: &Options, ephemeral: bool) -> Result<Self, JournalError> {
@@ -143,11 +180,16 @@ impl Journal {
             turn_bytes: options.turn_bytes,
             query_time: options.query_time,
             ephemeral,
-            _lock: lock,
+            _lock: Some(lock),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Who holds the folder `dir`: process id, host name and since when; none if nobody does.
+    pub fn holder(dir: &Path) -> Option<String> {
+        lock::holder_of(dir)
     }
 
     /// The database's file.

@@ -3,7 +3,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::JournalError;
 
@@ -11,6 +12,9 @@ use crate::JournalError;
 const NAME: &str = "lock";
 /// More than any holder writes.
 const MAX_HOLDER: u64 = 1024;
+/// How often a lock that is held is tried again, and after how long.
+const LOOKS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Holds a folder until it is dropped. The operating system lets go when the process ends,
 /// however it ends.
@@ -30,7 +34,16 @@ impl DirLock {
             .truncate(false)
             .open(&path)
             .map_err(|error| JournalError::io("open", &path, error))?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        for _ in 0..LOOKS {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            // Somebody who only looks who holds it lets go at once.
+            thread::sleep(LOOK);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(JournalError::Held {
@@ -69,6 +82,15 @@ fn create(dir: &Path) -> io::Result<()> {
         made => made?,
     }
     File::open(above)?.sync_all()
+}
+
+/// Who holds `dir`, if somebody does.
+pub(crate) fn holder_of(dir: &Path) -> Option<String> {
+    let mut file = File::open(dir.join(NAME)).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
 }
 
 /// What the holder wrote about itself.

@@ -19,6 +19,19 @@ pub(crate) fn migrate(db: &mut Connection, path: &Path) -> Result<(), JournalErr
     migrate_with(db, path, MIGRATIONS)
 }
 
+/// Whether the database at `path` has the newest schema; an error if it has a newer one.
+pub(crate) fn is_newest(db: &Connection, path: &Path) -> Result<bool, JournalError> {
+    let (found, known) = (version(db, path)?, count(MIGRATIONS));
+    if found > known {
+        return Err(JournalError::NewerSchema {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    Ok(found == known)
+}
+
 /// Whether the tables and indexes of a database of the newest schema are those that the
 /// migrations make. What else there is does no harm.
 pub(crate) fn verify(db: &Connection, path: &Path) -> Result<(), JournalError> {

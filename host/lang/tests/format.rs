@@ -48,6 +48,13 @@ fn texts_get_their_usual_form() {
     }
 }
 
+#[test]
+fn what_is_yaml_and_no_definition_settles_too() {
+    let once = format("-\r\n-\t\n k\n").unwrap();
+    assert_eq!(once, "-\n-\n  k\n");
+    assert_eq!(format(&once).unwrap(), once);
+}
+
 /// The outline without places, which formatting changes, and without the spaces at the ends of
 /// Jinja2 expressions, which YAQL's outline doesn't have.
 fn meaning(text: &str) -> String {

@@ -337,3 +337,26 @@ fn a_callback_that_panics_or_holds_the_last_clone_harms_nobody() {
     drop(journal);
     assert!(answer.recv().unwrap());
 }
+
+#[test]
+fn a_journal_that_somebody_holds_can_be_read() {
+    let dir = tempdir().unwrap();
+    assert!(
+        Journal::open_to_read(dir.path(), &Options::default())
+            .unwrap()
+            .is_none()
+    );
+    let journal = open(dir.path());
+    let reader = Journal::open_to_read(dir.path(), &Options::default())
+        .unwrap()
+        .unwrap();
+    journal.write(first_turn(1)).unwrap();
+    assert!(reader.execution(&execution(1)).unwrap().is_some());
+    let refused = reader.write(first_turn(2)).unwrap_err();
+    assert!(matches!(refused, JournalError::Closed), "{refused}");
+    let holder = Journal::holder(dir.path()).unwrap();
+    assert!(holder.contains(&std::process::id().to_string()), "{holder}");
+    drop(journal);
+    assert_eq!(Journal::holder(dir.path()), None);
+    assert!(reader.execution(&execution(1)).unwrap().is_some());
+}
