@@ -86,6 +86,9 @@ pub(crate) enum Command {
     /// Build packs and look into them.
     #[command(subcommand, arg_required_else_help = true)]
     Pack(Pack),
+    /// Look at executions that are kept, and have them go on, pause, run again or end.
+    #[command(subcommand, arg_required_else_help = true)]
+    Execution(Execution),
     /// Run single actions, and find out which there are.
     #[command(subcommand, arg_required_else_help = true)]
     Action(Action),
@@ -140,7 +143,8 @@ pub(crate) struct Inputs {
 --cloud admin
 
 WORKFLOW may be a short name: `provide` finds `tripleo.baremetal.v1.provide`.
-Ctrl-C cancels the workflow; a second Ctrl-C leaves at once.")]
+Ctrl-C cancels the workflow; a second Ctrl-C leaves at once, and `ostro execution resume` goes on
+with it. So it does after a crash: each step is on disk before the next one.")]
 pub(crate) struct Run {
     /// The file that defines the workflow.
     #[arg(value_hint = ValueHint::FilePath)]
@@ -160,10 +164,111 @@ pub(crate) struct Run {
     pub(crate) task: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Keep nothing: an execution that is interrupted is lost.
+    #[arg(long, conflicts_with = "state_dir")]
+    pub(crate) ephemeral: bool,
+    /// The execution's id; a random one without it.
+    #[arg(long, value_name = "UUID", conflicts_with = "ephemeral")]
+    pub(crate) id: Option<uuid::Uuid>,
     /// Tell the story on standard error: each event, what the engine decided, and why. With
     /// `--output json` each turn is one JSON object on a line.
     #[arg(long)]
     pub(crate) trace: bool,
+    /// In which form to print the result.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
+}
+
+/// Where executions are kept.
+#[derive(Debug, Args)]
+pub(crate) struct State {
+    /// The folder in which executions are kept; `ostro` in the user's state folder without it.
+    #[arg(long, value_name = "DIR", env = "OSTRO_STATE_DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// What can be done with executions. An ID may be cut short, as long as it is the only one.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Execution {
+    /// Start a workflow in the background, and print its execution's id.
+    Start(Run),
+    /// List the executions that are kept, the newest first.
+    List {
+        /// Only those in this state, as RUNNING or ERROR.
+        #[arg(long, value_name = "STATE")]
+        only: Option<String>,
+        #[command(flatten)]
+        state: State,
+        /// In which form to print them.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+    /// Show an execution with its tasks, as it is now.
+    Show(Look),
+    /// Show what failed, on which item, with which input, and why.
+    Report(Look),
+    /// Watch an execution that another process runs, until it ends.
+    Watch(Look),
+    /// Go on with an execution that was interrupted or paused, and wait for its end.
+    Resume(Change),
+    /// Pause an execution that another process runs: what is at work comes to its end.
+    Pause(Look),
+    /// End an execution as CANCELLED.
+    Cancel(Change),
+    /// Run a task again that failed, and what follows it, and wait for the end.
+    Rerun {
+        #[command(flatten)]
+        change: Change,
+        /// The task: its name, or the id of its execution.
+        task: String,
+        /// Run only those items of a with-items task again that failed.
+        #[arg(long)]
+        only_failed: bool,
+    },
+    /// Take a task that failed as done, and wait for the end.
+    Skip {
+        #[command(flatten)]
+        change: Change,
+        /// The task: its name, or the id of its execution.
+        task: String,
+    },
+    /// Delete executions, and all that is kept of them.
+    Delete {
+        /// Their ids.
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        state: State,
+    },
+}
+
+/// An execution to look at.
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// Its id.
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// In which form to print it.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
+}
+
+/// An execution to change.
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    /// Its id.
+    pub(crate) id: String,
+    /// What to change in its environment: an object as JSON text, or @FILE.
+    #[arg(long, value_name = "@FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) env: Option<String>,
+    /// Take actions from here; without any of these, from where they came when it started.
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) state: State,
     /// In which form to print the result.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,

@@ -24,6 +24,8 @@ pub(crate) struct Files {
     pub(crate) definitions: Definitions,
     /// The texts by the names that locations have, for excerpts.
     texts: BTreeMap<Arc<str>, String>,
+    /// The names of the files as they were read.
+    order: Vec<Arc<str>>,
     /// The names of files that packs brought.
     from_packs: Vec<Arc<str>>,
 }
@@ -60,7 +62,18 @@ impl Files {
 
     fn add(&mut self, name: &str, text: String) {
         self.definitions.add(parse(&text, name));
-        self.texts.insert(name.into(), text);
+        let name: Arc<str> = name.into();
+        self.order.push(Arc::clone(&name));
+        self.texts.insert(name, text);
+    }
+
+    /// Name and text of each file, in the order in which they were read.
+    pub(crate) fn texts(&self) -> Vec<(String, String)> {
+        let texts = self.order.iter().filter_map(|name| {
+            let text = self.texts.get(name)?;
+            Some((name.to_string(), text.clone()))
+        });
+        texts.collect()
     }
 
     /// The workflow called `name` (all of it or the last part), or the only one of `file`.

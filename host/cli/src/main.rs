@@ -8,12 +8,14 @@ mod args;
 mod definitions;
 mod errors;
 mod eval;
+mod execution;
 mod format;
 mod input;
 mod lint;
 mod pack;
 mod run;
 mod sources;
+mod state;
 mod suggest;
 mod terminal;
 mod text;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Fmt(args) => format::format(args),
         Command::Pack(command) => pack::pack(command),
         Command::Action(command) => action::action(command),
+        Command::Execution(command) => execution::execution(command, cli.global.verbose > 0),
     };
     let exit = result.unwrap_or_else(|error| {
         errors::show(&error);

@@ -1,23 +1,27 @@
 //! `ostro run`: one workflow, from its file to its end.
 
 mod lines;
-mod live;
+pub(crate) mod live;
 mod plain;
-mod report;
+pub(crate) mod report;
 mod trace;
-mod tree;
+pub(crate) mod tree;
 mod watch;
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use ostro_core::{Map, State, Value};
+use ostro_actions::Registry;
+use ostro_core::{ExecutionId, Map, State, Value};
+use ostro_journal::Journal;
 use ostro_lang::{Template, Workflow, WorkflowKind, bind_input};
-use ostro_runtime::{Options, Runtime, StartRequest, SystemClock};
+use ostro_runtime::{Library, Options, Runtime, StartRequest, Subscription, SystemClock};
 
 use crate::args::{Output, Run};
 use crate::definitions::Files;
-use crate::errors::{Exit, hinted};
+use crate::errors::{Exit, WithHint as _, hinted};
+use crate::sources::Actions;
+use crate::state::{RunDir, StateDir};
 use crate::{input, sources, terminal};
 use watch::{Shows, Watched};
 
@@ -40,58 +44,169 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
     files.add_packs(&actions.packs);
     files.check(&workflow, &actions.registry, verbose)?;
 
-    let definitions = Arc::new(files.definitions);
-    let registry = actions.registry.with_definitions(Arc::clone(&definitions));
+    let kept = if args.ephemeral {
+        None
+    } else {
+        Some(keep(args)?)
+    };
+    let library = match kept {
+        Some(_) => Library::new(files.texts(), sources::origin(&args.sources)),
+        None => Library::from(Arc::new(files.definitions)),
+    };
+    let host = Host::new(actions, library, kept, args.trace)?;
     let request = StartRequest {
         env: env.unwrap_or_default(),
         task_name: args.task.clone(),
+        id: host.kept.as_ref().map(|run| run.id.clone()),
         ..StartRequest::new(&*workflow.name, given)
     };
+    let shows = shows(args.trace, args.output, verbose);
     crate::block_on(async {
-        let runtime = Runtime::new(
-            definitions,
-            Arc::new(registry),
-            Arc::new(SystemClock),
-            Options {
-                backlog: BACKLOG,
-                explain: args.trace,
-                ..Options::default()
-            },
-        );
-        // With -v the log goes to the same screen, and a tree in the middle of it is no help.
-        let shows = match (args.trace, args.output) {
-            (true, Output::Table) => Shows::Trace,
-            (true, Output::Json) => Shows::JsonTrace,
-            (false, Output::Table) if !verbose && terminal::is_live() => Shows::Tree,
-            (false, _) => Shows::Lines,
+        let runtime = host.runtime();
+        let notices = runtime.subscribe();
+        let id = match runtime.start(request).await {
+            Ok(id) => id,
+            Err(error) => {
+                host.forget();
+                return Err(error.into());
+            }
         };
-        execute(&runtime, request, shows, args.output).await
+        host.follow(&runtime, &id, notices, shows, args.output)
+            .await
     })?
 }
 
-async fn execute(
-    runtime: &Runtime,
-    request: StartRequest,
-    shows: Shows,
-    output: Output,
-) -> Result<Exit> {
-    let notices = runtime.subscribe();
-    let id = runtime.start(request).await?;
-    let (told, interrupted) = match watch::watch(runtime, &id, notices, shows).await? {
-        Watched::Left => return Ok(Exit::Interrupted),
-        Watched::Ended { told, interrupted } => (told, interrupted),
-    };
-    let root = tree::tree(runtime, &id, &told)
-        .with_context(|| format!("execution {id} has ended and is not kept"))?;
-    terminal::print(&match output {
-        Output::Table => report::summary(&root),
-        Output::Json => serde_json::to_string_pretty(&root)?,
-    })?;
-    Ok(match root.state {
-        _ if interrupted => Exit::Interrupted,
-        State::Success => Exit::Success,
-        _ => Exit::Failure,
-    })
+/// The folder of a run that is to start.
+fn keep(args: &Run) -> Result<RunDir> {
+    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    state.prune()?;
+    let id = args.id.unwrap_or_else(uuid::Uuid::new_v4).to_string();
+    let run = state.run(ExecutionId::new(id));
+    if run.exists() {
+        return Err(hinted(
+            anyhow!("execution {} is there already", run.id),
+            "`ostro execution resume` goes on with it; another one needs another --id",
+        ));
+    }
+    Ok(run)
+}
+
+/// What is shown while a workflow runs.
+pub(crate) fn shows(trace: bool, output: Output, verbose: bool) -> Shows {
+    // With -v the log goes to the same screen, and a tree in the middle of it is no help.
+    match (trace, output) {
+        (true, Output::Table) => Shows::Trace,
+        (true, Output::Json) => Shows::JsonTrace,
+        (false, Output::Table) if !verbose && terminal::is_live() => Shows::Tree,
+        (false, _) => Shows::Lines,
+    }
+}
+
+/// What runs workflows in this process.
+pub(crate) struct Host {
+    registry: Arc<Registry>,
+    library: Library,
+    /// Where they are kept, if they are.
+    kept: Option<RunDir>,
+    journal: Option<Journal>,
+    explain: bool,
+}
+
+impl Host {
+    /// A host for the definitions of `library`. If the run is `kept`, its journal is opened.
+    pub(crate) fn new(
+        actions: Actions,
+        library: Library,
+        kept: Option<RunDir>,
+        explain: bool,
+    ) -> Result<Self> {
+        let journal = kept.as_ref().map(RunDir::open).transpose().hint(|| {
+            "--state-dir names another folder, and --ephemeral keeps nothing".to_owned()
+        })?;
+        let definitions = Arc::clone(library.definitions());
+        Ok(Self {
+            registry: Arc::new(actions.registry.with_definitions(definitions)),
+            library,
+            kept,
+            journal,
+            explain,
+        })
+    }
+
+    /// The runtime. It needs tokio.
+    pub(crate) fn runtime(&self) -> Runtime {
+        let runner = Arc::clone(&self.registry) as _;
+        let clock = Arc::new(SystemClock);
+        let options = Options {
+            backlog: BACKLOG,
+            explain: self.explain,
+            ..Options::default()
+        };
+        match &self.journal {
+            Some(journal) => {
+                let library = self.library.clone();
+                Runtime::durable(journal.clone(), library, runner, clock, options)
+            }
+            None => {
+                let definitions = Arc::clone(self.library.definitions());
+                Runtime::new(definitions, runner, clock, options)
+            }
+        }
+    }
+
+    /// Nothing started, so nothing is kept.
+    fn forget(&self) {
+        if let (Some(run), Some(journal)) = (&self.kept, &self.journal) {
+            journal.close();
+            // What is left is an empty folder, which harms nobody.
+            let _ = run.remove();
+        }
+    }
+
+    /// Watches an execution to its end, and prints what came of it.
+    pub(crate) async fn follow(
+        &self,
+        runtime: &Runtime,
+        id: &ExecutionId,
+        notices: Subscription,
+        shows: Shows,
+        output: Output,
+    ) -> Result<Exit> {
+        let kept = self.kept.as_ref();
+        let (told, interrupted) = match watch::watch(runtime, id, notices, shows, kept).await? {
+            Watched::Left => {
+                self.goes_on_with(id, "left");
+                return Ok(Exit::Interrupted);
+            }
+            Watched::Paused => {
+                self.goes_on_with(id, "paused");
+                return Ok(Exit::Failure);
+            }
+            Watched::Ended { told, interrupted } => (told, interrupted),
+        };
+        let root = tree::tree(runtime, id, &told)
+            .with_context(|| format!("execution {id} has ended and is not kept"))?;
+        if let Some(run) = kept {
+            run.mark(true)?;
+        }
+        terminal::print(&match output {
+            Output::Table => report::summary(&root),
+            Output::Json => serde_json::to_string_pretty(&root)?,
+        })?;
+        Ok(match root.state {
+            _ if interrupted => Exit::Interrupted,
+            State::Success => Exit::Success,
+            _ => Exit::Failure,
+        })
+    }
+
+    fn goes_on_with(&self, id: &ExecutionId, how: &str) {
+        if self.kept.is_some() {
+            terminal::complain(&format!(
+                "{how}: `ostro execution resume {id}` goes on with it"
+            ));
+        }
+    }
 }
 
 /// An error that names each input that is missing or too much, and what the workflow takes.
@@ -172,4 +287,15 @@ fn shown(default: &Template) -> String {
 /// `text` without the marks around names that diagnostics have.
 fn plain(text: &str) -> String {
     text.replace('`', "")
+}
+
+/// The tree of an execution as lines, however wide and long it is.
+pub(crate) fn outline(root: &tree::ExecutionNode, now: i64) -> Vec<String> {
+    let frame = lines::Frame {
+        now,
+        tick: 0,
+        width: usize::MAX,
+        height: usize::MAX,
+    };
+    lines::lines(root, frame)
 }

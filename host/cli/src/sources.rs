@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use ostro_actions::{HttpOptions, Registry, SshOptions};
+use ostro_core::Value;
 use ostro_openstack::Session;
 use ostro_packs::{Grants, Pack, PackError};
 use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
@@ -50,6 +51,57 @@ pub(crate) fn load(sources: &Sources) -> Result<Actions> {
         .build()
         .hint(|| "--pack: each action may come from one pack only".to_owned())?;
     Ok(Actions { registry, packs })
+}
+
+/// `sources`, to be found again from any folder: what an execution is resumed by.
+pub(crate) fn origin(sources: &Sources) -> Value {
+    let absolute = |path: &PathBuf| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Value::from(path.display().to_string())
+    };
+    let texts = |texts: &[String]| -> Value {
+        texts
+            .iter()
+            .map(|text| Value::from(text.as_str()))
+            .collect()
+    };
+    let packs: Value = sources.pack.iter().map(absolute).collect();
+    Value::from_iter([
+        ("pack", packs),
+        ("grants", sources.grants.as_ref().map(absolute).into()),
+        ("cloud", sources.cloud.as_deref().into()),
+        ("http_deny", texts(&sources.http_deny)),
+        ("ssh_proxy_commands", sources.ssh_proxy_commands.into()),
+    ])
+}
+
+/// The inverse of [`origin`].
+pub(crate) fn from_origin(origin: &Value) -> Sources {
+    let text = |key: &str| origin.get(key)?.as_str().map(str::to_owned);
+    let texts = |key: &str| -> Vec<String> {
+        let items = origin.get(key).and_then(Value::as_list).unwrap_or_default();
+        items
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
+    };
+    Sources {
+        pack: texts("pack").into_iter().map(PathBuf::from).collect(),
+        grants: text("grants").map(PathBuf::from),
+        cloud: text("cloud"),
+        http_deny: texts("http_deny"),
+        ssh_proxy_commands: origin.get("ssh_proxy_commands") == Some(&Value::Bool(true)),
+    }
+}
+
+/// Whether a command line says where actions come from.
+pub(crate) fn are_given(sources: &Sources) -> bool {
+    !sources.pack.is_empty()
+        || sources.grants.is_some()
+        || sources.cloud.is_some()
+        || !sources.http_deny.is_empty()
+        || sources.ssh_proxy_commands
 }
 
 /// Where std.http may go.

@@ -69,6 +69,7 @@ mod replay;
 mod runtime;
 mod shared;
 mod slots;
+mod snapshots;
 mod store;
 mod timers;
 mod turn;
@@ -81,6 +82,7 @@ pub use notice::{ActionEnd, ActionRef, Notice, NoticeKind};
 pub use options::Options;
 pub use record::{ExecutionInfo, Outcome};
 pub use runtime::{Runtime, StartRequest};
+pub use snapshots::Snapshots;
 
 /// Locks `mutex`, whether or not a thread panicked while it held it: what is behind the locks
 /// of this crate is whole between any two statements.

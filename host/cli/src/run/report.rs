@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use console::{Style, style};
-use ostro_core::{State, Value};
+use ostro_core::{Map, State, Value};
 
 use crate::run::tree::{ExecutionNode, TaskNode};
 use crate::terminal::{clean, clean_line};
@@ -13,6 +13,8 @@ use crate::text::{blame, duration, kind, pretty};
 const MAX_FAILURES: usize = 20;
 /// How many lines of one message are shown.
 const MAX_LINES: usize = 30;
+/// How many characters of an action's input are shown.
+const MAX_INPUT: usize = 300;
 
 /// Something that failed, with the way down to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ struct Failed {
     path: Vec<String>,
     /// What sort of failure it is.
     what: String,
+    /// What it was given, as JSON.
+    input: Option<String>,
     message: String,
     /// Whether a task above took care of it.
     handled: bool,
@@ -90,6 +94,7 @@ fn collect(node: &ExecutionNode, path: &mut Vec<String>, handled: bool, found: &
         found.push(Failed {
             path: path.clone(),
             what: "the workflow failed".to_owned(),
+            input: None,
             message: info.to_owned(),
             handled,
         });
@@ -124,6 +129,7 @@ fn failed_task(task: &TaskNode, path: &mut Vec<String>, handled: bool, found: &m
         found.push(Failed {
             path,
             what: format!("{} error ({}{tries})", kind(error.kind), blame(error.kind)),
+            input: action.input.as_deref().map(given),
             message: error.message.clone(),
             handled,
         });
@@ -150,6 +156,7 @@ fn failed_task(task: &TaskNode, path: &mut Vec<String>, handled: bool, found: &m
         found.push(Failed {
             path: path.clone(),
             what: "the task failed".to_owned(),
+            input: None,
             message: task.state_info.clone().unwrap_or_default(),
             handled,
         });
@@ -171,7 +178,19 @@ impl Failed {
         if !self.message.trim().is_empty() {
             let _ = write!(text, ":\n{}", indented(&self.message, 6));
         }
+        if let Some(input) = &self.input {
+            let _ = write!(text, "\n    with {input}");
+        }
         text
+    }
+}
+
+/// What an action was given, in a line.
+fn given(input: &Map) -> String {
+    let text = clean_line(&Value::from(input.clone()).to_string());
+    match text.char_indices().nth(MAX_INPUT) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 

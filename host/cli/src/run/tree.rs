@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ostro_core::{
     ActionErrorKind, ActionExecutionId, ExecutionId, Map, Progress, State, TaskExecutionId, Value,
 };
-use ostro_engine::{ActionView, ChildView, TaskView};
-use ostro_runtime::{ActionEnd, NoticeKind, Runtime};
+use ostro_engine::{ActionView, ChildView, Execution, TaskView};
+use ostro_runtime::{ActionEnd, NoticeKind, Runtime, Snapshots};
 use serde::{Serialize, Serializer};
 
 use crate::text::seconds_between;
@@ -107,6 +107,9 @@ pub(crate) struct ActionNode {
     pub(crate) attempt: u32,
     /// Which item it is for, from 0.
     pub(crate) index: usize,
+    /// What it was given, where it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) input: Option<Arc<Map>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<Failure>,
     #[serde(skip)]
@@ -139,9 +142,27 @@ impl Serialize for Span {
     }
 }
 
-/// The execution `id` as of its last committed turn; none if the runtime does not have it.
-pub(crate) fn tree(runtime: &Runtime, id: &ExecutionId, told: &Told) -> Option<ExecutionNode> {
-    let execution = runtime.snapshot(id)?;
+/// Who has executions.
+pub(crate) trait Executions {
+    /// One of them as of its last committed turn.
+    fn execution(&self, id: &ExecutionId) -> Option<Arc<Execution>>;
+}
+
+impl Executions for Runtime {
+    fn execution(&self, id: &ExecutionId) -> Option<Arc<Execution>> {
+        self.snapshot(id)
+    }
+}
+
+impl Executions for Snapshots {
+    fn execution(&self, id: &ExecutionId) -> Option<Arc<Execution>> {
+        self.get(id)
+    }
+}
+
+/// The execution `id` as of its last committed turn; none if `of` does not have it.
+pub(crate) fn tree(of: &dyn Executions, id: &ExecutionId, told: &Told) -> Option<ExecutionNode> {
+    let execution = of.execution(id)?;
     let now = execution.updated_at();
     Some(ExecutionNode {
         id: id.clone(),
@@ -150,10 +171,7 @@ pub(crate) fn tree(runtime: &Runtime, id: &ExecutionId, told: &Told) -> Option<E
         state_info: execution.state_info().map(ToOwned::to_owned),
         index: execution.params().index,
         output: execution.output().cloned().unwrap_or_default(),
-        tasks: execution
-            .tasks()
-            .map(|view| task(runtime, view, told))
-            .collect(),
+        tasks: execution.tasks().map(|view| task(of, view, told)).collect(),
         time: Span {
             began: Some(execution.created_at()),
             ended: execution
@@ -163,7 +181,7 @@ pub(crate) fn tree(runtime: &Runtime, id: &ExecutionId, told: &Told) -> Option<E
     })
 }
 
-fn task(runtime: &Runtime, view: TaskView<'_>, told: &Told) -> TaskNode {
+fn task(of: &dyn Executions, view: TaskView<'_>, told: &Told) -> TaskNode {
     TaskNode {
         id: view.id().clone(),
         name: Arc::clone(view.name()),
@@ -177,10 +195,7 @@ fn task(runtime: &Runtime, view: TaskView<'_>, told: &Told) -> TaskNode {
         }),
         published: Arc::clone(view.published()),
         actions: view.actions().map(|view| action(&view, told)).collect(),
-        executions: view
-            .children()
-            .map(|view| child(runtime, &view, told))
-            .collect(),
+        executions: view.children().map(|view| child(of, &view, told)).collect(),
         time: Span {
             began: view.started_at().or_else(|| Some(view.created_at())),
             ended: view.ended_at(),
@@ -208,6 +223,7 @@ fn action(view: &ActionView<'_>, told: &Told) -> ActionNode {
         state: view.state,
         attempt: view.attempt,
         index: view.index,
+        input: error.is_some().then(|| Arc::clone(view.input)),
         error,
         progress: told.progress.get(view.id).cloned(),
         time: Span {
@@ -217,10 +233,10 @@ fn action(view: &ActionView<'_>, told: &Told) -> ActionNode {
     }
 }
 
-fn child(runtime: &Runtime, view: &ChildView<'_>, told: &Told) -> ExecutionNode {
+fn child(of: &dyn Executions, view: &ChildView<'_>, told: &Told) -> ExecutionNode {
     // Between the turn that wants a sub-workflow and that sub-workflow's first turn there is
     // none yet; and one that could not be started never comes to be.
-    let mut node = tree(runtime, view.id, told).unwrap_or_else(|| ExecutionNode {
+    let mut node = tree(of, view.id, told).unwrap_or_else(|| ExecutionNode {
         id: view.id.clone(),
         workflow: Arc::clone(view.workflow),
         state: view.state,

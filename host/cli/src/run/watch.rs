@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use ostro_core::{Clock as _, ExecutionId, State};
@@ -15,6 +16,7 @@ use crate::run::live::{INTERVAL, Live};
 use crate::run::plain;
 use crate::run::trace;
 use crate::run::tree::{Told, tree};
+use crate::state::{Request, RunDir};
 use crate::terminal;
 
 /// How watching ended.
@@ -23,6 +25,8 @@ pub(crate) enum Watched {
     Ended { told: Told, interrupted: bool },
     /// Ctrl-C came twice: nobody waits for the end.
     Left,
+    /// The execution is paused, and nobody is there to resume it now.
+    Paused,
 }
 
 /// What is shown while it runs.
@@ -49,7 +53,14 @@ struct Watch<'a> {
     keyboard: Option<mpsc::UnboundedReceiver<()>>,
     /// Executions that wait for a person.
     paused: Vec<ExecutionId>,
+    /// Where the execution is kept, if it is.
+    kept: Option<&'a RunDir>,
+    /// Whether it is paused, and can be left so.
+    rests: bool,
 }
+
+/// How often it is looked whether another process asks for something.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Watches the execution `id` until it ends. `notices` were subscribed to before it started.
 pub(crate) async fn watch(
@@ -57,6 +68,7 @@ pub(crate) async fn watch(
     id: &ExecutionId,
     mut notices: Subscription,
     shows: Shows,
+    kept: Option<&RunDir>,
 ) -> Result<Watched> {
     let began = runtime.snapshot(id).map_or_else(
         || SystemClock.now_millis(),
@@ -71,7 +83,11 @@ pub(crate) async fn watch(
         live: (shows == Shows::Tree).then(Live::new),
         keyboard: None,
         paused: Vec::new(),
+        kept,
+        rests: false,
     };
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut ended = pin!(runtime.wait(id));
@@ -93,12 +109,17 @@ pub(crate) async fn watch(
             }
             // Before the notices, or a flood of those would leave the screen as it is.
             _ = ticks.tick(), if watch.live.is_some() => watch.draw(),
+            _ = looks.tick(), if kept.is_some() => watch.obey().await?,
             Some(delivery) = notices.next() => watch.take(delivery).await?,
             Some(()) = entered(watch.keyboard.as_mut()) => watch.resume().await?,
             outcome = &mut ended => {
                 outcome?;
                 break;
             }
+        }
+        if watch.rests {
+            watch.leave();
+            return Ok(Watched::Paused);
         }
     }
     while let Some(delivery) = notices.try_next() {
@@ -163,6 +184,11 @@ impl Watch<'_> {
             return Ok(());
         }
         if !io::stdin().is_terminal() {
+            if self.kept.is_some() {
+                // What is at work in it comes to its end first.
+                self.rests = self.is_at_rest();
+                return Ok(());
+            }
             return self
                 .stop("the workflow paused, and without a terminal nobody can resume it")
                 .await;
@@ -184,6 +210,32 @@ impl Watch<'_> {
                 }
             });
             self.keyboard = Some(receiver);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing of the execution moves by itself.
+    fn is_at_rest(&self) -> bool {
+        let family = self.runtime.family(self.id);
+        let mut executions = family.iter().filter_map(|id| self.runtime.snapshot(id));
+        !executions.any(|execution| execution.moves_by_itself())
+    }
+
+    /// Does what another process asks for.
+    async fn obey(&mut self) -> Result<()> {
+        let Some(run) = self.kept else { return Ok(()) };
+        match run.take_request() {
+            None => {}
+            Some(Request::Pause) => gone_is_fine(self.runtime.pause(self.id).await)?,
+            Some(Request::Resume) => gone_is_fine(self.runtime.resume(self.id, None).await)?,
+            Some(Request::Cancel) => self.stop("cancelled by `ostro execution cancel`").await?,
+        }
+        let is_paused = self
+            .runtime
+            .snapshot(self.id)
+            .is_some_and(|execution| execution.state() == State::Paused);
+        if is_paused && !io::stdin().is_terminal() {
+            self.rests = self.is_at_rest();
         }
         Ok(())
     }

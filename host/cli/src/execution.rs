@@ -1,0 +1,253 @@
+//! `ostro execution`: what is kept of executions, and what can be done with them.
+
+mod look;
+mod start;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use ostro_core::{ExecutionId, Map, State, TaskExecutionId};
+use ostro_runtime::{Runtime, Snapshots};
+
+use crate::args::{Change, Execution, Look, Output};
+use crate::errors::{Exit, WithHint as _, hinted};
+use crate::run::{Host, shows};
+use crate::state::{Request, RunDir, StateDir};
+use crate::{input, sources, terminal};
+
+/// How long another process may take to take a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Carries out `ostro execution …`.
+pub(crate) fn execution(command: &Execution, verbose: bool) -> Result<Exit> {
+    match command {
+        Execution::Start(args) => start::start(args),
+        Execution::List {
+            only,
+            state,
+            output,
+        } => look::list(state.state_dir.as_deref(), only.as_deref(), *output),
+        Execution::Show(args) => look::show(args),
+        Execution::Report(args) => look::report(args),
+        Execution::Watch(args) => look::watch(args),
+        Execution::Pause(args) => pause(args),
+        Execution::Resume(args) => resume(args, verbose),
+        Execution::Cancel(args) => cancel(args, verbose),
+        Execution::Rerun {
+            change,
+            task,
+            only_failed,
+        } => {
+            let again = Again::Rerun {
+                reset: !only_failed,
+            };
+            run_again(change, task, again, verbose)
+        }
+        Execution::Skip { change, task } => run_again(change, task, Again::Skip, verbose),
+        Execution::Delete { ids, state } => {
+            let state = StateDir::new(state.state_dir.as_deref())?;
+            for id in ids {
+                state.find(id)?.delete()?;
+            }
+            Ok(Exit::Success)
+        }
+    }
+}
+
+fn find(id: &str, state: &crate::args::State) -> Result<RunDir> {
+    StateDir::new(state.state_dir.as_deref())?.find(id)
+}
+
+fn pause(args: &Look) -> Result<Exit> {
+    let run = find(&args.id, &args.state)?;
+    if run.holder().is_none() {
+        return Err(hinted(
+            anyhow!("no process runs execution {}", run.id),
+            "it does not go on until `ostro execution resume` has it",
+        ));
+    }
+    ask(&run, Request::Pause)
+}
+
+fn ask(run: &RunDir, request: Request) -> Result<Exit> {
+    if run.ask(request, PATIENCE)? {
+        return Ok(Exit::Success);
+    }
+    let holder = run.holder().unwrap_or_else(|| "nobody".to_owned());
+    Err(anyhow!(
+        "execution {} is being run by {holder}, which does not answer",
+        run.id
+    ))
+}
+
+fn resume(args: &Change, verbose: bool) -> Result<Exit> {
+    let run = find(&args.id, &args.state)?;
+    if run.holder().is_some() {
+        return ask(&run, Request::Resume);
+    }
+    let env = environment(args)?;
+    let opened = Opened::new(args, run)?;
+    let root = opened.root()?;
+    if root.state().is_completed() {
+        return Err(hinted(
+            anyhow!("execution {} has ended in {}", opened.id, root.state()),
+            "`ostro execution rerun` runs a task again that failed",
+        ));
+    }
+    opened.go_on(args.output, verbose, async |runtime, id| {
+        let paused = |execution: &ostro_engine::Execution| execution.state() == State::Paused;
+        if runtime
+            .snapshot(id)
+            .is_some_and(|execution| paused(&execution))
+        {
+            runtime.resume(id, env).await?;
+        }
+        Ok(())
+    })
+}
+
+fn cancel(args: &Change, verbose: bool) -> Result<Exit> {
+    let run = find(&args.id, &args.state)?;
+    if run.holder().is_some() {
+        return ask(&run, Request::Cancel);
+    }
+    let opened = Opened::new(args, run)?;
+    let root = opened.root()?;
+    if root.state().is_completed() {
+        return Err(anyhow!(
+            "execution {} has ended in {}",
+            opened.id,
+            root.state()
+        ));
+    }
+    opened.go_on(args.output, verbose, async |runtime, id| {
+        let message = "cancelled by `ostro execution cancel`".to_owned();
+        runtime.stop(id, State::Cancelled, Some(message)).await?;
+        Ok(())
+    })?;
+    // That it ended as CANCELLED is what was wanted.
+    Ok(Exit::Success)
+}
+
+/// What is done with a task that failed.
+#[derive(Clone, Copy)]
+enum Again {
+    Rerun { reset: bool },
+    Skip,
+}
+
+fn run_again(args: &Change, task: &str, again: Again, verbose: bool) -> Result<Exit> {
+    let run = find(&args.id, &args.state)?;
+    let env = environment(args)?;
+    let opened = Opened::new(args, run.clone())?;
+    let (execution, task) = failed_task(&opened.snapshots, task)?;
+    run.mark(false)?;
+    opened.go_on(args.output, verbose, async |runtime, _| {
+        match again {
+            Again::Rerun { reset } => runtime.rerun(&execution, &task, reset, env).await?,
+            Again::Skip => runtime.skip(&execution, &task, env).await?,
+        }
+        Ok(())
+    })
+}
+
+fn environment(args: &Change) -> Result<Option<Map>> {
+    let text = args.env.as_deref();
+    text.map(|text| input::object("--env", text)).transpose()
+}
+
+/// The newest failed task with this name or id, in whichever execution.
+fn failed_task(snapshots: &Snapshots, name: &str) -> Result<(ExecutionId, TaskExecutionId)> {
+    let mut found = Vec::new();
+    let mut others = Vec::new();
+    for execution in snapshots.iter() {
+        for task in execution.tasks() {
+            let is_meant = **task.name() == *name || task.id().as_str() == name;
+            if task.state() == State::Error && is_meant {
+                found.push((task.created_at(), execution.id().clone(), task.id().clone()));
+            } else if task.state() == State::Error {
+                others.push(task.name().to_string());
+            }
+        }
+    }
+    found.sort();
+    let mut executions: Vec<&ExecutionId> = found.iter().map(|(_, id, _)| id).collect();
+    executions.dedup();
+    if executions.len() > 1 {
+        let ids: Vec<&str> = found.iter().map(|(_, _, task)| task.as_str()).collect();
+        let hint = format!("give one of the ids: {}", ids.join(", "));
+        let error = anyhow!("several executions have a task {name} that failed");
+        return Err(hinted(error, hint));
+    }
+    match found.pop() {
+        Some((_, execution, task)) => Ok((execution, task)),
+        None if others.is_empty() => Err(anyhow!("no task of the execution failed")),
+        None => {
+            others.sort();
+            others.dedup();
+            Err(hinted(
+                anyhow!("no task {name} failed"),
+                format!("there is: {}", others.join(", ")),
+            ))
+        }
+    }
+}
+
+/// An execution that is kept, and what goes on with it.
+struct Opened {
+    id: ExecutionId,
+    host: Host,
+    snapshots: Snapshots,
+}
+
+impl Opened {
+    fn new(args: &Change, run: RunDir) -> Result<Self> {
+        let id = run.id.clone();
+        let snapshots = Snapshots::read(&run.look()?, &id)
+            .hint(|| "its first step may never have been written: start it again".to_owned())?;
+        let library = snapshots
+            .library()
+            .with_context(|| format!("execution {id} has no definitions"))?;
+        let library = ostro_runtime::Library::clone(library);
+        let actions = if sources::are_given(&args.sources) {
+            sources::load(&args.sources)?
+        } else {
+            sources::load(&sources::from_origin(library.origin()))
+                .hint(|| "--pack and --cloud say where actions come from now".to_owned())?
+        };
+        let host = Host::new(actions, library, Some(run), false)?;
+        Ok(Self {
+            id,
+            host,
+            snapshots,
+        })
+    }
+
+    fn root(&self) -> Result<std::sync::Arc<ostro_engine::Execution>> {
+        let root = self.snapshots.get(&self.id);
+        root.with_context(|| format!("execution {} cannot be read", self.id))
+    }
+
+    /// Brings the execution back, does something with it, and watches it to its end.
+    fn go_on(
+        self,
+        output: Output,
+        verbose: bool,
+        act: impl AsyncFnOnce(&Runtime, &ExecutionId) -> Result<()>,
+    ) -> Result<Exit> {
+        let Self { id, host, .. } = self;
+        crate::block_on(async {
+            let runtime = host.runtime();
+            let notices = runtime.subscribe();
+            runtime.load(&id).await?;
+            act(&runtime, &id).await?;
+            let shows = shows(false, output, verbose);
+            host.follow(&runtime, &id, notices, shows, output).await
+        })?
+    }
+}
+
+/// Says something about an execution on the side.
+fn say(text: &str) {
+    terminal::complain(text);
+}

@@ -1,0 +1,230 @@
+//! The state folder: where runs are kept, each in a folder of its own.
+//!
+//! `runs/ID/` has the journal of one run of a workflow, which is held by the process that runs it.
+//! `runs/ID/ended` is there once it has ended.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use ostro_core::ExecutionId;
+use ostro_journal::{ExecutionRow, Journal, Options};
+
+use crate::errors::hinted;
+
+/// How many runs that have ended are kept, the newest.
+const KEPT: usize = 100;
+/// The fewest characters of an id that stand for it.
+const SHORTEST: usize = 4;
+/// Where a process asks the one that runs an execution for something.
+const REQUEST: &str = "request";
+/// The mark of a run that has ended.
+const ENDED: &str = "ended";
+
+/// A state folder.
+#[derive(Clone, Debug)]
+pub(crate) struct StateDir {
+    runs: PathBuf,
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct RunDir {
+    /// The root execution.
+    pub(crate) id: ExecutionId,
+    path: PathBuf,
+}
+
+/// What a process can ask the one that runs an execution for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Pause,
+    Resume,
+    Cancel,
+}
+
+impl Request {
+    const ALL: [Request; 3] = [Request::Pause, Request::Resume, Request::Cancel];
+
+    fn word(self) -> &'static str {
+        match self {
+            Request::Pause => "pause",
+            Request::Resume => "resume",
+            Request::Cancel => "cancel",
+        }
+    }
+}
+
+impl StateDir {
+    /// The folder that was named, or the user's own: `ostro` in the user's state folder
+    /// (<https://specifications.freedesktop.org/basedir-spec/latest/>).
+    pub(crate) fn new(named: Option<&Path>) -> Result<Self> {
+        let folder = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let base = || {
+            folder("XDG_STATE_HOME")
+                .or_else(|| folder("HOME").map(|home| home.join(".local/state")))
+                .map(|base| base.join("ostro"))
+        };
+        let path = named.map(Path::to_owned).or_else(base).ok_or_else(|| {
+            hinted(
+                anyhow!("there is no state folder: neither XDG_STATE_HOME nor HOME is set"),
+                "name one with --state-dir, or keep nothing with --ephemeral",
+            )
+        })?;
+        Ok(Self {
+            runs: path.join("runs"),
+        })
+    }
+
+    /// The folder of a run that is to start.
+    pub(crate) fn run(&self, id: ExecutionId) -> RunDir {
+        let path = self.runs.join(id.as_str());
+        RunDir { id, path }
+    }
+
+    /// All runs, in no order.
+    pub(crate) fn runs(&self) -> Result<Vec<RunDir>> {
+        let entries = match fs::read_dir(&self.runs) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).context(self.runs.display().to_string()),
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let entry = entry.with_context(|| self.runs.display().to_string())?;
+            if let Ok(name) = entry.file_name().into_string() {
+                runs.push(self.run(ExecutionId::new(name)));
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The run that `id` means: an id, or its first characters.
+    pub(crate) fn find(&self, id: &str) -> Result<RunDir> {
+        let runs = self.runs()?;
+        if let Some(run) = runs.iter().find(|run| run.id.as_str() == id) {
+            return Ok(run.clone());
+        }
+        let matches = |run: &&RunDir| id.len() >= SHORTEST && run.id.as_str().starts_with(id);
+        let mut found = runs.iter().filter(matches);
+        match (found.next(), found.next()) {
+            (Some(run), None) => Ok(run.clone()),
+            (Some(_), Some(_)) => Err(hinted(
+                anyhow!("{id} means more than one execution"),
+                "give more of the id",
+            )),
+            (None, _) => Err(hinted(
+                anyhow!("no execution {id} is kept in {}", self.runs.display()),
+                "`ostro execution list` shows those that are",
+            )),
+        }
+    }
+
+    /// Deletes the oldest of the runs that have ended, so that no more than some are kept.
+    pub(crate) fn prune(&self) -> Result<()> {
+        let mut ended: Vec<_> = self
+            .runs()?
+            .into_iter()
+            .filter_map(|run| Some((fs::metadata(run.path.join(ENDED)).ok()?, run)))
+            .filter_map(|(mark, run)| Some((mark.modified().ok()?, run)))
+            .collect();
+        ended.sort_by_key(|(when, _)| std::cmp::Reverse(*when));
+        for (_, run) in ended.into_iter().skip(KEPT) {
+            run.delete()?;
+        }
+        Ok(())
+    }
+}
+
+impl RunDir {
+    /// Opens the journal to write to it; an error if another process has it.
+    pub(crate) fn open(&self) -> Result<Journal> {
+        let journal = Journal::open(&self.path, &Options::default())?;
+        Ok(journal)
+    }
+
+    /// Opens the journal to look at it.
+    pub(crate) fn look(&self) -> Result<Journal> {
+        Journal::open_to_read(&self.path, &Options::default())?
+            .with_context(|| format!("{} has no journal", self.path.display()))
+    }
+
+    /// The root execution's row, if its first turn was written.
+    pub(crate) fn row(&self) -> Result<Option<ExecutionRow>> {
+        Ok(self.look()?.execution(&self.id)?)
+    }
+
+    /// Which process runs it: its id, host and since when.
+    pub(crate) fn holder(&self) -> Option<String> {
+        Journal::holder(&self.path)
+    }
+
+    /// Whether there is such a run.
+    pub(crate) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    /// Asks the process that runs it for something. Whether it took that within `patience`.
+    pub(crate) fn ask(&self, request: Request, patience: Duration) -> Result<bool> {
+        let path = self.path.join(REQUEST);
+        let fresh = self.path.join("request.new");
+        let named = || path.display().to_string();
+        fs::write(&fresh, request.word()).with_context(named)?;
+        fs::rename(&fresh, &path).with_context(named)?;
+        let end = Instant::now() + patience;
+        while path.exists() {
+            if Instant::now() > end {
+                // It must not be taken later, when nobody expects it any more.
+                return Ok(fs::remove_file(&path).is_err());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(true)
+    }
+
+    /// What another process asks for.
+    pub(crate) fn take_request(&self) -> Option<Request> {
+        let path = self.path.join(REQUEST);
+        let word = fs::read_to_string(&path).ok()?;
+        fs::remove_file(&path).ok()?;
+        Request::ALL
+            .into_iter()
+            .find(|request| request.word() == word)
+    }
+
+    /// Notes that the run has ended, or that it goes on again.
+    pub(crate) fn mark(&self, ended: bool) -> Result<()> {
+        let path = self.path.join(ENDED);
+        let marked = if ended {
+            fs::write(&path, "")
+        } else {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            }
+        };
+        marked.with_context(|| path.display().to_string())
+    }
+
+    /// Deletes the run and all that is kept of it.
+    pub(crate) fn delete(&self) -> Result<()> {
+        if let Some(holder) = self.holder() {
+            return Err(hinted(
+                anyhow!("execution {} is being run by {holder}", self.id),
+                "it can be deleted once that process has ended",
+            ));
+        }
+        self.remove()
+    }
+
+    /// Deletes the folder of a run, whoever has it.
+    pub(crate) fn remove(&self) -> Result<()> {
+        fs::remove_dir_all(&self.path).with_context(|| self.path.display().to_string())
+    }
+}
