@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -25,13 +25,17 @@ pub struct Run {
 }
 
 impl Ostro {
-    /// `ostro` as the workspace built it, with no cloud configured.
+    /// `ostro` as the workspace built it, with no cloud configured and a state folder beside it.
     pub fn new() -> Result<Self> {
         let mut command = Command::new(Self::path()?);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OS_")) {
             command.env_remove(name);
         }
-        command.current_dir(repository()).stdin(Stdio::null());
+        let state = Self::path()?.with_file_name("tmp").join("state");
+        command
+            .current_dir(repository())
+            .env("OSTRO_STATE_DIR", state)
+            .stdin(Stdio::null());
         Ok(Self(command))
     }
 
@@ -68,6 +72,15 @@ impl Ostro {
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
         self.0.args(arguments);
         self
+    }
+
+    /// Starts it and leaves it alone.
+    pub fn spawn(mut self) -> Result<Child> {
+        self.0
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot run ostro")
     }
 
     /// Runs it to its end.

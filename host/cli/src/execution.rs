@@ -73,11 +73,14 @@ fn ask(run: &RunDir, request: Request) -> Result<Exit> {
     if run.ask(request, PATIENCE)? {
         return Ok(Exit::Success);
     }
-    let holder = run.holder().unwrap_or_else(|| "nobody".to_owned());
-    Err(anyhow!(
-        "execution {} is being run by {holder}, which does not answer",
-        run.id
-    ))
+    let error = match run.holder() {
+        Some(holder) => anyhow!(
+            "execution {} is being run by {holder}, which does not answer",
+            run.id
+        ),
+        None => anyhow!("the process that ran execution {} has just ended", run.id),
+    };
+    Err(hinted(error, "`ostro execution show` tells how it stands"))
 }
 
 fn resume(args: &Change, verbose: bool) -> Result<Exit> {

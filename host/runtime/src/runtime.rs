@@ -18,6 +18,9 @@ use crate::shared::{Launch, Phase, Shared, workflow};
 use crate::store::Store;
 use crate::{ExecutionInfo, Library, Options, Outcome, RuntimeError, lock};
 
+/// How long to wait at most for the executions above one that runs again.
+const REOPENING: Duration = Duration::from_secs(10);
+
 /// The driver of all executions in this process.
 ///
 /// Clones are the same runtime. When the last one is dropped, or on [`Runtime::shutdown`],
@@ -255,9 +258,25 @@ impl Runtime {
             may.map_err(|error| RuntimeError::Invalid(error.to_string()))?;
             above = parent.parent.as_ref();
         }
+        let mut ended_above = Vec::new();
+        let mut above = record.parent.as_ref();
+        while let Some(parent) = above {
+            let standing = parent.standing.subscribe();
+            if matches!(*standing.borrow(), Standing::Ended(_)) {
+                ended_above.push(standing);
+            }
+            above = parent.parent.as_ref();
+        }
         let (message, answer) = record.message(event)?;
         self.shared.wake(&record, message)?;
-        record.answer(answer).await
+        record.answer(answer).await?;
+        // Those above run again a moment later. Whoever waits for them now must not be told how
+        // they ended before.
+        for mut standing in ended_above {
+            let reopened = standing.changed();
+            let _ = tokio::time::timeout(REOPENING, reopened).await;
+        }
+        Ok(())
     }
 
     /// Says how an action stands that is finished from outside: `Paused`, which pauses the

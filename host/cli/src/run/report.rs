@@ -129,7 +129,11 @@ fn failed_task(task: &TaskNode, path: &mut Vec<String>, handled: bool, found: &m
         found.push(Failed {
             path,
             what: format!("{} error ({}{tries})", kind(error.kind), blame(error.kind)),
-            input: action.input.as_deref().map(given),
+            input: action
+                .input
+                .as_deref()
+                .filter(|input| !input.is_empty())
+                .map(given),
             message: error.message.clone(),
             handled,
         });

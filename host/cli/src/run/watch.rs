@@ -118,6 +118,9 @@ pub(crate) async fn watch(
             }
         }
         if watch.rests {
+            while let Some(delivery) = notices.try_next() {
+                watch.take(delivery).await?;
+            }
             watch.leave();
             return Ok(Watched::Paused);
         }

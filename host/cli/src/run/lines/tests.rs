@@ -42,6 +42,7 @@ fn task_node(name: &str, state: State) -> TaskNode {
 
 fn action_node(index: usize, message: &str) -> ActionNode {
     ActionNode {
+        input: None,
         id: ActionExecutionId::new(index.to_string()),
         name: "demo.work".into(),
         state: State::Running,

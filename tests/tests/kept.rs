@@ -1,0 +1,326 @@
+//! Executions that are kept: killed and resumed, paused, run again, looked at, by the real binary.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use ostro_tests::{Ostro, Run};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A web server that counts what it is asked for.
+struct Counter {
+    port: u16,
+    counts: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Counter {
+    fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        let counts = Arc::<Mutex<BTreeMap<String, usize>>>::default();
+        let theirs = Arc::clone(&counts);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let counts = Arc::clone(&theirs);
+                thread::spawn(move || answer(stream, &counts));
+            }
+        });
+        Ok(Self { port, counts })
+    }
+
+    fn counts(&self) -> BTreeMap<String, usize> {
+        let counts = self.counts.lock();
+        counts.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Counts one request, and answers it a moment later.
+fn answer(mut stream: TcpStream, counts: &Mutex<BTreeMap<String, usize>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let path = line.split(' ').nth(1)?.trim_start_matches('/').to_owned();
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let header = header.trim().to_ascii_lowercase();
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if header.is_empty() {
+            break;
+        }
+    }
+    reader.take(length).read_to_end(&mut Vec::new()).ok()?;
+    *counts
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(path)
+        .or_default() += 1;
+    thread::sleep(Duration::from_millis(2));
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    stream.write_all(head.as_bytes()).ok()
+}
+
+/// A state folder, and the files of a test.
+struct Kept {
+    dir: TempDir,
+}
+
+impl Kept {
+    fn new(definitions: &str) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        std::fs::write(dir.path().join("test.yaml"), definitions)?;
+        Ok(Self { dir })
+    }
+
+    fn ostro<const N: usize>(&self, arguments: [&str; N]) -> Result<Ostro> {
+        let state = self.dir.path().join("state");
+        Ok(Ostro::new()?.env("OSTRO_STATE_DIR", state).args(arguments))
+    }
+
+    fn file(&self) -> String {
+        self.dir.path().join("test.yaml").display().to_string()
+    }
+
+    fn start<const N: usize>(&self, arguments: [&str; N]) -> Result<String> {
+        let ostro = self.ostro(["execution", "start", &self.file()])?;
+        let run = ostro.args(arguments).run()?;
+        run.expect(0)?;
+        Ok(run.stdout.trim().to_owned())
+    }
+
+    fn execution(&self, verb: &str, id: &str) -> Result<Run> {
+        self.ostro(["execution", verb, id])?.run()
+    }
+
+    fn list(&self) -> Result<Vec<Value>> {
+        let run = self.ostro(["execution", "list", "--output", "json"])?;
+        let list = run.run()?.json(0)?;
+        Ok(list.as_array().context("a list")?.clone())
+    }
+
+    fn state(&self, id: &str) -> Result<String> {
+        let run = self.ostro(["execution", "show", id, "--output", "json"])?;
+        let shown = run.run()?.json(0)?;
+        Ok(shown["state"].as_str().context("a state")?.to_owned())
+    }
+
+    /// Waits until the execution is in `state`.
+    fn until(&self, id: &str, state: &str) -> Result<()> {
+        eventually(state, || Ok(self.state(id)? == state))
+    }
+}
+
+fn eventually(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(120);
+    while !so()? {
+        ensure!(Instant::now() < end, "{what} never came");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Twenty chains of fifty tasks, each of which asks the server for its own name. What can run twice
+/// is called `safe`.
+fn thousand(port: u16) -> String {
+    let mut text = String::from("version: '2.0'\nthousand:\n  tasks:\n");
+    for chain in 0..20 {
+        for link in 0..50 {
+            let kind = if link % 2 == 0 { "once" } else { "safe" };
+            let next = if link % 2 == 0 { "safe" } else { "once" };
+            let _ = writeln!(text, "    {kind}_{chain}_{link}:");
+            let _ = writeln!(text, "      action: std.http");
+            let url = format!("http://127.0.0.1:{port}/{kind}_{chain}_{link}");
+            let _ = writeln!(text, "      input: {{url: '{url}', method: POST, body: x}}");
+            let _ = writeln!(text, "      safe-rerun: {}", kind == "safe");
+            if link < 49 {
+                let _ = writeln!(text, "      on-complete: {next}_{chain}_{}", link + 1);
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn a_killed_run_is_resumed_and_does_nothing_twice_that_must_not() -> Result<()> {
+    let counter = Counter::start()?;
+    let kept = Kept::new(&thousand(counter.port))?;
+    let run = kept.ostro(["run", &kept.file(), "--http-deny", "none"])?;
+    let mut child = run.spawn()?;
+    for kill in 1..=4 {
+        let enough = kill * 200;
+        eventually("progress", || {
+            Ok(counter.counts().values().sum::<usize>() >= enough)
+        })?;
+        // SIGKILL.
+        child.kill()?;
+        child.wait()?;
+        let list = kept.list()?;
+        ensure!(list.len() == 1 && list[0]["state"] == "RUNNING", "{list:?}");
+        let id = list[0]["id"].as_str().context("an id")?.to_owned();
+        child = kept.ostro(["execution", "resume", &id])?.spawn()?;
+    }
+    ensure!(child.wait()?.code().is_some(), "it ends by itself");
+    let list = kept.list()?;
+    let id = list[0]["id"].as_str().context("an id")?;
+    let shown = kept.ostro(["execution", "show", id, "--output", "json"])?;
+    let shown = shown.run()?.json(0)?;
+    let tasks = shown["tasks"].as_array().context("tasks")?;
+    ensure!(tasks.len() == 1_000, "{} tasks", tasks.len());
+    let counts = counter.counts();
+    let (mut lost, mut twice) = (0, 0);
+    for task in tasks {
+        let name = task["name"].as_str().context("a name")?;
+        let count = counts.get(name).copied().unwrap_or_default();
+        let ended = task["state"].as_str().context("a state")?;
+        if name.starts_with("safe") {
+            ensure!(ended == "SUCCESS" && count >= 1, "{name}: {ended}, {count}");
+            twice += count - 1;
+        } else if ended == "ERROR" {
+            let why = task["state_info"].as_str().unwrap_or_default();
+            ensure!(why.contains("nobody knows"), "{name}: {why}");
+            ensure!(count <= 1, "{name} was done {count} times");
+            lost += 1;
+        } else {
+            ensure!(ended == "SUCCESS" && count == 1, "{name}: {ended}, {count}");
+        }
+    }
+    println!("4 kills: {lost} of 500 tasks lost, {twice} calls of 500 safe tasks repeated");
+    Ok(())
+}
+
+#[test]
+fn an_execution_in_the_background_is_paused_resumed_and_cancelled() -> Result<()> {
+    let kept = Kept::new(
+        "
+version: '2.0'
+steps:
+  input: [n]
+  tasks:
+    each:
+      with-items: i in <% range($.n) %>
+      concurrency: 1
+      action: std.sleep seconds=1
+",
+    )?;
+    let id = kept.start(["-i", "n=3"])?;
+    ensure!(
+        kept.execution("delete", &id)?.status == 2,
+        "it is being run"
+    );
+    kept.execution("pause", &id)?.expect(0)?;
+    kept.until(&id, "PAUSED")?;
+    eventually("rest", || Ok(kept.list()?[0]["held_by"].is_null()))?;
+    ensure!(kept.execution("watch", &id)?.status == 2, "nobody runs it");
+    kept.execution("resume", &id)?.expect(0)?;
+    ensure!(kept.state(&id)? == "SUCCESS");
+    ensure!(kept.execution("resume", &id)?.status == 2, "it has ended");
+
+    let id = kept.start(["-i", "n=100"])?;
+    kept.execution("cancel", &id)?.expect(0)?;
+    let watched = kept.execution("watch", &id)?;
+    ensure!(watched.status == 1 && watched.stdout.contains("CANCELLED"));
+    kept.execution("delete", &id[..8])?.expect(0)?;
+    ensure!(kept.list()?.len() == 1);
+    Ok(())
+}
+
+#[test]
+fn what_failed_is_reported_run_again_and_skipped() -> Result<()> {
+    let kept = Kept::new(
+        "
+version: '2.0'
+outer:
+  input: [flag]
+  tasks:
+    call:
+      workflow: inner flag=<% $.flag %>
+      on-success: after
+    after:
+      action: std.echo output='done'
+inner:
+  input: [flag]
+  tasks:
+    each:
+      with-items: i in <% range(3) %>
+      action: std.http
+      input:
+        url: <% $.flag + '/item/' + str($.i) %>
+",
+    )?;
+    // Nobody listens there yet.
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let flag = format!("flag=http://127.0.0.1:{port}");
+    let file = kept.file();
+    let run = kept.ostro(["run", &file, "outer", "-i", &flag, "--http-deny", "none"])?;
+    run.run()?.expect(1)?;
+    let id = kept.list()?[0]["id"].as_str().context("an id")?.to_owned();
+    let report = kept.execution("report", &id)?.stdout;
+    for part in [
+        "outer › call › inner › each › item 2 › std.http",
+        "/item/2",
+        "refused",
+    ] {
+        ensure!(report.contains(part), "no {part} in\n{report}");
+    }
+    let unknown = kept.ostro(["execution", "rerun", &id, "eech"])?.run()?;
+    ensure!(unknown.status == 2 && unknown.stderr.contains("call, each"));
+
+    let listener = TcpListener::bind(("127.0.0.1", port))?;
+    let counts = Arc::<Mutex<BTreeMap<String, usize>>>::default();
+    let theirs = Arc::clone(&counts);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            answer(stream, &theirs);
+        }
+    });
+    let again = kept.ostro(["execution", "rerun", &id, "each"])?.run()?;
+    again.expect(0)?;
+    ensure!(again.stderr.contains("after"), "{}", again.stderr);
+    ensure!(counts.lock().unwrap_or_else(PoisonError::into_inner).len() == 3);
+
+    let run = kept.ostro(["run", &file, "outer", "-i", "flag=nowhere"])?;
+    run.run()?.expect(1)?;
+    let id = kept.list()?[0]["id"].as_str().context("an id")?.to_owned();
+    kept.ostro(["execution", "skip", &id, "each"])?
+        .run()?
+        .expect(0)?;
+    ensure!(kept.state(&id)? == "SUCCESS");
+    Ok(())
+}
+
+#[test]
+fn one_process_at_a_time_has_an_execution() -> Result<()> {
+    let kept = Kept::new(
+        "
+version: '2.0'
+waits:
+  tasks:
+    wait:
+      action: std.noop
+      wait-before: 100
+",
+    )?;
+    let id = kept.start([])?;
+    let again = kept.ostro(["run", &kept.file(), "--id", &id])?.run()?;
+    ensure!(again.status == 2 && again.stderr.contains("is there already"));
+    let shown = kept.execution("show", &id)?;
+    ensure!(shown.stderr.contains("is being run"), "{}", shown.stderr);
+    kept.execution("cancel", &id)?.expect(0)?;
+    eventually("the end", || Ok(kept.list()?[0]["held_by"].is_null()))?;
+    let marked = Path::new(kept.dir.path())
+        .join("state/runs")
+        .join(&id)
+        .join("ended");
+    ensure!(marked.exists(), "it is known to have ended");
+    Ok(())
+}
