@@ -198,6 +198,111 @@ fn a_killed_run_is_resumed_and_does_nothing_twice_that_must_not() -> Result<()> 
     Ok(())
 }
 
+/// A thousand executions, ten at a time, each of some tasks that ask the server one after the other.
+fn family(port: u16, links: usize) -> String {
+    let mut text = format!(
+        "version: '2.0'
+family:
+  tasks:
+    each:
+      with-items: i in <% range(1000) %>
+      concurrency: 10
+      workflow: one
+      input: {{i: <% $.i %>}}
+one:
+  input: [i]
+  vars: {{server: 'http://127.0.0.1:{port}/'}}
+  tasks:
+"
+    );
+    for link in 0..links {
+        let kind = if link % 2 == 0 { "once" } else { "safe" };
+        let next = if link % 2 == 0 { "safe" } else { "once" };
+        let url = format!("<% $.server + '{kind}_{link}_' + str($.i) %>");
+        let _ = writeln!(text, "    {kind}_{link}:");
+        let _ = writeln!(text, "      action: std.http");
+        let _ = writeln!(text, "      input: {{url: \"{url}\", method: POST}}");
+        let _ = writeln!(text, "      safe-rerun: {}", kind == "safe");
+        if link + 1 < links {
+            let _ = writeln!(text, "      on-complete: {next}_{}", link + 1);
+        }
+    }
+    text
+}
+
+/// `OSTRO_KILLS` says how many kills there are to be, about.
+#[test]
+fn a_thousand_executions_survive_kills_at_random_moments() -> Result<()> {
+    let wanted: usize = match std::env::var("OSTRO_KILLS") {
+        Ok(text) => text.parse()?,
+        Err(_) => 10,
+    };
+    let links = (wanted / 15).max(2);
+    let counter = Counter::start()?;
+    let kept = Kept::new(&family(counter.port, links))?;
+    let run = kept.ostro(["run", &kept.file(), "family", "--http-deny", "none"])?;
+    let mut child = run.spawn()?;
+    eventually("the first step", || Ok(!kept.list()?.is_empty()))?;
+    let id = kept.list()?[0]["id"].as_str().context("an id")?.to_owned();
+    let mut seed = 1_u64;
+    let mut kills = 0;
+    while kills < wanted {
+        let before = counter.counts().len();
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        let moment = Duration::from_millis(seed % 300);
+        // In the middle of recovery once in a while, and at work else.
+        if kills % 4 != 0 {
+            eventually("progress", || {
+                Ok(counter.counts().len() > before || child.try_wait()?.is_some())
+            })?;
+        }
+        thread::sleep(moment);
+        if child.try_wait()?.is_some() {
+            break;
+        }
+        child.kill()?;
+        child.wait()?;
+        kills += 1;
+        child = kept.ostro(["execution", "resume", &id])?.spawn()?;
+    }
+    child.wait()?;
+    ensure!(kept.state(&id)? != "RUNNING", "it came to an end");
+    let shown = kept.ostro(["execution", "show", &id, "--output", "json"])?;
+    let shown = shown.run()?.json(0)?;
+    let executions = shown["tasks"][0]["executions"]
+        .as_array()
+        .context("executions")?;
+    ensure!(executions.len() == 1_000, "{} executions", executions.len());
+    let counts = counter.counts();
+    let (mut lost, mut repeated, mut calls) = (0, 0, 0);
+    for (item, execution) in executions.iter().enumerate() {
+        let tasks = execution["tasks"].as_array().context("tasks")?;
+        ensure!(tasks.len() == links, "{execution:#}");
+        for task in tasks {
+            let name = task["name"].as_str().context("a name")?;
+            let count = counts.get(&format!("{name}_{item}")).copied();
+            let count = count.unwrap_or_default();
+            let ended = task["state"].as_str().context("a state")?;
+            let is_safe = name.starts_with("safe");
+            calls += count;
+            match (ended, is_safe) {
+                ("SUCCESS", true) if count >= 1 => repeated += count - 1,
+                ("SUCCESS", false) if count == 1 => {}
+                ("ERROR", false) if count <= 1 => lost += 1,
+                _ => anyhow::bail!("{name} of {item}: {ended}, done {count} times"),
+            }
+        }
+    }
+    println!(
+        "{kills} kills, {} tasks, {calls} calls: {lost} tasks lost their result, {repeated} calls \
+         of safe tasks repeated",
+        1_000 * links
+    );
+    Ok(())
+}
+
 #[test]
 fn an_execution_in_the_background_is_paused_resumed_and_cancelled() -> Result<()> {
     let kept = Kept::new(
