@@ -121,7 +121,7 @@ impl Kept {
 }
 
 fn eventually(what: &str, mut so: impl FnMut() -> Result<bool>) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_mins(2);
     while !so()? {
         ensure!(Instant::now() < end, "{what} never came");
         thread::sleep(Duration::from_millis(20));
@@ -170,8 +170,8 @@ fn a_killed_run_is_resumed_and_does_nothing_twice_that_must_not() -> Result<()> 
         child = kept.ostro(["execution", "resume", &id])?.spawn()?;
     }
     ensure!(child.wait()?.code().is_some(), "it ends by itself");
-    let list = kept.list()?;
-    let id = list[0]["id"].as_str().context("an id")?;
+    let kept_now = kept.list()?;
+    let id = kept_now[0]["id"].as_str().context("an id")?;
     let shown = kept.ostro(["execution", "show", id, "--output", "json"])?;
     let shown = shown.run()?.json(0)?;
     let tasks = shown["tasks"].as_array().context("tasks")?;

@@ -218,7 +218,7 @@ impl Opened {
             sources::load(&sources::from_origin(library.origin()))
                 .hint(|| "--pack and --cloud say where actions come from now".to_owned())?
         };
-        let host = Host::new(actions, library, Some(run), false)?;
+        let host = Host::new(&actions.registry, library, Some(run), false)?;
         Ok(Self {
             id,
             host,

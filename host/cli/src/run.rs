@@ -20,7 +20,6 @@ use ostro_runtime::{Library, Options, Runtime, StartRequest, Subscription, Syste
 use crate::args::{Output, Run};
 use crate::definitions::Files;
 use crate::errors::{Exit, WithHint as _, hinted};
-use crate::sources::Actions;
 use crate::state::{RunDir, StateDir};
 use crate::{input, sources, terminal};
 use watch::{Shows, Watched};
@@ -53,7 +52,7 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
         Some(_) => Library::new(files.texts(), sources::origin(&args.sources)),
         None => Library::from(Arc::new(files.definitions)),
     };
-    let host = Host::new(actions, library, kept, args.trace)?;
+    let host = Host::new(&actions.registry, library, kept, args.trace)?;
     let request = StartRequest {
         env: env.unwrap_or_default(),
         task_name: args.task.clone(),
@@ -115,7 +114,7 @@ pub(crate) struct Host {
 impl Host {
     /// A host for the definitions of `library`. If the run is `kept`, its journal is opened.
     pub(crate) fn new(
-        actions: Actions,
+        registry: &Registry,
         library: Library,
         kept: Option<RunDir>,
         explain: bool,
@@ -125,7 +124,7 @@ impl Host {
         })?;
         let definitions = Arc::clone(library.definitions());
         Ok(Self {
-            registry: Arc::new(actions.registry.with_definitions(definitions)),
+            registry: Arc::new(registry.with_definitions(definitions)),
             library,
             kept,
             journal,
@@ -142,15 +141,12 @@ impl Host {
             explain: self.explain,
             ..Options::default()
         };
-        match &self.journal {
-            Some(journal) => {
-                let library = self.library.clone();
-                Runtime::durable(journal.clone(), library, runner, clock, options)
-            }
-            None => {
-                let definitions = Arc::clone(self.library.definitions());
-                Runtime::new(definitions, runner, clock, options)
-            }
+        if let Some(journal) = &self.journal {
+            let library = self.library.clone();
+            Runtime::durable(journal.clone(), library, runner, clock, options)
+        } else {
+            let definitions = Arc::clone(self.library.definitions());
+            Runtime::new(definitions, runner, clock, options)
         }
     }
 

@@ -15,7 +15,7 @@ use crate::state::StateDir;
 use crate::terminal;
 
 /// How long its first step may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Carries out `ostro execution start`: this program runs the workflow once more, by itself.
 pub(crate) fn start(args: &Run) -> Result<Exit> {

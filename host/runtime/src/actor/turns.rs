@@ -102,15 +102,12 @@ impl Actor {
             state: State::Error,
             message: Some(reason.clone()),
         };
-        let written = match self.decide(stop) {
-            Ok(decided) => self.write(decided, letter, false).await,
-            Err(_) => {
-                self.runs.abort_all();
-                self.fail(reason);
-                return Ok(());
-            }
+        let Ok(decided) = self.decide(stop) else {
+            self.runs.abort_all();
+            self.fail(reason);
+            return Ok(());
         };
-        match written {
+        match self.write(decided, letter, false).await {
             Ok(committed) => {
                 self.settle(kind);
                 self.carry_out(committed);
