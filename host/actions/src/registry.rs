@@ -305,6 +305,18 @@ impl ActionRunner for Registry {
             .await
             .unwrap_or_else(ActionOutcome::Error)
     }
+
+    /// Validations, operations that change nothing, and what works within this process. Ad-hoc
+    /// actions are called by names that mean something else in another workbook, and are not
+    /// looked into.
+    fn only_reads(&self, name: &str) -> bool {
+        match self.find_base(name) {
+            Some(Base::Pack(action)) => action.signature.is_validation,
+            Some(Base::OpenStack(operation)) => operation.reads,
+            Some(Base::Standard(action)) => action.only_reads(),
+            None => false,
+        }
+    }
 }
 
 /// What definitions are checked against. Their own ad-hoc actions they know by themselves.

@@ -45,6 +45,26 @@ pub(crate) struct Options {
 }
 
 impl Standard {
+    /// Whether it reaches nothing outside of this process.
+    pub(crate) fn only_reads(self) -> bool {
+        match self {
+            Standard::Echo
+            | Standard::Fail
+            | Standard::Javascript
+            | Standard::Js
+            | Standard::Noop
+            | Standard::Sleep
+            | Standard::TestDict => true,
+            Standard::AsyncNoop
+            | Standard::Email
+            | Standard::Http
+            | Standard::MistralHttp
+            | Standard::Ssh
+            | Standard::SshProxied
+            | Standard::WaitSsh => false,
+        }
+    }
+
     const ALL: [Standard; 14] = [
         Standard::AsyncNoop,
         Standard::Echo,

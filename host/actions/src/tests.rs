@@ -368,3 +368,22 @@ checked:
         ]
     );
 }
+
+#[test]
+fn what_only_reads_is_known_from_what_runs() {
+    let registry = Registry::builder()
+        .definitions(definitions())
+        .build()
+        .unwrap();
+    for name in ["std.test_dict", "ironic.node_get", "swift.get_object"] {
+        assert!(registry.only_reads(name), "{name}");
+    }
+    for name in [
+        "std.http",
+        "std.async_noop",
+        "ironic.node_create",
+        "nothing.at_all",
+    ] {
+        assert!(!registry.only_reads(name), "{name}");
+    }
+}
