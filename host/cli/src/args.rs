@@ -89,6 +89,8 @@ pub(crate) enum Command {
     /// Look at executions that are kept, and have them go on, pause, run again or end.
     #[command(subcommand, arg_required_else_help = true)]
     Execution(Execution),
+    /// Check that what is kept is whole, and that all of it will come to its end.
+    Doctor(Doctor),
     /// Run single actions, and find out which there are.
     #[command(subcommand, arg_required_else_help = true)]
     Action(Action),
@@ -187,6 +189,19 @@ pub(crate) struct State {
     /// The folder in which executions are kept; `ostro` in the user's state folder without it.
     #[arg(long, value_name = "DIR", env = "OSTRO_STATE_DIR", value_hint = ValueHint::DirPath)]
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Check that what is kept is whole, and that all of it will come to its end.
+///
+/// Each journal is read from its first page to its last, and each execution is decided again from
+/// its events. The exit status is 0 if nothing is wrong, and 1 else.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Put right what the events prove to be wrong.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    #[command(flatten)]
+    pub(crate) state: State,
 }
 
 /// What can be done with executions. An ID may be cut short, as long as it is the only one.

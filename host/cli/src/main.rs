@@ -6,6 +6,7 @@
 mod action;
 mod args;
 mod definitions;
+mod doctor;
 mod errors;
 mod eval;
 mod execution;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Fmt(args) => format::format(args),
         Command::Pack(command) => pack::pack(command),
         Command::Action(command) => action::action(command),
+        Command::Doctor(args) => doctor::doctor(args),
         Command::Execution(command) => execution::execution(command, cli.global.verbose > 0),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -55,6 +55,7 @@
 
 mod actor;
 mod clock;
+mod doctor;
 mod entry;
 mod error;
 mod hub;
@@ -75,6 +76,7 @@ mod timers;
 mod turn;
 
 pub use clock::SystemClock;
+pub use doctor::{Finding, diagnose};
 pub use error::RuntimeError;
 pub use hub::{Delivery, Subscription};
 pub use library::Library;

@@ -60,7 +60,7 @@ impl Snapshots {
 }
 
 /// Runs nothing.
-struct Nobody;
+pub(crate) struct Nobody;
 
 #[async_trait]
 impl ActionRunner for Nobody {

@@ -296,3 +296,43 @@ async fn an_execution_whose_data_cannot_be_kept_ends_and_says_why() {
     let host = Host::start(dir.path(), Options::default()).await;
     assert_eq!(ends(&host, &id).await, outcome);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_never_move_again_is_found_and_put_right() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "is_delayed_below", [("value", 1.into())]).await;
+    let below = loop {
+        if let [_, below] = &host.runtime.family(&id)[..] {
+            break below.clone();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    host.runtime.pause(&below).await.unwrap();
+    host.kill().await;
+
+    let journal = open(dir.path()).await;
+    let problems = || ostro_runtime::diagnose(&journal, &id).unwrap();
+    assert!(problems().is_empty(), "{:?}", problems());
+    // Somebody tampers with the row: nothing would bring the execution back.
+    let row = journal.execution(&below).unwrap().unwrap();
+    let mut turn = ostro_journal::Turn::new();
+    turn.execution_change(ostro_journal::ExecutionChange {
+        id: below.clone(),
+        state: State::Running,
+        moving: true,
+        state_info: None,
+        output: None,
+        updated_at: row.updated_at,
+        finished_at: None,
+    });
+    journal.write(turn).unwrap();
+    let found = problems();
+    assert_eq!(found.len(), 1, "{found:?}");
+    for finding in found {
+        assert!(finding.can_be_repaired());
+        finding.repair(&journal).unwrap();
+    }
+    assert!(problems().is_empty(), "{:?}", problems());
+    assert_eq!(journal.execution(&below).unwrap().unwrap().state, row.state);
+}

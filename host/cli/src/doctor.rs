@@ -1,0 +1,106 @@
+//! `ostro doctor`: whether what is kept is whole, and will come to its end.
+
+use anyhow::Result;
+use console::style;
+use ostro_runtime::diagnose;
+
+use crate::args::Doctor;
+use crate::errors::Exit;
+use crate::state::{RunDir, StateDir};
+use crate::terminal;
+
+/// Carries out `ostro doctor`.
+pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
+    let mut problems = 0;
+    let mut interrupted = Vec::new();
+    let runs = StateDir::new(args.state.state_dir.as_deref())?.runs()?;
+    for run in &runs {
+        match examine(run, args.repair) {
+            Ok(found) => {
+                problems += found.problems;
+                if found.is_interrupted {
+                    interrupted.push(run.id.to_string());
+                }
+            }
+            Err(error) => {
+                problems += 1;
+                tell(run, &format!("{error:#}"));
+            }
+        }
+    }
+    for id in &interrupted {
+        terminal::print(&format!("{id}: interrupted: `ostro execution resume {id}`"))?;
+    }
+    let said = match problems {
+        0 => style("nothing is wrong".to_owned()).green().for_stderr(),
+        1 => style("1 problem".to_owned()).red().for_stderr(),
+        many => style(format!("{many} problems")).red().for_stderr(),
+    };
+    terminal::complain(&format!("{} executions: {said}", runs.len()));
+    Ok(if problems == 0 {
+        Exit::Success
+    } else {
+        Exit::Failure
+    })
+}
+
+struct Found {
+    problems: usize,
+    is_interrupted: bool,
+}
+
+fn examine(run: &RunDir, repair: bool) -> Result<Found> {
+    let held = run.holder().is_some();
+    let journal = run.look()?;
+    let Some(row) = journal.execution(&run.id)? else {
+        if !held {
+            tell(
+                run,
+                "its first step was never written; `ostro execution delete` removes it",
+            );
+        }
+        return Ok(Found {
+            problems: 0,
+            is_interrupted: false,
+        });
+    };
+    let report = journal.check()?;
+    for problem in &report.problems {
+        tell(run, problem);
+    }
+    let mut problems = report.problems.len();
+    // What is read while somebody writes may be of two moments.
+    let findings = if held {
+        Vec::new()
+    } else {
+        diagnose(&journal, &run.id)?
+    };
+    drop(journal);
+    for finding in findings {
+        let what = format!("execution {}: {}", finding.execution, finding.what);
+        if repair && finding.can_be_repaired() {
+            finding.repair(&run.open()?)?;
+            tell(run, &format!("{what}: repaired"));
+        } else {
+            problems += 1;
+            let how = if finding.can_be_repaired() {
+                "; --repair puts it right"
+            } else {
+                ""
+            };
+            tell(run, &format!("{what}{how}"));
+        }
+    }
+    let ended = row.state.is_completed();
+    if ended && !held {
+        run.mark(true)?;
+    }
+    Ok(Found {
+        problems,
+        is_interrupted: !held && !ended && row.moving,
+    })
+}
+
+fn tell(run: &RunDir, what: &str) {
+    terminal::complain(&format!("{}: {what}", run.id));
+}
