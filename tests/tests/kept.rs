@@ -237,7 +237,7 @@ fn a_thousand_executions_survive_kills_at_random_moments() -> Result<()> {
         Ok(text) => text.parse()?,
         Err(_) => 10,
     };
-    let links = (wanted / 6).max(2);
+    let links = (wanted / 5).max(2);
     let counter = Counter::start()?;
     let kept = Kept::new(&family(counter.port, links))?;
     let run = kept.ostro(["run", &kept.file(), "family", "--http-deny", "none"])?;

@@ -3,8 +3,8 @@
 //!
 //! `cargo bench -p ostro-engine` prints two tables and fails where a figure is worse than what
 //! is promised. Times are those on the processor, whatever else the machine does. Each size is
-//! measured in a process of its own, so that its memory is its own, and the state before each
-//! turn is kept during the turn, as a driver does.
+//! measured in a process of its own, so that its memory is its own. With `OSTRO_BENCH_KEEPS` set,
+//! the state before each turn is kept during the turn there, too, as a driver may.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,0 +1,197 @@
+//! How many actions a second a durable runtime runs, and how long a step of a lone execution takes
+//! beside one synced commit of
+//! the same rows.
+//!
+//! `cargo bench -p ostro-runtime --bench durable` prints a table, and fails where a figure is below
+//! what is promised.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that can't go on is a failed one"
+)]
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use ostro_core::{
+    ActionCall, ActionExecutionId, ActionOutcome, ActionRunner, ExecutionId, Map, State,
+    TaskExecutionId, Value,
+};
+use ostro_journal::{
+    ActionChange, ActionRow, ExecutionChange, ExecutionRow, Journal, NewEvent, Reached, TaskRow,
+    Turn,
+};
+use ostro_runtime::{Library, Options, Runtime, StartRequest, SystemClock};
+use tokio::task::JoinSet;
+
+/// How many executions are at work at the same time, of how many actions each.
+const EXECUTIONS: usize = 1_000;
+const ACTIONS: usize = 50;
+/// How many steps of a lone execution are timed.
+const STEPS: usize = 300;
+
+/// What is promised: actions a second, and how many commits a step may take.
+const LEAST_RATE: f64 = 10_000.0;
+const MOST_COMMITS: f64 = 1.3;
+
+/// An action that takes no time.
+struct Instantly;
+
+#[async_trait]
+impl ActionRunner for Instantly {
+    async fn run(&self, call: ActionCall) -> ActionOutcome {
+        ActionOutcome::Success(call.input["value"].clone())
+    }
+}
+
+/// So many tasks one after the other, each of which runs an action.
+fn chain(length: usize) -> String {
+    let mut text = "version: '2.0'\nw:\n  tasks:\n".to_owned();
+    for task in 1..=length {
+        writeln!(text, "    t{task}:\n      action: a.do value={task}").unwrap();
+        if task < length {
+            writeln!(text, "      on-success: t{}", task + 1).unwrap();
+        }
+    }
+    text
+}
+
+fn open(dir: &Path) -> Journal {
+    Journal::open(dir, &ostro_journal::Options::default()).unwrap()
+}
+
+fn runtime(journal: Journal, length: usize) -> Runtime {
+    let library = Library::new(vec![("w.yaml".to_owned(), chain(length))], Value::Null);
+    let options = Options {
+        max_actions: EXECUTIONS,
+        ..Options::default()
+    };
+    let clock = Arc::new(SystemClock);
+    Runtime::durable(journal, library, Arc::new(Instantly), clock, options)
+}
+
+async fn run(runtime: &Runtime) {
+    let id = runtime
+        .start(StartRequest::new("w", Map::new()))
+        .await
+        .unwrap();
+    assert_eq!(runtime.wait(&id).await.unwrap().state, State::Success);
+}
+
+/// Actions a second over all executions.
+async fn rate(dir: &Path) -> f64 {
+    let runtime = runtime(open(dir), ACTIONS);
+    let began = Instant::now();
+    let mut running = JoinSet::new();
+    for _ in 0..EXECUTIONS {
+        let runtime = runtime.clone();
+        running.spawn(async move { run(&runtime).await });
+    }
+    running.join_all().await;
+    let actions = f64::from(u32::try_from(EXECUTIONS * ACTIONS).unwrap());
+    actions / began.elapsed().as_secs_f64()
+}
+
+/// Seconds of a step of a lone execution.
+async fn step(dir: &Path) -> f64 {
+    let runtime = runtime(open(dir), STEPS);
+    let began = Instant::now();
+    run(&runtime).await;
+    began.elapsed().as_secs_f64() / f64::from(u32::try_from(STEPS).unwrap())
+}
+
+/// Seconds of one commit of as many rows as a step writes, by the journal alone.
+fn commit(dir: &Path) -> f64 {
+    let journal = open(dir);
+    let uuid = |kind: u32, number: usize| format!("{kind:08x}-0000-4000-8000-{number:012x}");
+    let id = ExecutionId::new(uuid(0, 0));
+    let mut turn = Turn::new();
+    turn.execution(ExecutionRow::new(id.clone(), "w", 0));
+    journal.write(turn).unwrap();
+    let task = |number| TaskExecutionId::new(uuid(1, number));
+    let action = |number| ActionExecutionId::new(uuid(2, number));
+    let began = Instant::now();
+    for number in 0..STEPS {
+        let now = i64::try_from(number).unwrap();
+        let mut turn = Turn::new();
+        turn.event(NewEvent {
+            execution: id.clone(),
+            number: u64::try_from(number).unwrap(),
+            body: [b'x'; 120].into(),
+            values: Vec::new(),
+        });
+        turn.execution_change(ExecutionChange {
+            id: id.clone(),
+            state: State::Running,
+            moving: true,
+            state_info: None,
+            output: None,
+            updated_at: now,
+            finished_at: None,
+        });
+        // The task and the action that end, and those that begin.
+        if number > 0 {
+            turn.task(TaskRow {
+                state: State::Success,
+                result: Some("1".to_owned()),
+                ..TaskRow::new(task(number - 1), id.clone(), "t", now)
+            });
+            turn.action_change(ActionChange {
+                id: action(number - 1),
+                state: State::Success,
+                reached: Reached::Ended,
+                accepted: true,
+                state_info: None,
+                output: Some("1".to_owned()),
+                updated_at: now,
+                finished_at: Some(now),
+            });
+        }
+        turn.task(TaskRow::new(task(number), id.clone(), "t", now));
+        turn.action(ActionRow {
+            execution_id: Some(id.clone()),
+            task_execution_id: Some(task(number)),
+            input: Some("{\"value\":1}".to_owned()),
+            ..ActionRow::new(action(number), "a.do", now)
+        });
+        journal.write(turn).unwrap();
+    }
+    began.elapsed().as_secs_f64() / f64::from(u32::try_from(STEPS).unwrap())
+}
+
+fn main() {
+    let own = std::env::current_exe().unwrap();
+    let dir = tempfile::tempdir_in(own.parent().unwrap()).unwrap();
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let rate = tokio.block_on(rate(&dir.path().join("rate")));
+    println!("{EXECUTIONS} executions of {ACTIONS} actions: {rate:.0} actions a second");
+    // One after the other, three times, so that both meet the same disk.
+    let mut ratios: Vec<(f64, f64)> = (0..3)
+        .map(|round| {
+            let commit = commit(&dir.path().join(format!("commit{round}")));
+            let step = tokio.block_on(step(&dir.path().join(format!("step{round}"))));
+            println!(
+                "a commit {:.3} ms, a step of a lone execution {:.3} ms: {:.2} times",
+                commit * 1e3,
+                step * 1e3,
+                step / commit
+            );
+            (step / commit, step)
+        })
+        .collect();
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut low = Vec::new();
+    if rate < LEAST_RATE {
+        low.push(format!("{rate:.0} of {LEAST_RATE:.0} actions a second"));
+    }
+    if ratios[1].0 > MOST_COMMITS {
+        low.push(format!("a step takes {:.2} commits", ratios[1].0));
+    }
+    assert!(low.is_empty(), "below what is promised: {}", low.join(", "));
+}
