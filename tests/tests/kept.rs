@@ -422,6 +422,9 @@ waits:
     ensure!(shown.stderr.contains("is being run"), "{}", shown.stderr);
     kept.execution("cancel", &id)?.expect(0)?;
     eventually("the end", || Ok(kept.list()?[0]["held_by"].is_null()))?;
+    let mode = std::fs::metadata(kept.dir.path().join("state/runs").join(&id))?;
+    let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions());
+    ensure!(mode & 0o777 == 0o700, "others may look: {mode:o}");
     let marked = Path::new(kept.dir.path())
         .join("state/runs")
         .join(&id)

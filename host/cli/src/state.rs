@@ -145,6 +145,13 @@ impl StateDir {
 impl RunDir {
     /// Opens the journal to write to it; an error if another process has it.
     pub(crate) fn open(&self) -> Result<Journal> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        // Inputs and results are nobody else's business: there are passwords among them.
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path);
+        made.with_context(|| format!("cannot make {}", self.path.display()))?;
         let journal = Journal::open(&self.path, &Options::default())?;
         Ok(journal)
     }

@@ -40,6 +40,14 @@ pub enum NoticeKind {
         /// The change.
         change: Change,
     },
+    /// A turn cannot be made durable, and nothing goes on until it can: the disk is full or
+    /// fails. Or, if it never can, the execution stops here.
+    Stalled {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// The turn that could not be made durable is.
+    Recovered,
     /// An action got its turn and runs now.
     ActionStarted {
         /// Which.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use ostro_core::ExecutionId;
 use ostro_core::stored::SaveError;
 use ostro_journal::{Journal, JournalError, Refused, Turn};
 use tokio::sync::oneshot;
+
+use crate::hub::Hub;
+use crate::{ExecutionInfo, NoticeKind};
 
 /// How long to wait before a disk that failed is tried again, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -76,10 +78,11 @@ impl From<SaveError> for Unwritten {
 }
 
 /// Writes the turn that `make` gives, again and again while the disk fails: what happened has
-/// happened, and cannot be refused. The error is one that trying again does not help.
+/// happened, and cannot be refused. The error is one that trying again does not help. Whoever
+/// watches is told that it waits, once, and that it goes on.
 pub(crate) async fn insist(
     journal: &Journal,
-    execution: &ExecutionId,
+    (hub, about): (&Hub, &ExecutionInfo),
     make: impl Fn() -> Result<Turn, SaveError>,
 ) -> Result<(), Unwritten> {
     let mut pause = FIRST_PAUSE;
@@ -88,7 +91,10 @@ pub(crate) async fn insist(
         match write(journal, make()?).await {
             Err(error) if error.is_disk() => {
                 if !told {
+                    let execution = &about.id;
                     tracing::error!(%execution, %error, "it waits until its turn can be written");
+                    let reason = error.to_string().into();
+                    hub.publish(about, NoticeKind::Stalled { reason });
                     told = true;
                 }
                 tokio::time::sleep(pause).await;
@@ -96,7 +102,8 @@ pub(crate) async fn insist(
             }
             other => {
                 if told && other.is_ok() {
-                    tracing::info!(%execution, "its turn is written, and it goes on");
+                    tracing::info!(execution = %about.id, "its turn is written, and it goes on");
+                    hub.publish(about, NoticeKind::Recovered);
                 }
                 return Ok(other?);
             }

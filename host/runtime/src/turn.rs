@@ -94,7 +94,7 @@ pub(crate) async fn commit(
         let written = if may_fail {
             write_once(journal, make()).await
         } else {
-            store::insist(journal, &record.about.id, make).await
+            store::insist(journal, (&shared.hub, &record.about), make).await
         };
         if let Err(error) = written {
             for step in decided.steps {

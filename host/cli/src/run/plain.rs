@@ -78,15 +78,29 @@ pub(crate) fn line(notice: &Notice, began: i64) -> Option<String> {
                 format!("{percent}{}", clean_line(&progress.message)),
             )
         }
-        NoticeKind::Note { .. } => note(notice)?,
+        NoticeKind::Note { .. } | NoticeKind::Stalled { .. } | NoticeKind::Recovered => {
+            note(notice)?
+        }
     };
     Some(format!("{}  {place}  {text}", elapsed(notice.at, began)))
 }
 
 /// Where a line for the operator comes from, and the line; none if `notice` is something else.
 pub(crate) fn note(notice: &Notice) -> Option<(String, String)> {
-    let NoticeKind::Note { action, line } = &notice.kind else {
-        return None;
+    let (action, line) = match &notice.kind {
+        NoticeKind::Note { action, line } => (action, line),
+        NoticeKind::Stalled { reason } => {
+            let text = format!(
+                "{}: {}",
+                console::style("waits").red().for_stderr(),
+                clean_line(reason)
+            );
+            return Some((clean_line(&notice.workflow), text));
+        }
+        NoticeKind::Recovered => {
+            return Some((clean_line(&notice.workflow), "goes on".to_owned()));
+        }
+        _ => return None,
     };
     let place = format!(
         "{} / {}",

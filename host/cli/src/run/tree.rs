@@ -49,6 +49,8 @@ impl Told {
             NoticeKind::Changed { .. }
             | NoticeKind::Decided { .. }
             | NoticeKind::ActionStarted { .. }
+            | NoticeKind::Stalled { .. }
+            | NoticeKind::Recovered
             | NoticeKind::Note { .. } => {}
         }
     }

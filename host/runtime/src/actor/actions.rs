@@ -245,7 +245,7 @@ async fn note_start(
         turn.action_started(id.clone(), now);
         Ok(turn)
     };
-    store::insist(journal, &record.about.id, make)
+    store::insist(journal, (&shared.hub, &record.about), make)
         .await
         .map_err(|_| {
             // Its turn finds the same, and tells it.

@@ -7,11 +7,11 @@ use ostro_engine::{Decision, Event, EventKind};
 use ostro_journal::{JournalError, LetterId, Turn};
 
 use super::Actor;
-use crate::RuntimeError;
 use crate::plan::{Planner, Step, Tell};
 use crate::record::{Message, Standing};
 use crate::store::{self, Unwritten};
 use crate::turn::{self, Committed, Decided};
+use crate::{NoticeKind, RuntimeError};
 
 /// Why an execution whose data nests without an end comes to one.
 const TOO_DEEP: &str = "what it holds nests more than 127 levels deep, which cannot be kept";
@@ -132,6 +132,9 @@ impl Actor {
         if !may_fail && !matches!(error, JournalError::Closed) {
             let execution = &self.record.about.id;
             tracing::error!(%execution, %error, "its turn cannot be written, and it stops here");
+            let reason = error.to_string().into();
+            let stalled = NoticeKind::Stalled { reason };
+            self.shared.hub.publish(&self.record.about, stalled);
         }
         error.into()
     }
@@ -149,7 +152,8 @@ impl Actor {
                 Ok(turn)
             };
             // One that stays is ignored again after a restart.
-            let _ = store::insist(journal, &self.record.about.id, make).await;
+            let watchers = (&self.shared.hub, &self.record.about);
+            let _ = store::insist(journal, watchers, make).await;
         }
     }
 

@@ -228,6 +228,8 @@ pub(crate) fn transcript(notices: &mut Subscription) -> Vec<String> {
             NoticeKind::ActionStarted { action } => format!("{} starts", action.name),
             NoticeKind::ActionEnded { action, end } => format!("{} ends: {end:?}", action.name),
             NoticeKind::Progress { progress, .. } => format!("{progress:?}"),
+            NoticeKind::Stalled { reason } => format!("stalled: {reason}"),
+            NoticeKind::Recovered => "goes on".to_owned(),
             NoticeKind::Note { line, .. } => format!("note: {line}"),
         };
         lines.push(format!("{number} {what}"));
