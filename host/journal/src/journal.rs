@@ -85,14 +85,16 @@ pub struct Journal {
 struct Inner {
     queue: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    pool: Pool,
+    pool: Arc<Pool>,
+    /// Whether to read is to wait for a disk.
+    blocks: bool,
     dir: PathBuf,
     path: PathBuf,
     turn_bytes: usize,
     query_time: Duration,
     /// Whether the folder goes with the journal.
     ephemeral: bool,
-    _lock: DirLock,
+    _lock: Option<DirLock>,
 }
 
 impl Journal {
@@ -142,17 +144,43 @@ impl Journal {
         let inner = Inner {
             queue,
             writer: Mutex::new(Some(writer)),
-            pool: Pool::new(path.clone(), options.readers),
+            pool: Arc::new(Pool::new(path.clone(), options.readers)),
+            blocks: true,
             dir: dir.to_owned(),
             path,
             turn_bytes: options.turn_bytes,
             query_time: options.query_time,
             ephemeral,
-            _lock: lock,
+            _lock: Some(lock),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// A journal whose turns somebody else takes out of `queue`, and which reads what `pool` has.
+    pub(crate) fn over(queue: Arc<Queue>, pool: Arc<Pool>, path: PathBuf) -> Self {
+        let options = Options::default();
+        let inner = Inner {
+            queue,
+            writer: Mutex::default(),
+            pool,
+            blocks: false,
+            dir: PathBuf::new(),
+            path,
+            turn_bytes: options.turn_bytes,
+            query_time: options.query_time,
+            ephemeral: false,
+            _lock: None,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Whether to read is to wait for a disk, so that it is done where waiting does no harm.
+    pub fn blocks(&self) -> bool {
+        self.inner.blocks
     }
 
     /// The database's file.

@@ -35,6 +35,31 @@ impl Pool {
         }
     }
 
+    /// A pool of one connection, which is there already: for a database that is nowhere else.
+    pub(crate) fn of(db: Connection, path: PathBuf) -> Self {
+        let state = State {
+            idle: vec![db],
+            open: 1,
+        };
+        Self {
+            path,
+            limit: 1,
+            state: Mutex::new(state),
+            returned: Condvar::new(),
+        }
+    }
+
+    /// Hands out a connection, to write by or to look at all of the database.
+    pub(crate) fn lend<T>(
+        &self,
+        by: impl FnOnce(Connection) -> (Connection, T),
+    ) -> Result<T, JournalError> {
+        let (db, result) = by(self.take()?);
+        self.lock().idle.push(db);
+        self.returned.notify_one();
+        Ok(result)
+    }
+
     /// Reads within one transaction: all of it sees the same commit. SQLite stops at `end`.
     pub(crate) fn read<T>(
         &self,

@@ -75,7 +75,7 @@ impl Writer {
 
     /// Writes a group in one transaction: an answer for each turn, or a fault of the disk that
     /// is the answer for all.
-    fn commit(
+    pub(crate) fn commit(
         &mut self,
         group: &[Submission],
     ) -> Result<Vec<Result<(), JournalError>>, JournalError> {

@@ -1,0 +1,116 @@
+//! What an execution came to, without times, ids and the order in which things happened.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use ostro_core::ExecutionId;
+use ostro_engine::{Execution, TaskView};
+
+/// All executions of a family.
+pub(crate) type Family = BTreeMap<ExecutionId, Execution>;
+
+/// How the execution `id` and all below it ended, as text.
+pub(crate) fn tree(family: &Family, id: &ExecutionId) -> String {
+    let mut text = String::new();
+    execution(&mut text, family, id, 0);
+    text
+}
+
+/// A text in which ids, which are made in the order in which things happened, are all the same.
+fn without_ids(text: &str) -> String {
+    let is_id = |part: &str| {
+        part.len() == 36
+            && part.bytes().enumerate().all(|(index, byte)| match index {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    };
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(found) = rest.find("task_ex_id=") {
+        let (before, after) = rest.split_at(found + "task_ex_id=".len());
+        kept.push_str(before);
+        let id = after.get(..36).filter(|part| is_id(part));
+        rest = &after[id.map_or(0, str::len)..];
+    }
+    kept.push_str(rest);
+    kept
+}
+
+fn execution(text: &mut String, family: &Family, id: &ExecutionId, depth: usize) {
+    let indent = "  ".repeat(depth);
+    let Some(execution) = family.get(id) else {
+        let _ = writeln!(text, "{indent}none");
+        return;
+    };
+    let _ = writeln!(
+        text,
+        "{indent}{} {} {}",
+        execution.workflow_name(),
+        execution.state(),
+        short(
+            &execution
+                .output()
+                .map(|output| serde_json::to_string(output).unwrap())
+        )
+    );
+    let mut tasks: Vec<String> = execution
+        .tasks()
+        .map(|view| {
+            let mut text = String::new();
+            task(&mut text, family, view, depth + 1);
+            text
+        })
+        .collect();
+    tasks.sort();
+    text.extend(tasks);
+}
+
+fn task(text: &mut String, family: &Family, task: TaskView<'_>, depth: usize) {
+    let indent = "  ".repeat(depth);
+    let _ = writeln!(
+        text,
+        "{indent}{} {} try {} handled {} processed {} result {} published {}",
+        task.name(),
+        task.state(),
+        task.attempt(),
+        task.is_error_handled(),
+        task.is_processed(),
+        short(&Some(serde_json::to_string(&task.result()).unwrap())),
+        short(&Some(serde_json::to_string(&**task.published()).unwrap())),
+    );
+    let mut runs: Vec<String> = task
+        .actions()
+        .map(|action| {
+            format!(
+                "{indent}  {} of {} try {} item {} {} accepted {} {}\n",
+                action.name,
+                serde_json::to_string(&**action.input).unwrap(),
+                action.attempt,
+                action.index,
+                action.state,
+                action.accepted,
+                short(&Some(serde_json::to_string(action.output).unwrap())),
+            )
+        })
+        .collect();
+    runs.extend(task.children().map(|child| {
+        let mut text = format!(
+            "{indent}  item {} try {} {}\n",
+            child.index, child.attempt, child.state
+        );
+        execution(&mut text, family, child.id, depth + 2);
+        text
+    }));
+    runs.sort();
+    text.extend(runs);
+}
+
+/// A text that may be long, as its beginning and its length.
+fn short(text: &Option<String>) -> String {
+    match text.as_deref().map(without_ids) {
+        None => "none".to_owned(),
+        Some(text) if text.len() <= 2_000 => text,
+        Some(text) => format!("{}… ({})", &text[..100], text.len()),
+    }
+}
