@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::JournalError;
@@ -116,6 +117,7 @@ impl Pool {
              PRAGMA cell_size_check = ON;",
         )
         .map_err(fault)?;
+        keep_plans(&db).map_err(fault)?;
         db.set_prepared_statement_cache_capacity(64);
         Ok(db)
     }
@@ -123,6 +125,12 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Has SQLite make the plan of a statement once, and not anew for each value that is bound to it.
+pub(crate) fn keep_plans(db: &Connection) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
 }
 
 /// Brings the connection back, whatever happens to the reader.

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::check::{Report, check};
-use crate::pool::Pool;
+use crate::pool::{Pool, keep_plans};
 use crate::queue::{Bounds, Callback, Queue, Submission};
 use crate::writer::Writer;
 use crate::{Journal, JournalError, Options, schema};
@@ -61,6 +61,7 @@ impl Disk {
         let path = Path::new(PATH);
         let fault = |error| JournalError::sqlite(path, error);
         let mut db = Connection::open_in_memory().map_err(fault)?;
+        keep_plans(&db).map_err(fault)?;
         db.set_prepared_statement_cache_capacity(200);
         schema::migrate(&mut db, path)?;
         let pool = Arc::new(Pool::of(db, path.to_owned()));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::JournalError;
+use crate::pool::keep_plans;
 use crate::queue::{Queue, Submission, Work};
 
 /// How long nothing may come before the writer uses the time to tidy up.
@@ -209,6 +210,7 @@ pub(crate) fn open(
         db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
             .map_err(fault)?;
     }
+    keep_plans(&db).map_err(fault)?;
     db.set_prepared_statement_cache_capacity(100);
     Ok(db)
 }

@@ -161,6 +161,9 @@ impl Shared {
         let ended = execution.state().is_completed();
         self.readmit(&record, !ended);
         if !ended {
+            if revived.next > 1 {
+                record.runs();
+            }
             return (record, Some(inbox));
         }
         record.close(&mut inbox);

@@ -124,11 +124,6 @@ impl Shared {
         lock(&self.book).records.get(id).cloned()
     }
 
-    pub(crate) fn known(&self, id: &ExecutionId) -> Result<Arc<Record>, RuntimeError> {
-        self.record(id)
-            .ok_or_else(|| RuntimeError::UnknownExecution(id.clone()))
-    }
-
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.clone()
     }

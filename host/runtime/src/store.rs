@@ -45,7 +45,10 @@ pub(crate) async fn write(journal: &Journal, mut turn: Turn) -> Result<(), Journ
             }) => {
                 turn = refused;
                 let (sender, room) = oneshot::channel();
-                journal.on_room(move || drop(sender.send(())));
+                journal.on_room(move || {
+                    // Whoever waited may be gone, with the process.
+                    let _ = sender.send(());
+                });
                 let _ = room.await;
             }
             Err(Refused { reason, .. }) => return Err(reason),
@@ -58,7 +61,7 @@ pub(crate) enum Unwritten {
     /// The journal did not take it.
     Journal(JournalError),
     /// Something in it nests more deeply than what is read again.
-    TooDeep(SaveError),
+    TooDeep,
 }
 
 impl From<JournalError> for Unwritten {
@@ -68,8 +71,8 @@ impl From<JournalError> for Unwritten {
 }
 
 impl From<SaveError> for Unwritten {
-    fn from(error: SaveError) -> Self {
-        Self::TooDeep(error)
+    fn from(_: SaveError) -> Self {
+        Self::TooDeep
     }
 }
 

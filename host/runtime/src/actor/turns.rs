@@ -48,8 +48,8 @@ impl Actor {
                 self.carry_out(committed);
                 Ok(())
             }
-            Err(Unwritten::TooDeep(_)) if may_fail => Err(RuntimeError::Invalid(TOO_DEEP.into())),
-            Err(Unwritten::TooDeep(_)) => self.give_up(TOO_DEEP.to_owned(), letter, &kind).await,
+            Err(Unwritten::TooDeep) if may_fail => Err(RuntimeError::Invalid(TOO_DEEP.into())),
+            Err(Unwritten::TooDeep) => self.give_up(TOO_DEEP.to_owned(), letter, &kind).await,
             Err(Unwritten::Journal(error)) => Err(self.unwritten(may_fail, error)),
         }
     }
@@ -117,7 +117,7 @@ impl Actor {
                 Ok(())
             }
             Err(Unwritten::Journal(error)) => Err(self.unwritten(false, error)),
-            Err(Unwritten::TooDeep(_)) => {
+            Err(Unwritten::TooDeep) => {
                 // What is left is the reason itself, which is flat; and an output that somebody
                 // wrote for errors.
                 self.runs.abort_all();

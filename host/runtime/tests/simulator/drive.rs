@@ -241,11 +241,31 @@ impl Simulation {
         let refused = self.disk.crash(written).map_err(text)?;
         self.refused(&refused)?;
         self.figures.commits += written as u64;
+        self.started()?;
         // During the next recovery, or some time.
         self.next_crash = self.dice.chance(1, 6).then(|| self.dice.below(40));
         let down = self.dice.below(5_000) as i64;
         let back = if self.dice.chance(1, 10) { 60_000 } else { 0 };
         self.world.lock().base += down - back;
+        Ok(())
+    }
+
+    /// Whether all is there that somebody was told has started.
+    fn started(&self) -> Result<(), String> {
+        let world = self.world.lock();
+        for id in &self.plan.roots {
+            let told = world.asked.iter().any(|asked| {
+                asked.wish == Wish::Start
+                    && asked.about == id.as_str()
+                    && asked.answer == Some(Ok(()))
+            });
+            let events = self.disk.journal().events(id, 1, 1);
+            if told && events.map_or(0, |events| events.len()) == 0 {
+                return Err(format!(
+                    "somebody was told that {id} had started, and it had not"
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -370,6 +390,10 @@ impl Simulation {
         let Some(id) = self.dice.pick(&self.plan.roots) else {
             return;
         };
+        let journal = self.disk.journal();
+        if journal.execution(id).unwrap().is_some() && !self.dice.chance(1, 20) {
+            return;
+        }
         let (request, runtime) = (self.plan.request(id), runtime.clone());
         self.ask(Wish::Start, id.as_str(), async move {
             runtime.start(request).await.map(drop)

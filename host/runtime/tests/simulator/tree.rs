@@ -27,14 +27,17 @@ fn without_ids(text: &str) -> String {
     };
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(found) = rest.find("task_ex_id=") {
-        let (before, after) = rest.split_at(found + "task_ex_id=".len());
+    while let Some(found) = rest.find("_ex_id=") {
+        let (before, after) = rest.split_at(found + "_ex_id=".len());
         kept.push_str(before);
         let id = after.get(..36).filter(|part| is_id(part));
         rest = &after[id.map_or(0, str::len)..];
     }
     kept.push_str(rest);
-    kept
+    // What failed is listed in the order in which it did.
+    let mut lines: Vec<&str> = kept.split("\\n").collect();
+    lines.sort_unstable();
+    lines.join("\\n")
 }
 
 fn execution(text: &mut String, family: &Family, id: &ExecutionId, depth: usize) {
@@ -48,11 +51,7 @@ fn execution(text: &mut String, family: &Family, id: &ExecutionId, depth: usize)
         "{indent}{} {} {}",
         execution.workflow_name(),
         execution.state(),
-        short(
-            &execution
-                .output()
-                .map(|output| serde_json::to_string(output).unwrap())
-        )
+        short(&execution.output().map(|output| json(output)))
     );
     let mut tasks: Vec<String> = execution
         .tasks()
@@ -76,8 +75,8 @@ fn task(text: &mut String, family: &Family, task: TaskView<'_>, depth: usize) {
         task.attempt(),
         task.is_error_handled(),
         task.is_processed(),
-        short(&Some(serde_json::to_string(&task.result()).unwrap())),
-        short(&Some(serde_json::to_string(&**task.published()).unwrap())),
+        short(&Some(json(&task.result()))),
+        short(&Some(json(&**task.published()))),
     );
     let mut runs: Vec<String> = task
         .actions()
@@ -85,12 +84,12 @@ fn task(text: &mut String, family: &Family, task: TaskView<'_>, depth: usize) {
             format!(
                 "{indent}  {} of {} try {} item {} {} accepted {} {}\n",
                 action.name,
-                serde_json::to_string(&**action.input).unwrap(),
+                json(&**action.input),
                 action.attempt,
                 action.index,
                 action.state,
                 action.accepted,
-                short(&Some(serde_json::to_string(action.output).unwrap())),
+                short(&Some(json(action.output))),
             )
         })
         .collect();
@@ -104,6 +103,13 @@ fn task(text: &mut String, family: &Family, task: TaskView<'_>, depth: usize) {
     }));
     runs.sort();
     text.extend(runs);
+}
+
+/// As JSON, with the keys of mappings in order: theirs is that in which things happened.
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    let mut value = serde_json::to_value(value).unwrap();
+    value.sort_all_objects();
+    value.to_string()
 }
 
 /// A text that may be long, as its beginning and its length.

@@ -148,18 +148,20 @@ fn task(dice: &mut Dice, calls: bool, calm: bool) -> Task {
         let seconds = if calm { 100_000 } else { dice.between(1, 3) };
         policies.push(format!("timeout: {seconds}"));
     }
-    // What is below a task does not know which try of it this is.
-    if dice.chance(1, 4) && !(calm && work == Work::Below) {
+    // What is below a task does not know which try of it this is. And how far a task comes before
+    // its time is out is a matter of time, if it does anything beside its action.
+    let alone = calm && work == Work::Never;
+    if dice.chance(1, 4) && !(calm && work == Work::Below) && !alone {
         let (count, delay) = (dice.between(1, 2), dice.below(2));
         policies.push(format!("retry: {{count: {count}, delay: {delay}}}"));
     }
-    if dice.chance(1, 10) {
+    if dice.chance(1, 10) && !alone {
         policies.push("wait-before: 1".to_owned());
     }
     if dice.chance(1, 10) {
         policies.push("wait-after: 1".to_owned());
     }
-    if dice.chance(1, 30) {
+    if dice.chance(1, 30) && !alone {
         policies.push("pause-before: true".to_owned());
     }
     let action = ["act", "act", "safe", "read"][dice.below(4)];
