@@ -153,7 +153,7 @@ impl Plan {
                 .collect(),
             crashes: [0, 1_000, 5_000, 20_000][dice.below(4)],
             disk_faults: [0, 0, 5, 40][dice.below(4)],
-            wishes: [0, 5, 30][dice.below(3)],
+            wishes: [0, 5, 30, 80][dice.below(4)],
             stride: [2, 50, 2_000][dice.below(3)],
             max_actions: [1, 2, 64][dice.below(3)],
             queue: [1, 4, 4_096][dice.below(3)],
@@ -459,7 +459,7 @@ impl Simulation {
                     runtime.skip(&id, &task, None).await
                 });
             }
-            5 if self.dice.chance(1, 3) => {
+            5 if self.dice.chance(1, 2) => {
                 let states = [State::Success, State::Error, State::Cancelled];
                 let state = states[self.dice.below(3)];
                 self.ask(Wish::Stop, &about, async move {
@@ -533,6 +533,10 @@ impl Simulation {
     async fn settle(&mut self, runtime: &Runtime) -> Result<(), String> {
         self.world.tell(|| "no more faults".to_owned());
         for root in self.plan.roots.clone() {
+            // Asking for one that is there would bring it back, which recovery is to do.
+            if self.disk.journal().execution(&root).map_err(text)?.is_some() {
+                continue;
+            }
             let (request, runtime) = (self.plan.request(&root), runtime.clone());
             self.ask(Wish::Start, root.as_str(), async move {
                 runtime.start(request).await.map(drop)
