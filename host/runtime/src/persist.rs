@@ -5,8 +5,8 @@ use ostro_core::State;
 use ostro_core::stored::SaveError;
 use ostro_engine::{ActionView, Event, Execution, TaskView};
 use ostro_journal::{
-    ActionChange, ActionRow, ExecutionChange, ExecutionRow, LetterId, NewEvent, NewLetter, Reached,
-    TaskRow, Turn,
+    ActionChange, ActionRow, Blob, ExecutionChange, ExecutionRow, LetterId, NewEvent, NewLetter,
+    Reached, TaskRow, Turn,
 };
 use ostro_lang::Work;
 use serde::Serialize;
@@ -47,9 +47,9 @@ impl Written<'_> {
         }
         self.execution(&mut turn);
         for (task, before) in self.after.changed_tasks(self.before) {
-            turn.task(task_row(self.record, &task));
+            turn.task(task_row(self.record, task));
             for (action, is_new) in task.changed_actions(before) {
-                self.action(&mut turn, &task, &action, is_new);
+                self.action(&mut turn, task, &action, is_new);
             }
         }
         for step in self.steps {
@@ -82,7 +82,7 @@ impl Written<'_> {
         });
     }
 
-    fn action(&self, turn: &mut Turn, task: &TaskView<'_>, action: &ActionView<'_>, is_new: bool) {
+    fn action(&self, turn: &mut Turn, task: TaskView<'_>, action: &ActionView<'_>, is_new: bool) {
         let is_over = action.state.is_completed();
         let reached = match (is_over, self.starts(action)) {
             (true, _) => Reached::Ended,
@@ -155,7 +155,7 @@ fn create(turn: &mut Turn, record: &Record, execution: &Execution) -> Result<(),
 
 fn event(turn: &mut Turn, record: &Record, number: u64, entry: &Entry) -> Result<(), SaveError> {
     let encoded = encode(entry)?;
-    let values = encoded.values.iter().map(|value| value.digest()).collect();
+    let values = encoded.values.iter().map(Blob::digest).collect();
     for value in encoded.values {
         turn.value(value);
     }
@@ -173,7 +173,7 @@ fn letter(turn: &mut Turn, tell: &Tell) -> Result<(), SaveError> {
         return Ok(());
     };
     let encoded = encode(&tell.event)?;
-    let values = encoded.values.iter().map(|value| value.digest()).collect();
+    let values = encoded.values.iter().map(Blob::digest).collect();
     for value in encoded.values {
         turn.value(value);
     }
@@ -186,7 +186,7 @@ fn letter(turn: &mut Turn, tell: &Tell) -> Result<(), SaveError> {
     Ok(())
 }
 
-fn task_row(record: &Record, task: &TaskView<'_>) -> TaskRow {
+fn task_row(record: &Record, task: TaskView<'_>) -> TaskRow {
     let spec = record.workflow.tasks.get(&**task.name());
     let is_workflow = spec.is_some_and(|spec| matches!(spec.work, Work::Workflow(_)));
     // A with-items task changes with each of its items, and its list of results grows with them.

@@ -194,7 +194,12 @@ mod tests {
                     || !(line.contains("SCAN execution") || line.contains("SCAN e"));
                 assert!(good, "{plan}");
             }
-            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            // Letters that nobody has taken in are few; they are what is sorted.
+            let sorts = plan.matches("TEMP B-TREE").count();
+            assert!(
+                sorts <= usize::from(plan.contains("MERGE (UNION)")),
+                "{plan}"
+            );
         }
     }
 }

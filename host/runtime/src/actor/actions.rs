@@ -209,20 +209,19 @@ async fn run(
     call: ActionCall,
     slot: Option<Slot>,
 ) -> ActionOutcome {
-    let _slot = match slot {
-        // Its turn says that it starts.
-        Some(slot) => slot,
-        None => {
-            let slot = shared.slots.acquire(&record.about.root_id).await;
-            if *shared.phase().borrow() == Phase::Closed {
-                // What others left behind as the runtime closed is no leave to start.
-                return std::future::pending().await;
-            }
-            if let Err(outcome) = note_start(&shared, &record, &action.id).await {
-                return outcome;
-            }
-            slot
+    // One that has leave by now starts as its turn says.
+    let _slot = if let Some(slot) = slot {
+        slot
+    } else {
+        let slot = shared.slots.acquire(&record.about.root_id).await;
+        if *shared.phase().borrow() == Phase::Closed {
+            // What others left behind as the runtime closed is no leave to start.
+            return std::future::pending().await;
         }
+        if let Err(outcome) = note_start(&shared, &record, &action.id).await {
+            return outcome;
+        }
+        slot
     };
     shared
         .hub

@@ -102,14 +102,12 @@ impl Actor {
             state: State::Error,
             message: Some(reason.clone()),
         };
-        let written = match self.decide(stop) {
-            Ok(decided) => self.write(decided, letter, false).await,
-            Err(_) => {
-                self.runs.abort_all();
-                self.fail(reason);
-                return Ok(());
-            }
+        let Ok(decided) = self.decide(stop) else {
+            self.runs.abort_all();
+            self.fail(reason);
+            return Ok(());
         };
+        let written = self.write(decided, letter, false).await;
         match written {
             Ok(committed) => {
                 self.settle(kind);

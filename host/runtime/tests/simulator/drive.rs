@@ -1,12 +1,15 @@
 //! One simulation: hosts that crash, one after the other, on one disk.
 
+mod people;
+mod settle;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use ostro_core::{ActionOutcome, ExecutionId, Map, State, Value};
-use ostro_journal::Journal;
+use ostro_core::{ExecutionId, Map, Value};
+use ostro_journal::JournalError;
 use ostro_journal::simulated::Disk;
-use ostro_runtime::{Library, Options, Runtime, RuntimeError, StartRequest};
+use ostro_runtime::{Library, Options, Runtime, StartRequest};
 
 use crate::check::{Kept, check, text};
 use crate::dice::Dice;
@@ -16,13 +19,6 @@ use crate::{reference, workflow};
 
 /// How many steps a simulation takes before the faults stop.
 const MOST_STEPS: usize = 4_000;
-/// How often what has no end is looked at before it counts as stuck.
-const PATIENCE: usize = 3_000;
-
-/// How many quarters of a second nothing happens where nothing moves: longer than what an action
-/// takes, and than every delay.
-const QUIET: usize = 24;
-
 /// What a seed stands for.
 pub(crate) struct Plan {
     pub(crate) seed: u64,
@@ -239,7 +235,7 @@ impl Simulation {
         self.world
             .tell(|| format!("CRASH, {written} of the turns that wait are written"));
         let refused = self.disk.crash(written).map_err(text)?;
-        self.refused(&refused)?;
+        none_refused(&refused)?;
         self.figures.commits += written as u64;
         self.started()?;
         // During the next recovery, or some time.
@@ -267,13 +263,6 @@ impl Simulation {
             }
         }
         Ok(())
-    }
-
-    fn refused(&self, refused: &[ostro_journal::JournalError]) -> Result<(), String> {
-        match refused.first() {
-            Some(error) => Err(format!("the journal refused a turn: {error}")),
-            None => Ok(()),
-        }
     }
 
     /// One host, from its start to its crash or the end of everything.
@@ -322,7 +311,7 @@ impl Simulation {
             if due || self.dice.chance(self.plan.crashes, 1_000_000) {
                 return Ok(End::Crash);
             }
-            if self.steps % 64 == 0 && self.all_ended() || self.steps >= MOST_STEPS {
+            if self.steps.is_multiple_of(64) && self.all_ended() || self.steps >= MOST_STEPS {
                 self.settling = true;
                 // Half of them once more on what the disk has.
                 if self.dice.chance(1, 2) {
@@ -369,7 +358,7 @@ impl Simulation {
     fn write(&mut self, turns: usize) -> Result<(), String> {
         self.world.tell(|| format!("{turns} turns are written"));
         let refused = self.disk.write(turns).map_err(text)?;
-        self.refused(&refused)?;
+        none_refused(&refused)?;
         self.figures.commits += turns as u64;
         Ok(())
     }
@@ -383,134 +372,6 @@ impl Simulation {
         let millis = self.dice.between(1, self.plan.stride);
         self.world.tell(|| format!("{millis} ms pass"));
         tokio::time::sleep(Duration::from_millis(millis as u64)).await;
-    }
-
-    /// Has one of the root executions start, perhaps not for the first time.
-    fn start_one(&mut self, runtime: &Runtime) {
-        let Some(id) = self.dice.pick(&self.plan.roots) else {
-            return;
-        };
-        let journal = self.disk.journal();
-        if journal.execution(id).unwrap().is_some() && !self.dice.chance(1, 20) {
-            return;
-        }
-        let (request, runtime) = (self.plan.request(id), runtime.clone());
-        self.ask(Wish::Start, id.as_str(), async move {
-            runtime.start(request).await.map(drop)
-        });
-    }
-
-    /// Finishes one of the actions that are finished from outside.
-    fn finish_one(&mut self, runtime: &Runtime) {
-        let world = self.world.lock();
-        let deferred: Vec<_> = world.deferred.iter().collect();
-        let Some((id, outcome)) = self.dice.pick(&deferred) else {
-            return;
-        };
-        let (id, outcome, runtime) = ((*id).clone(), (*outcome).clone(), runtime.clone());
-        drop(world);
-        let (world, about) = (self.world.clone(), id.to_string());
-        self.ask(Wish::Finish, &about, async move {
-            let answer = runtime.finish_action(&id, outcome).await;
-            let over = matches!(
-                answer,
-                Ok(()) | Err(RuntimeError::UnknownAction(_) | RuntimeError::Ended(_))
-            );
-            if over {
-                world.lock().deferred.remove(&id);
-            }
-            answer
-        });
-    }
-
-    /// Somebody wants something.
-    fn wish(&mut self, runtime: &Runtime) {
-        let Some(root) = self.dice.pick(&self.plan.roots).cloned() else {
-            return;
-        };
-        let family = self.disk.journal().family(&root, false).unwrap();
-        let Some(id) = self.dice.pick(&family).cloned() else {
-            return;
-        };
-        let runtime = runtime.clone();
-        let about = id.as_str().to_owned();
-        let failed = || {
-            let execution = runtime.snapshot(&id)?;
-            let failed = execution
-                .tasks()
-                .filter(|task| task.state() == State::Error);
-            failed.last().map(|task| task.id().clone())
-        };
-        match self.dice.below(if self.plan.calm { 2 } else { 7 }) {
-            0 => self.ask(Wish::Pause, &about, async move { runtime.pause(&id).await }),
-            1 => self.ask(Wish::Resume, &about, async move {
-                runtime.resume(&id, None).await
-            }),
-            2 | 3 => {
-                let Some(task) = failed() else { return };
-                let reset = self.dice.chance(1, 2);
-                self.ask(Wish::Rerun, &about, async move {
-                    runtime.rerun(&id, &task, reset, None).await
-                });
-            }
-            4 => {
-                let Some(task) = failed() else { return };
-                self.ask(Wish::Skip, &about, async move {
-                    runtime.skip(&id, &task, None).await
-                });
-            }
-            5 if self.dice.chance(1, 2) => {
-                let states = [State::Success, State::Error, State::Cancelled];
-                let state = states[self.dice.below(3)];
-                self.ask(Wish::Stop, &about, async move {
-                    runtime
-                        .stop(&id, state, Some("somebody stops it".to_owned()))
-                        .await
-                });
-            }
-            _ => self.wish_of_action(runtime),
-        }
-    }
-
-    /// Somebody says how an action stands, whether or not it is finished from outside.
-    fn wish_of_action(&mut self, runtime: Runtime) {
-        let world = self.world.lock();
-        let known: Vec<_> = world.starts.keys().rev().take(10).cloned().collect();
-        let deferred: Vec<_> = world.deferred.keys().cloned().collect();
-        drop(world);
-        let from = if self.dice.chance(2, 3) {
-            deferred
-        } else {
-            known
-        };
-        let Some(id) = self.dice.pick(&from).cloned() else {
-            return;
-        };
-        let about = id.to_string();
-        let states = [State::Paused, State::Running, State::Cancelled];
-        match self.dice.below(4) {
-            3 => self.ask(Wish::Finish, &about, async move {
-                let outcome = ActionOutcome::Success("from outside".into());
-                runtime.finish_action(&id, outcome).await
-            }),
-            state => self.ask(Wish::Change, &about, async move {
-                runtime.change_action(&id, states[state]).await
-            }),
-        }
-    }
-
-    fn ask(
-        &self,
-        wish: Wish,
-        about: &str,
-        request: impl Future<Output = Result<(), RuntimeError>> + Send + 'static,
-    ) {
-        let number = self.world.ask(wish, about);
-        let world = self.world.clone();
-        tokio::spawn(async move {
-            let answer = request.await;
-            world.answer(number, answer);
-        });
     }
 
     fn look(&self) -> Result<(), String> {
@@ -527,114 +388,11 @@ impl Simulation {
             row.is_some_and(|row| row.state.is_completed())
         })
     }
+}
 
-    /// Without any more faults, everything comes to rest by itself; and to its end, once what
-    /// waits for people has them.
-    async fn settle(&mut self, runtime: &Runtime) -> Result<(), String> {
-        self.world.tell(|| "no more faults".to_owned());
-        for root in self.plan.roots.clone() {
-            // Asking for one that is there would bring it back, which recovery is to do.
-            if self.disk.journal().execution(&root).map_err(text)?.is_some() {
-                continue;
-            }
-            let (request, runtime) = (self.plan.request(&root), runtime.clone());
-            self.ask(Wish::Start, root.as_str(), async move {
-                runtime.start(request).await.map(drop)
-            });
-        }
-        for _ in 0..PATIENCE {
-            self.rest().await?;
-            let journal = self.disk.journal().clone();
-            if self.unended(&journal)?.is_empty() {
-                return Ok(());
-            }
-            if !self.help(runtime, &journal)? {
-                return Err(self.stuck(&journal, "nobody moves it"));
-            }
-        }
-        Err(self.stuck(self.disk.journal(), "it has no end"))
-    }
-
-    fn stuck(&self, journal: &Journal, what: &str) -> String {
-        let unended = self.unended(journal).unwrap_or_default();
-        let told: Vec<_> = unended
-            .iter()
-            .map(|id| {
-                let row = journal.execution(id).unwrap();
-                let row = row.map(|row| (row.workflow_name, row.state, row.moving));
-                let letters = journal.letters(id).unwrap().len();
-                format!("{id}: {row:?}, {letters} letters")
-            })
-            .collect();
-        format!("{what}: {}", told.join("; "))
-    }
-
-    /// The executions that have not ended.
-    fn unended(&self, journal: &Journal) -> Result<Vec<ExecutionId>, String> {
-        let mut unended = Vec::new();
-        for root in &self.plan.roots {
-            unended.extend(journal.family(root, true).map_err(text)?);
-        }
-        Ok(unended)
-    }
-
-    /// Lets everything go on that goes on by itself, until nothing does.
-    async fn rest(&mut self) -> Result<(), String> {
-        let mut quiet = 0;
-        for _ in 0..PATIENCE {
-            self.look()?;
-            let waiting = self.disk.waiting();
-            if waiting > 0 {
-                self.write(waiting)?;
-                quiet = 0;
-            }
-            let untold = self.disk.untold();
-            self.disk.tell(untold);
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            if self.disk.waiting() > 0 {
-                quiet = 0;
-                continue;
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
-            quiet += 1;
-            if quiet > QUIET && self.disk.waiting() == 0 {
-                return self.rested();
-            }
-        }
-        Err(self.stuck(self.disk.journal(), "it moves and comes to nothing"))
-    }
-
-    /// What must hold while nothing moves.
-    fn rested(&self) -> Result<(), String> {
-        let journal = self.disk.journal();
-        for root in &self.plan.roots {
-            for id in journal.family(root, false).map_err(text)? {
-                if !journal.letters(&id).map_err(text)?.is_empty() {
-                    return Err(format!("{id} rests, and does not take in its letters"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// People do what is theirs. Whether there was anything.
-    fn help(&mut self, runtime: &Runtime, journal: &Journal) -> Result<bool, String> {
-        let mut helped = false;
-        for id in self.unended(journal)? {
-            let row = journal.execution(&id).map_err(text)?;
-            if row.is_some_and(|row| row.state == State::Paused) {
-                let (about, runtime) = (id.to_string(), runtime.clone());
-                self.ask(Wish::Resume, &about, async move {
-                    runtime.resume(&id, None).await
-                });
-                helped = true;
-                break;
-            }
-        }
-        if !self.world.lock().deferred.is_empty() {
-            self.finish_one(runtime);
-            helped = true;
-        }
-        Ok(helped)
+fn none_refused(refused: &[JournalError]) -> Result<(), String> {
+    match refused.first() {
+        Some(error) => Err(format!("the journal refused a turn: {error}")),
+        None => Ok(()),
     }
 }

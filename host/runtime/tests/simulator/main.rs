@@ -6,12 +6,10 @@
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
-    clippy::cast_sign_loss,
     reason = "the numbers of these tests are small"
 )]
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "helpers of tests fail the test that they help"
 )]
 
@@ -63,13 +61,11 @@ fn whatever_crashes_everything_comes_to_the_end_that_it_has_without_faults() {
                     if seed >= first + runs {
                         break;
                     }
-                    match simulate(seed, false) {
-                        Ok((one, _)) => figures.lock().unwrap().add(&one),
-                        Err(_) => {
-                            next.store(first + runs, Ordering::Relaxed);
-                            panic!("{}", tell(seed));
-                        }
-                    }
+                    let Ok((one, _)) = simulate(seed, false) else {
+                        next.store(first + runs, Ordering::Relaxed);
+                        panic!("{}", tell(seed));
+                    };
+                    figures.lock().unwrap().add(&one);
                 }
             });
         }

@@ -51,7 +51,9 @@ fn execution(text: &mut String, family: &Family, id: &ExecutionId, depth: usize)
         "{indent}{} {} {}",
         execution.workflow_name(),
         execution.state(),
-        short(&execution.output().map(|output| json(output)))
+        execution
+            .output()
+            .map_or("none".to_owned(), |output| short(&json(output)))
     );
     let mut tasks: Vec<String> = execution
         .tasks()
@@ -75,8 +77,8 @@ fn task(text: &mut String, family: &Family, task: TaskView<'_>, depth: usize) {
         task.attempt(),
         task.is_error_handled(),
         task.is_processed(),
-        short(&Some(json(&task.result()))),
-        short(&Some(json(&**task.published()))),
+        short(&json(&task.result())),
+        short(&json(&**task.published())),
     );
     let mut runs: Vec<String> = task
         .actions()
@@ -89,7 +91,7 @@ fn task(text: &mut String, family: &Family, task: TaskView<'_>, depth: usize) {
                 action.index,
                 action.state,
                 action.accepted,
-                short(&Some(json(action.output))),
+                short(&json(action.output)),
             )
         })
         .collect();
@@ -113,10 +115,11 @@ fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
 }
 
 /// A text that may be long, as its beginning and its length.
-fn short(text: &Option<String>) -> String {
-    match text.as_deref().map(without_ids) {
-        None => "none".to_owned(),
-        Some(text) if text.len() <= 2_000 => text,
-        Some(text) => format!("{}… ({})", &text[..100], text.len()),
+fn short(text: &str) -> String {
+    let text = without_ids(text);
+    if text.len() <= 2_000 {
+        return text;
     }
+    let (beginning, length) = (text.chars().take(100).collect::<String>(), text.len());
+    format!("{beginning}… ({length})")
 }
