@@ -108,7 +108,7 @@ impl Turn<'_> {
         if self.execution.ending.is_some() {
             return false;
         }
-        let mut unmet = None;
+        let mut unmet = Vec::new();
         let mut started = false;
         for join in std::mem::take(&mut self.doubts) {
             if self.execution.tasks[join].state != State::Waiting {
@@ -125,11 +125,11 @@ impl Turn<'_> {
                 Standing::Open => {}
                 Standing::Unmet(names) => {
                     self.doubts.insert(join);
-                    unmet.get_or_insert((join, names));
+                    unmet.push((join, names));
                 }
             }
         }
-        if let (false, Some((join, names))) = (started, unmet) {
+        if !started && let Some((join, names)) = self.first_to_give_up(unmet) {
             self.doubts.remove(&join);
             self.join_because(join, "unmet", Some(&names));
             let arrivals = self.execution.tasks[join].arrivals.by_name.values();
@@ -139,6 +139,29 @@ impl Turn<'_> {
             return true;
         }
         started
+    }
+
+    /// Which join is given up first: one that no other leads to, because its end may yet lead
+    /// there.
+    fn first_to_give_up(
+        &self,
+        mut unmet: Vec<(usize, Vec<Arc<str>>)>,
+    ) -> Option<(usize, Vec<Arc<str>>)> {
+        let place = |(join, _): &(usize, Vec<Arc<str>>)| {
+            let name = &self.execution.tasks[*join].name;
+            self.workflow.tasks.get_index_of(name)
+        };
+        let is_first = |join: &(usize, Vec<Arc<str>>)| {
+            let Some(own) = place(join) else { return true };
+            let others = unmet.iter().filter_map(place);
+            !self.reachable(others, Some(own))[own]
+        };
+        let first = match unmet.len() {
+            0 => return None,
+            1 => 0,
+            _ => unmet.iter().position(is_first).unwrap_or(0),
+        };
+        Some(unmet.swap_remove(first))
     }
 
     /// `task` has ended and leads to `taken`: joins that it could have led to, by whatever way,

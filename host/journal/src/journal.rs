@@ -85,7 +85,9 @@ pub struct Journal {
 struct Inner {
     queue: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    pool: Pool,
+    pool: Arc<Pool>,
+    /// Whether to read is to wait for a disk.
+    blocks: bool,
     dir: PathBuf,
     path: PathBuf,
     turn_bytes: usize,
@@ -142,7 +144,8 @@ impl Journal {
             inner: Arc::new(Inner {
                 queue: Arc::new(queue),
                 writer: Mutex::new(None),
-                pool,
+                pool: Arc::new(pool),
+                blocks: true,
                 dir: dir.to_owned(),
                 path,
                 turn_bytes: options.turn_bytes,
@@ -174,7 +177,8 @@ impl Journal {
         let inner = Inner {
             queue,
             writer: Mutex::new(Some(writer)),
-            pool: Pool::new(path.clone(), options.readers),
+            pool: Arc::new(Pool::new(path.clone(), options.readers)),
+            blocks: true,
             dir: dir.to_owned(),
             path,
             turn_bytes: options.turn_bytes,
@@ -190,6 +194,31 @@ impl Journal {
     /// Who holds the folder `dir`: process id, host name and since when; none if nobody does.
     pub fn holder(dir: &Path) -> Option<String> {
         lock::holder_of(dir)
+    }
+
+    /// A journal whose turns somebody else takes out of `queue`, and which reads what `pool` has.
+    pub(crate) fn over(queue: Arc<Queue>, pool: Arc<Pool>, path: PathBuf) -> Self {
+        let options = Options::default();
+        let inner = Inner {
+            queue,
+            writer: Mutex::default(),
+            pool,
+            blocks: false,
+            dir: PathBuf::new(),
+            path,
+            turn_bytes: options.turn_bytes,
+            query_time: options.query_time,
+            ephemeral: false,
+            _lock: None,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Whether to read is to wait for a disk, so that it is done where waiting does no harm.
+    pub fn blocks(&self) -> bool {
+        self.inner.blocks
     }
 
     /// The database's file.

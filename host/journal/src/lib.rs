@@ -56,6 +56,7 @@ mod queue;
 mod read;
 mod rows;
 mod schema;
+pub mod simulated;
 mod turn;
 mod writer;
 

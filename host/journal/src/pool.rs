@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::JournalError;
@@ -33,6 +34,31 @@ impl Pool {
             state: Mutex::default(),
             returned: Condvar::new(),
         }
+    }
+
+    /// A pool of one connection, which is there already: for a database that is nowhere else.
+    pub(crate) fn of(db: Connection, path: PathBuf) -> Self {
+        let state = State {
+            idle: vec![db],
+            open: 1,
+        };
+        Self {
+            path,
+            limit: 1,
+            state: Mutex::new(state),
+            returned: Condvar::new(),
+        }
+    }
+
+    /// Hands out a connection, to write by or to look at all of the database.
+    pub(crate) fn lend<T>(
+        &self,
+        by: impl FnOnce(Connection) -> (Connection, T),
+    ) -> Result<T, JournalError> {
+        let (db, result) = by(self.take()?);
+        self.lock().idle.push(db);
+        self.returned.notify_one();
+        Ok(result)
     }
 
     /// Reads within one transaction: all of it sees the same commit. SQLite stops at `end`.
@@ -91,6 +117,7 @@ impl Pool {
              PRAGMA cell_size_check = ON;",
         )
         .map_err(fault)?;
+        keep_plans(&db).map_err(fault)?;
         db.set_prepared_statement_cache_capacity(64);
         Ok(db)
     }
@@ -98,6 +125,12 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Has SQLite make the plan of a statement once, and not anew for each value that is bound to it.
+pub(crate) fn keep_plans(db: &Connection) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
 }
 
 /// Brings the connection back, whatever happens to the reader.

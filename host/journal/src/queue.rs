@@ -168,6 +168,39 @@ impl Queue {
         work
     }
 
+    /// How many turns wait.
+    pub(crate) fn turns(&self) -> usize {
+        self.lock().turns
+    }
+
+    /// Takes at most `turns` turns that wait, without waiting for any.
+    pub(crate) fn try_take(&self, turns: usize) -> Vec<Submission> {
+        let mut state = self.lock();
+        let mut group = Vec::new();
+        while group.len() < turns {
+            match state.items.pop_front() {
+                Some(Item::Submission(submission)) => {
+                    state.turns -= 1;
+                    state.bytes -= submission.turn.bytes();
+                    group.push(submission);
+                }
+                // Nobody is there to do it; who asked for it is told so when it is dropped.
+                Some(Item::Errand(_)) => {}
+                None => break,
+            }
+        }
+        let waiters = if self.is_roomy(&state) {
+            std::mem::take(&mut state.waiters)
+        } else {
+            Vec::new()
+        };
+        drop(state);
+        for waiter in waiters {
+            waiter();
+        }
+        group
+    }
+
     fn next(&self, state: &mut State) -> Work {
         let mut group = Vec::new();
         let mut bytes = 0;

@@ -61,8 +61,8 @@ pub struct Loaded {
 /// Which unfinished executions are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfinished {
-    /// Those that something may move by itself, or that have a sub-workflow which does: they
-    /// are to be brought back when the host starts.
+    /// Those that something may move by itself, or that have a sub-workflow which does, or a
+    /// letter that nobody has taken in: they are to be brought back when the host starts.
     Moving,
     /// Those that only a person moves.
     Still,
@@ -401,12 +401,20 @@ impl Read<'_> {
 }
 
 /// A moving execution may be a sub-workflow's, so that a root comes up in the index as often as
-/// it has moving ones below it.
+/// it has moving ones below it. A letter moves whom it is for: one that was stopped while it was
+/// paused has nothing else that does.
 pub(crate) const MOVING: &str = "SELECT e.id, e.state, e.seq FROM (
-        SELECT DISTINCT ifnull(root, seq) AS top
-        FROM execution INDEXED BY execution_moving
-        WHERE moving = 1 AND ifnull(root, seq) > ?1
-        ORDER BY ifnull(root, seq) LIMIT ?2
+        SELECT top FROM (
+            SELECT DISTINCT ifnull(root, seq) AS top
+            FROM execution INDEXED BY execution_moving
+            WHERE moving = 1 AND ifnull(root, seq) > ?1
+            ORDER BY ifnull(root, seq) LIMIT ?2
+        )
+        UNION
+        SELECT ifnull(r.root, r.seq) AS top FROM letter l INDEXED BY letter_recipient
+        CROSS JOIN execution r ON r.seq = l.recipient
+        WHERE ifnull(r.root, r.seq) > ?1
+        ORDER BY top LIMIT ?2
     ) CROSS JOIN execution e ON e.seq = top";
 pub(crate) const STILL: &str = "SELECT e.id, e.state, e.seq
     FROM execution e INDEXED BY execution_unfinished
@@ -414,6 +422,10 @@ pub(crate) const STILL: &str = "SELECT e.id, e.state, e.seq
         AND NOT EXISTS (
             SELECT 1 FROM execution m INDEXED BY execution_moving
             WHERE m.moving = 1 AND ifnull(m.root, m.seq) = e.seq)
+        AND NOT EXISTS (
+            SELECT 1 FROM letter l INDEXED BY letter_recipient
+            CROSS JOIN execution r ON r.seq = l.recipient
+            WHERE ifnull(r.root, r.seq) = e.seq)
     ORDER BY e.seq LIMIT ?2";
 
 /// All states.

@@ -12,6 +12,7 @@ use apply::Memory;
 use rusqlite::Connection;
 
 use crate::JournalError;
+use crate::pool::keep_plans;
 use crate::queue::{Queue, Submission, Work};
 
 /// How long nothing may come before the writer uses the time to tidy up.
@@ -37,6 +38,11 @@ impl Writer {
             synced: durable,
             memory: Memory::default(),
         }
+    }
+
+    /// The database, for somebody else to write to.
+    pub(crate) fn into_db(self) -> Connection {
+        self.db
     }
 
     /// Writes until the queue is closed and empty.
@@ -89,7 +95,7 @@ impl Writer {
 
     /// Writes a group in one transaction: an answer for each turn, or a fault of the disk that
     /// is the answer for all.
-    fn commit(
+    pub(crate) fn commit(
         &mut self,
         group: &[Submission],
     ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
@@ -227,6 +233,7 @@ pub(crate) fn open(
         db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
             .map_err(fault)?;
     }
+    keep_plans(&db).map_err(fault)?;
     db.set_prepared_statement_cache_capacity(100);
     Ok(db)
 }

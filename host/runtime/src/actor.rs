@@ -195,6 +195,10 @@ impl Actor {
 impl Drop for Actor {
     /// However an actor ends, nobody waits for it in vain.
     fn drop(&mut self) {
+        // Who waits for it to start finds that it is not there.
+        if self.unborn {
+            self.shared.give_up(&self.record);
+        }
         if !self.finished {
             if std::thread::panicking() {
                 self.fail("the driver failed, which is a bug of its own".to_owned());
@@ -204,9 +208,6 @@ impl Drop for Actor {
         }
         for id in self.actions.keys() {
             self.shared.remove_action(id);
-        }
-        if self.unborn {
-            self.shared.give_up(&self.record);
         }
         self.shared.retire(&self.record);
     }

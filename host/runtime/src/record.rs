@@ -41,6 +41,8 @@ pub struct Outcome {
 /// Where an execution stands, for those who wait for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Standing {
+    /// Its first turn is not committed: whether there is such an execution is open.
+    Starting,
     Running,
     Ended(Arc<Outcome>),
     /// The runtime shut down before the execution ended.
@@ -116,7 +118,7 @@ impl Record {
             inbox,
             places: Arc::new(Semaphore::new(max_requests.max(1))),
             snapshot: Mutex::new(Arc::new(execution)),
-            standing: watch::Sender::new(Standing::Running),
+            standing: watch::Sender::new(Standing::Starting),
         };
         (Arc::new(record), receiver)
     }
@@ -206,11 +208,31 @@ impl Record {
         receiver.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
+    /// Waits for the first turn: whether it was committed.
+    pub(crate) async fn has_started(&self) -> bool {
+        let mut standing = self.standing.subscribe();
+        let seen = standing
+            .wait_for(|standing| !matches!(standing, Standing::Starting))
+            .await;
+        matches!(seen.as_deref(), Ok(Standing::Running | Standing::Ended(_)))
+    }
+
+    /// A turn is committed. One that was starting runs.
+    pub(crate) fn runs(&self) {
+        self.standing.send_if_modified(|standing| {
+            let starts = matches!(standing, Standing::Starting);
+            if starts {
+                *standing = Standing::Running;
+            }
+            starts
+        });
+    }
+
     /// Waits for the end.
     pub(crate) async fn wait(&self) -> Result<Outcome, RuntimeError> {
         let mut standing = self.standing.subscribe();
         let seen = standing
-            .wait_for(|standing| !matches!(standing, Standing::Running))
+            .wait_for(|standing| !matches!(standing, Standing::Starting | Standing::Running))
             .await;
         match seen.as_deref() {
             Ok(Standing::Ended(outcome)) => Ok(Outcome::clone(outcome)),
@@ -222,7 +244,9 @@ impl Record {
     pub(crate) fn gone(&self) -> RuntimeError {
         match *self.standing.borrow() {
             Standing::Interrupted => RuntimeError::ShutDown,
-            Standing::Running | Standing::Ended(_) => RuntimeError::Ended(self.about.id.clone()),
+            Standing::Starting | Standing::Running | Standing::Ended(_) => {
+                RuntimeError::Ended(self.about.id.clone())
+            }
         }
     }
 }

@@ -70,17 +70,24 @@ impl Shared {
         let shared = Arc::clone(self);
         let journal = journal.clone();
         let id = root.clone();
-        let read = tokio::task::spawn_blocking(move || {
+        let blocks = journal.blocks();
+        let read = move || {
             let mut replay = Replay {
                 journal: &journal,
                 runner: &*shared.runner,
                 libraries: HashMap::from([(shared.library.digest(), Arc::clone(&shared.library))]),
             };
             replay.family(&id)
-        });
-        let family = read
-            .await
-            .map_err(|error| RuntimeError::Journal(format!("execution {root}: {error}")))??;
+        };
+        let family = if blocks {
+            tokio::task::spawn_blocking(read)
+                .await
+                .map_err(|error| RuntimeError::Journal(format!("execution {root}: {error}")))??
+        } else {
+            // Others get on meanwhile, here as there.
+            tokio::task::yield_now().await;
+            read()?
+        };
         self.adopt(family);
         Ok(())
     }
@@ -154,6 +161,9 @@ impl Shared {
         let ended = execution.state().is_completed();
         self.readmit(&record, !ended);
         if !ended {
+            if revived.next > 1 {
+                record.runs();
+            }
             return (record, Some(inbox));
         }
         record.close(&mut inbox);

@@ -124,39 +124,57 @@ impl Runtime {
         let id = request
             .id
             .unwrap_or_else(|| ExecutionId::new(Uuid::new_v4().to_string()));
-        if self.shared.find(&id).await?.is_some() {
-            return Ok(id);
-        }
+        let (env, extra) = (Arc::new(request.env), Arc::new(request.params));
         let library = Arc::clone(&self.shared.library);
-        let workflow = workflow(&library, &request.workflow)?;
-        let params = Params {
-            env: Arc::new(request.env),
-            task_name: request.task_name.map(Into::into),
-            description: request.description.map(Into::into),
-            extra: Arc::new(request.params),
-            created_at: self.shared.clock.now_millis(),
-            ..Params::default()
-        };
-        let execution = Execution::new(id.clone(), &workflow, &request.input, params)
-            .map_err(|error| RuntimeError::Input(error.to_string()))?;
-        let (sender, receiver) = oneshot::channel();
-        let reply = Some(Reply {
-            sender,
-            _place: None,
-        });
-        let launch = Launch {
-            id: id.clone(),
-            workflow,
-            library,
-            execution,
-            parent: None,
-            reply,
-        };
-        if let Some(prepared) = self.shared.prepare(launch)? {
-            self.shared.start(prepared);
-            receiver.await.unwrap_or(Err(RuntimeError::ShutDown))?;
+        while !self.is_started(&id).await? {
+            let workflow = workflow(&library, &request.workflow)?;
+            let params = Params {
+                env: Arc::clone(&env),
+                task_name: request.task_name.as_deref().map(Into::into),
+                description: request.description.as_deref().map(Into::into),
+                extra: Arc::clone(&extra),
+                created_at: self.shared.clock.now_millis(),
+                ..Params::default()
+            };
+            let execution = Execution::new(id.clone(), &workflow, &request.input, params)
+                .map_err(|error| RuntimeError::Input(error.to_string()))?;
+            let (sender, receiver) = oneshot::channel();
+            let reply = Some(Reply {
+                sender,
+                _place: None,
+            });
+            let launch = Launch {
+                id: id.clone(),
+                workflow,
+                library: Arc::clone(&library),
+                execution,
+                parent: None,
+                reply,
+            };
+            // Otherwise somebody else starts it just now.
+            if let Some(prepared) = self.shared.prepare(launch)? {
+                self.shared.start(prepared);
+                receiver.await.unwrap_or(Err(RuntimeError::ShutDown))?;
+                break;
+            }
         }
         Ok(id)
+    }
+
+    /// Whether there is an execution `id`: one whose first turn is committed. Waits where that is
+    /// open.
+    async fn is_started(&self, id: &ExecutionId) -> Result<bool, RuntimeError> {
+        let Some(record) = self.shared.find(id).await? else {
+            return Ok(false);
+        };
+        if record.has_started().await {
+            return Ok(true);
+        }
+        // It came to nothing, and is not known any more; or everything has stopped.
+        match self.shared.record(id) {
+            Some(known) if Arc::ptr_eq(&known, &record) => Err(RuntimeError::ShutDown),
+            _ => Ok(false),
+        }
     }
 
     /// Waits for an execution to end.
@@ -168,7 +186,7 @@ impl Runtime {
     pub fn outcome(&self, id: &ExecutionId) -> Option<Arc<Outcome>> {
         match &*self.shared.record(id)?.standing.borrow() {
             Standing::Ended(outcome) => Some(Arc::clone(outcome)),
-            Standing::Running | Standing::Interrupted => None,
+            Standing::Starting | Standing::Running | Standing::Interrupted => None,
         }
     }
 

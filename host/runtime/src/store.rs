@@ -48,6 +48,7 @@ pub(crate) async fn write(journal: &Journal, mut turn: Turn) -> Result<(), Journ
                 turn = refused;
                 let (sender, room) = oneshot::channel();
                 journal.on_room(move || {
+                    // Whoever waited may be gone, with the process.
                     let _ = sender.send(());
                 });
                 let _ = room.await;

@@ -109,6 +109,7 @@ pub(crate) async fn commit(
             .store(number.max(1) + 1, Ordering::Relaxed);
     }
     record.set_snapshot(decided.execution);
+    record.runs();
     if !decided.reasons.is_empty() {
         let reasons = decided.reasons;
         let kind = NoticeKind::Decided { reasons };

@@ -9,6 +9,7 @@
 mod actions;
 mod cases;
 mod histories;
+mod joins;
 mod mistral;
 mod property;
 mod stored;

@@ -194,7 +194,10 @@ mod tests {
                     || !(line.contains("SCAN execution") || line.contains("SCAN e"));
                 assert!(good, "{plan}");
             }
-            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            // What is sorted is one page, and the letters that nobody has taken in, which are few.
+            let sorts = plan.matches("TEMP B-TREE").count();
+            let most = 2 * plan.matches("MERGE (UNION)").count();
+            assert!(sorts <= most, "{plan}");
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Pause, resume, stop, shut down.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ostro_core::{ExecutionId, State};
-use ostro_runtime::{Options, RuntimeError, StartRequest};
+use ostro_core::{ExecutionId, State, Value};
+use ostro_journal::simulated::Disk;
+use ostro_runtime::{Library, Options, Runtime, RuntimeError, StartRequest, SystemClock};
 use tokio::time::Instant;
 
-use crate::support::{action_started, map, runtime, start};
+use crate::support::{Scripted, action_started, map, runtime, start};
 
 #[tokio::test(start_paused = true)]
 async fn stop_cancels_the_actions_in_flight_of_sub_workflows_too() {
@@ -119,4 +121,35 @@ async fn dropping_the_runtime_cancels_what_runs() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!((runner.running(), runner.cancelled()), (0, 1));
     while notices.next().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_starts_what_somebody_else_starts_just_now_waits_for_it_too() {
+    let mut disk = Disk::new(&ostro_journal::Options::default()).unwrap();
+    let text = include_str!("workflows.yaml").to_owned();
+    let library = Library::new(vec![("workflows.yaml".to_owned(), text)], Value::Null);
+    let runner = Arc::new(Scripted::default());
+    let clock = Arc::new(SystemClock);
+    let journal = disk.journal().clone();
+    let runtime = Runtime::durable(journal, library, runner, clock, Options::default());
+    let request = || StartRequest {
+        id: Some(ExecutionId::new("mine")),
+        ..StartRequest::new("test.two_steps", map([("value", 1.into())]))
+    };
+    let start = || {
+        let (runtime, request) = (runtime.clone(), request());
+        tokio::spawn(async move { runtime.start(request).await })
+    };
+    let (first, second) = (start(), start());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!first.is_finished() && !second.is_finished());
+    disk.fail(1);
+    disk.tell(1);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The second one tries again where the first one came to nothing.
+    assert!(first.await.unwrap().is_err());
+    disk.write(1).unwrap();
+    assert!(!second.is_finished());
+    disk.tell(1);
+    assert_eq!(second.await.unwrap(), Ok(ExecutionId::new("mine")));
 }
