@@ -13,7 +13,7 @@ use crate::args::{Change, Execution, Look, Output};
 use crate::errors::{Exit, WithHint as _, hinted};
 use crate::run::{Host, shows};
 use crate::state::{Request, RunDir, StateDir};
-use crate::{input, sources, terminal};
+use crate::{input, sources};
 
 /// How long another process may take to take a request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -248,9 +248,4 @@ impl Opened {
             host.follow(&runtime, &id, notices, shows, output).await
         })?
     }
-}
-
-/// Says something about an execution on the side.
-fn say(text: &str) {
-    terminal::complain(text);
 }

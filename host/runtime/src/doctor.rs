@@ -125,9 +125,9 @@ fn child(
             repair,
         })
     };
-    let refused =
+    let tells =
         |event: &EventKind| matches!(event, EventKind::ChildFinished { id: of, .. } if of == id);
-    if parent.letters.iter().any(|(_, event)| refused(event)) {
+    if parent.letters.iter().any(|(_, event)| tells(event)) {
         return None;
     }
     let Some(child) = child else {
@@ -150,14 +150,7 @@ fn child(
     let what = format!("its task {task} waits for the sub-workflow {id}, which has ended");
     let repair = encode(&event).ok().map(|encoded| {
         let mut turn = Turn::new();
-        let values = encoded
-            .values
-            .iter()
-            .map(ostro_journal::Blob::digest)
-            .collect();
-        for value in encoded.values {
-            turn.value(value);
-        }
+        let (body, values) = encoded.store(&mut turn);
         turn.letter(NewLetter {
             id: LetterId {
                 sender: id.clone(),
@@ -165,7 +158,7 @@ fn child(
                 place: 0,
             },
             recipient: parent.row.id.clone(),
-            body: encoded.body,
+            body,
             values,
         });
         turn

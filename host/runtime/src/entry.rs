@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ostro_core::stored::{self, LoadError, SaveError, Saved};
 use ostro_engine::{Event, EventKind, Execution};
-use ostro_journal::{Blob, Digest, Journal, JournalError};
+use ostro_journal::{Blob, Digest, Journal, JournalError, Turn};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +25,19 @@ pub(crate) type Letter = EventKind;
 
 /// Something as bytes, with its large values apart.
 pub(crate) struct Encoded {
-    pub(crate) body: Arc<[u8]>,
-    pub(crate) values: Vec<Blob>,
+    body: Arc<[u8]>,
+    values: Vec<Blob>,
+}
+
+impl Encoded {
+    /// Has `turn` store the large values: the body, and what it refers to.
+    pub(crate) fn store(self, turn: &mut Turn) -> (Arc<[u8]>, Vec<Digest>) {
+        let digests = self.values.iter().map(Blob::digest).collect();
+        for value in self.values {
+            turn.value(value);
+        }
+        (self.body, digests)
+    }
 }
 
 /// Writes `data` as bytes. The error is that it nests deeper than what is read again.

@@ -1,12 +1,14 @@
 //! A turn as the journal writes it: the event, the rows of the read model, and what other executions
 //! are told.
 
-use ostro_core::State;
+use std::collections::HashMap;
+
 use ostro_core::stored::SaveError;
+use ostro_core::{ActionExecutionId, State};
 use ostro_engine::{ActionView, Event, Execution, TaskView};
 use ostro_journal::{
-    ActionChange, ActionRow, Blob, ExecutionChange, ExecutionRow, LetterId, NewEvent, NewLetter,
-    Reached, TaskRow, Turn,
+    ActionChange, ActionRow, ExecutionChange, ExecutionRow, LetterId, NewEvent, NewLetter, Reached,
+    TaskRow, Turn,
 };
 use ostro_lang::Work;
 use serde::Serialize;
@@ -46,10 +48,26 @@ impl Written<'_> {
             turn.take_letter(letter.clone());
         }
         self.execution(&mut turn);
+        // Of the actions that this turn has run, whether each starts right after it.
+        let starts: HashMap<&ActionExecutionId, bool> = self
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Run(call) => Some((&call.action.id, call.slot.is_some())),
+                _ => None,
+            })
+            .collect();
         for (task, before) in self.after.changed_tasks(self.before) {
             turn.task(task_row(self.record, task));
             for (action, is_new) in task.changed_actions(before) {
-                self.action(&mut turn, task, &action, is_new);
+                let reached = if action.state.is_completed() {
+                    Reached::Ended
+                } else if starts.get(action.id) == Some(&false) {
+                    Reached::Queued
+                } else {
+                    Reached::Started
+                };
+                self.action(&mut turn, task, &action, reached, is_new);
             }
         }
         for step in self.steps {
@@ -82,14 +100,15 @@ impl Written<'_> {
         });
     }
 
-    fn action(&self, turn: &mut Turn, task: TaskView<'_>, action: &ActionView<'_>, is_new: bool) {
-        let is_over = action.state.is_completed();
-        let reached = match (is_over, self.starts(action)) {
-            (true, _) => Reached::Ended,
-            (false, Some(false)) => Reached::Queued,
-            (false, _) => Reached::Started,
-        };
-        let output = is_over.then(|| json(action.output));
+    fn action(
+        &self,
+        turn: &mut Turn,
+        task: TaskView<'_>,
+        action: &ActionView<'_>,
+        reached: Reached,
+        is_new: bool,
+    ) {
+        let output = (reached == Reached::Ended).then(|| json(action.output));
         if is_new {
             turn.action(ActionRow {
                 execution_id: Some(self.after.id().clone()),
@@ -116,14 +135,6 @@ impl Written<'_> {
                 finished_at: action.ended_at,
             });
         }
-    }
-
-    /// Whether the action, if this turn has it run, starts right after the turn.
-    fn starts(&self, action: &ActionView<'_>) -> Option<bool> {
-        self.steps.iter().find_map(|step| match step {
-            Step::Run(call) if call.action.id == *action.id => Some(call.slot.is_some()),
-            _ => None,
-        })
     }
 }
 
@@ -154,15 +165,11 @@ fn create(turn: &mut Turn, record: &Record, execution: &Execution) -> Result<(),
 }
 
 fn event(turn: &mut Turn, record: &Record, number: u64, entry: &Entry) -> Result<(), SaveError> {
-    let encoded = encode(entry)?;
-    let values = encoded.values.iter().map(Blob::digest).collect();
-    for value in encoded.values {
-        turn.value(value);
-    }
+    let (body, values) = encode(entry)?.store(turn);
     turn.event(NewEvent {
         execution: record.about.id.clone(),
         number,
-        body: encoded.body,
+        body,
         values,
     });
     Ok(())
@@ -172,15 +179,11 @@ fn letter(turn: &mut Turn, tell: &Tell) -> Result<(), SaveError> {
     let Some(id) = &tell.letter else {
         return Ok(());
     };
-    let encoded = encode(&tell.event)?;
-    let values = encoded.values.iter().map(Blob::digest).collect();
-    for value in encoded.values {
-        turn.value(value);
-    }
+    let (body, values) = encode(&tell.event)?.store(turn);
     turn.letter(NewLetter {
         id: id.clone(),
         recipient: tell.to.about.id.clone(),
-        body: encoded.body,
+        body,
         values,
     });
     Ok(())

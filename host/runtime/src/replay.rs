@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ostro_core::{ActionExecutionId, ActionRunner, ExecutionId};
+use ostro_core::{ActionExecutionId, ActionOutcome, ActionRunner, ExecutionId};
 use ostro_engine::{Command, Event, EventKind, Execution, TimerId, Waiting, decide};
 use ostro_journal::{Digest, ExecutionRow, Journal, JournalError, LetterId, Reached};
 use ostro_lang::Workflow;
@@ -188,6 +188,12 @@ fn again(
     event: Event,
     commanded: &mut HashMap<ActionExecutionId, Commanded>,
 ) -> Result<Execution, String> {
+    // What has ended is forgotten, or a long history would be kept whole.
+    if let EventKind::ActionFinished { id, outcome } = &event.kind
+        && *outcome != ActionOutcome::Deferred
+    {
+        commanded.remove(id);
+    }
     let definitions = &**library.definitions();
     let decision = catch_unwind(AssertUnwindSafe(|| {
         decide(definitions, workflow, execution, event)
@@ -229,19 +235,6 @@ fn again(
             }
             _ => {}
         }
-    }
-    // What has ended is forgotten, or a long history would be kept whole.
-    if commanded.len() > 64 {
-        let in_flight: std::collections::HashSet<ActionExecutionId> = decision
-            .execution
-            .waits_for()
-            .into_iter()
-            .filter_map(|waiting| match waiting {
-                Waiting::Action { id, .. } => Some(id),
-                _ => None,
-            })
-            .collect();
-        commanded.retain(|id, _| in_flight.contains(id));
     }
     Ok(decision.execution)
 }

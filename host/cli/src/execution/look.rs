@@ -11,7 +11,7 @@ use ostro_journal::ExecutionRow;
 use ostro_runtime::{Snapshots, SystemClock};
 use serde_json::json;
 
-use super::{find, say};
+use super::find;
 use crate::args::{Look, Output};
 use crate::errors::{Exit, hinted};
 use crate::run::live::Live;
@@ -32,7 +32,7 @@ pub(crate) fn list(dir: Option<&Path>, only: Option<&str>, output: Output) -> Re
             Ok(Some(row)) => rows.push((row, run.holder())),
             // It has not come to its first step.
             Ok(None) => {}
-            Err(error) => say(&format!("warning: execution {}: {error:#}", run.id)),
+            Err(error) => terminal::complain(&format!("warning: execution {}: {error:#}", run.id)),
         }
     }
     if let Some(only) = only {
@@ -44,7 +44,7 @@ pub(crate) fn list(dir: Option<&Path>, only: Option<&str>, output: Output) -> Re
             let rows: Vec<_> = rows.iter().map(as_json).collect();
             terminal::print(&serde_json::to_string_pretty(&rows)?)?;
         }
-        Output::Table if rows.is_empty() => say("no executions are kept"),
+        Output::Table if rows.is_empty() => terminal::complain("no executions are kept"),
         Output::Table => {
             let mut table = Table::new();
             table
@@ -112,7 +112,7 @@ pub(crate) fn show(args: &Look) -> Result<Exit> {
             let holder = run.holder();
             let said = row.map_or("", |row| standing(&row, holder.as_deref()));
             if !said.is_empty() {
-                say(&format!("execution {}: {said}", run.id));
+                terminal::complain(&format!("execution {}: {said}", run.id));
             }
         }
     }
@@ -144,7 +144,7 @@ pub(crate) fn watch(args: &Look) -> Result<Exit> {
         if let Some(live) = &mut live {
             live.draw(&root, SystemClock.now_millis());
         } else if last != Some(root.state) {
-            say(&format!("{} {}", clean_line(&root.workflow), root.state));
+            terminal::complain(&format!("{} {}", clean_line(&root.workflow), root.state));
         }
         last = Some(root.state);
         if root.state.is_completed() {

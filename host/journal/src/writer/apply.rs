@@ -10,9 +10,10 @@ use std::path::Path;
 
 use ostro_core::{ActionExecutionId, ExecutionId, State, TaskExecutionId};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 
 use crate::id::StoredId;
+use crate::read::Read;
 use crate::turn::{Cell, Cells, NewEvent, NewSnapshot, Step};
 use crate::{Blob, Digest, JournalError, Turn};
 
@@ -438,10 +439,8 @@ impl Apply<'_> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, JournalError> {
-        self.db
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row(params, read).optional())
-            .map_err(|error| JournalError::sqlite(self.path, error))
+        let (db, path) = (self.db, self.path);
+        Read { db, path }.one(sql, params, read)
     }
 
     fn find_row(&self, sql: &str, id: &str) -> Result<Option<Found>, JournalError> {

@@ -48,7 +48,10 @@ impl Actor {
                 self.carry_out(committed);
                 Ok(())
             }
-            Err(Unwritten::TooDeep) if may_fail => Err(RuntimeError::Invalid(TOO_DEEP.into())),
+            Err(Unwritten::TooDeep) if may_fail => {
+                self.refuse();
+                Err(RuntimeError::Invalid(TOO_DEEP.to_owned()))
+            }
             Err(Unwritten::TooDeep) => self.give_up(TOO_DEEP.to_owned(), letter, &kind).await,
             Err(Unwritten::Journal(error)) => Err(self.unwritten(may_fail, error)),
         }
@@ -124,11 +127,17 @@ impl Actor {
         }
     }
 
+    /// What was asked for does not happen. If that was to start, there is no execution.
+    fn refuse(&mut self) {
+        self.unborn = self.record.next_event.load(Ordering::Relaxed) == 0;
+        self.stuck = self.unborn;
+    }
+
     /// Its turn could not be written. What was asked for has not happened; but what has happened
     /// is not known to the journal, so that the execution goes on after a restart only.
     fn unwritten(&mut self, may_fail: bool, error: JournalError) -> RuntimeError {
-        self.unborn = self.record.next_event.load(Ordering::Relaxed) == 0;
-        self.stuck = self.unborn || !may_fail;
+        self.refuse();
+        self.stuck |= !may_fail;
         if !may_fail && !matches!(error, JournalError::Closed) {
             let execution = &self.record.about.id;
             tracing::error!(%execution, %error, "its turn cannot be written, and it stops here");

@@ -336,3 +336,23 @@ async fn what_would_never_move_again_is_found_and_put_right() {
     assert!(problems().is_empty(), "{:?}", problems());
     assert_eq!(journal.execution(&below).unwrap().unwrap().state, row.state);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_that_cannot_be_kept_starts_nothing() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let mut deep = Value::Null;
+    for _ in 0..200 {
+        deep = [deep].into_iter().collect();
+    }
+    let id = ExecutionId::new("2f1c8a34-6b7d-4c1e-9e0f-5a4b3c2d1e0f");
+    let request = |value| StartRequest {
+        id: Some(id.clone()),
+        ..StartRequest::new("test.two_steps", map([("value", value)]))
+    };
+    let refused = host.runtime.start(request(deep)).await.unwrap_err();
+    assert!(refused.to_string().contains("127 levels"), "{refused}");
+    host.runtime.start(request(1.into())).await.unwrap();
+    let outcome = ends(&host, &id).await;
+    assert_eq!(outcome.output.get("answer"), Some(&2.into()));
+}
