@@ -22,7 +22,18 @@ ROOT = "7d0f1c3e-5d7c-4b0e-9a53-0a7cbd7d3c11"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?")
 # What makes a case, apart from what is expected of it.
-ASKED = ["workflows", "workflow", "input", "env", "params", "actions", "events", "unrecorded"]
+ASKED = [
+    "workflows",
+    "namespaces",
+    "workflow",
+    "namespace",
+    "input",
+    "env",
+    "params",
+    "actions",
+    "events",
+    "unrecorded",
+]
 # How long nothing may happen until nothing will: when all has ended, and when something is open.
 CALM, CALM_OPEN = 0.8, 5.0
 # The same for a running execution in which nothing runs: Mistral looks for such after 20 seconds.
@@ -135,13 +146,20 @@ def first_workflow(text):
 
 
 class Run:
-    """One case, in a namespace of its own."""
+    """One case, in a namespace of its own; one about namespaces in those that it names.
+
+    The names of the latter are its own, and it runs nothing by script."""
 
     def __init__(self, case, api, database):
         self.case = case
         self.api = api
         self.database = database
         self.namespace = f"case-{uuid.uuid4().hex[:12]}"
+        self.texts = {self.namespace: as_list(case["workflows"])}
+        if "namespaces" in case:
+            self.namespace = case.get("namespace", "")
+            named = {name: as_list(texts) for name, texts in case["namespaces"].items()}
+            self.texts = {"": as_list(case["workflows"]), **named}
         self.root = None
         # Mistral needs time for what takes none in a case. Where nothing but the case says how
         # long things take, everything takes longer.
@@ -170,6 +188,23 @@ class Run:
         self.leave(found["state"])
         return found
 
+    def forget(self):
+        """Deletes what the case defines in namespaces that it names."""
+        for namespace, texts in self.texts.items() if "namespaces" in self.case else ():
+            for text in texts:
+                spec, kind = parsed(text), kind_of(text)
+                names = [(kind, name) for name in spec if name != "version"]
+                if kind == "workbooks":
+                    book = spec["name"]
+                    names = [(kind, book)]
+                    for kind in ("workflows", "actions"):
+                        names += [(kind, f"{book}.{name}") for name in spec.get(kind, {})]
+                for kind, name in names:
+                    try:
+                        self.api.call("DELETE", f"{kind}/{name}", namespace=namespace)
+                    except Refused:
+                        pass  # It is not there.
+
     def await_second(self, second):
         """Waits for a second of the case. Mistral takes its time even for what takes none in a
         case: what is to have happened by then gets some seconds more, and so does what follows."""
@@ -186,19 +221,22 @@ class Run:
         self.started += time.monotonic() - due
 
     def define(self):
-        texts = as_list(self.case["workflows"])
+        texts = [text for texts in self.texts.values() for text in texts]
         words = set(re.findall(r"[\w.-]+", " ".join(texts) + json.dumps(self.case.get("input"))))
         script = {key: as_list(value) for key, value in self.case.get("actions", {}).items()}
         names = {w for w in words | set(script) if not w.startswith("std.")}
-        scripts = rig.RUN / "scripts" / f"{self.namespace}.json"
-        case = {"names": sorted(names), "script": script, "stretch": self.stretch}
-        scripts.write_text(json.dumps(case))
+        if "namespaces" not in self.case:
+            scripts = rig.RUN / "scripts" / f"{self.namespace}.json"
+            case = {"names": sorted(names), "script": script, "stretch": self.stretch}
+            scripts.write_text(json.dumps(case))
         self.first = None
-        for text in texts:
-            kind = kind_of(text)
-            self.api.call("POST", kind, text, text=True, namespace=self.namespace)
-            if kind != "actions" and self.first is None:
-                self.first = first_workflow(text)
+        self.forget()
+        for namespace, texts in self.texts.items():
+            for text in texts:
+                kind = kind_of(text)
+                self.api.call("POST", kind, text, text=True, namespace=namespace)
+                if kind != "actions" and self.first is None:
+                    self.first = first_workflow(text)
 
     def start(self):
         params = dict(self.case.get("params", {}))

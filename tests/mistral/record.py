@@ -100,7 +100,11 @@ def run(options, work, answers, cases):
 def one_answer(case, api, database, cases):
     if case.get("unrecorded"):
         return {"unrecorded": case["unrecorded"]}
-    return cases.Run(case, api, database).answer()
+    run = cases.Run(case, api, database)
+    try:
+        return run.answer()
+    finally:
+        run.forget()
 
 
 def answers_of(path):

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use ostro_core::{
-    ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map, Value,
+    ActionCall, ActionContext, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map,
+    Value,
 };
 use ostro_lang::{ActionCatalogue, ActionParameter, AdHocAction, Definitions, Workflow};
 use ostro_openstack::Cloud;
@@ -175,27 +176,32 @@ impl Registry {
         names
     }
 
-    fn workflow(&self, name: &str) -> Option<&Workflow> {
-        self.definitions
-            .as_ref()?
-            .workflow(name)
-            .map(|workflow| &**workflow)
+    /// The workflow that a call comes from.
+    fn workflow(&self, context: &ActionContext) -> Option<&Workflow> {
+        let definitions = self.definitions.as_deref()?;
+        let workflow =
+            definitions.workflow_in(&context.workflow_namespace, &context.workflow_name)?;
+        Some(workflow)
     }
 
     /// What `name` means in the workflow `from`: there, ad-hoc actions of its workbook have
     /// short names.
     fn find(&self, name: &str, from: Option<&Workflow>) -> Option<Found> {
-        let ad_hoc = self
-            .definitions
-            .as_ref()
-            .and_then(|definitions| match from {
-                Some(workflow) => definitions.action(name, workflow),
-                None => definitions.action_named(name).cloned(),
-            });
-        match ad_hoc {
-            Some(action) => Some(Found::AdHoc(action)),
-            None => self.find_base(name).map(Found::Base),
-        }
+        let definitions = self.definitions.as_deref();
+        let ad_hoc = definitions.and_then(|definitions| match from {
+            Some(workflow) => definitions.action(name, workflow),
+            None => definitions.action_in("", name).cloned(),
+        });
+        let ad_hoc = ad_hoc.map(Found::AdHoc);
+        ad_hoc.or_else(|| self.find_base(name).map(Found::Base))
+    }
+
+    /// What the base of `action` is.
+    fn behind_ad_hoc(&self, action: &AdHocAction) -> Option<Found> {
+        let definitions = self.definitions.as_deref();
+        let ad_hoc = definitions.and_then(|definitions| definitions.base_of(action));
+        let ad_hoc = ad_hoc.cloned().map(Found::AdHoc);
+        ad_hoc.or_else(|| self.find_base(&action.base).map(Found::Base))
     }
 
     fn find_base(&self, name: &str) -> Option<Base> {
@@ -219,20 +225,19 @@ impl Registry {
 
     /// Follows ad-hoc actions down to their base, runs that, and makes their results of its.
     async fn dispatch(&self, call: &ActionCall) -> Result<ActionOutcome, ActionError> {
-        let from = self.workflow(&call.context.workflow_name);
+        let from = self.workflow(&call.context);
         let mut name = Arc::clone(&call.name);
         let mut input = Arc::clone(&call.input);
         let mut around: Vec<Arc<AdHocAction>> = Vec::new();
         let base = loop {
-            let found = if around.is_empty() {
-                self.find(&name, from)
-            } else {
-                self.find(&name, None)
+            let found = match around.last() {
+                None => self.find(&name, from),
+                Some(action) => self.behind_ad_hoc(action),
             };
             match found.ok_or_else(|| self.unknown(&name))? {
                 Found::Base(base) => break base,
                 Found::AdHoc(action) => {
-                    let known = around.iter().any(|above| above.name == action.name);
+                    let known = around.iter().any(|above| Arc::ptr_eq(above, &action));
                     if known || around.len() == adhoc::MAX_CHAIN {
                         return Err(ActionError::new(
                             ActionErrorKind::Call,

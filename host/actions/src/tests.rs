@@ -105,6 +105,7 @@ fn call(case: &Case) -> ActionCall {
         context: ActionContext {
             execution_id: ExecutionId::new("e"),
             workflow_name: case.from.as_deref().unwrap_or("elsewhere").into(),
+            workflow_namespace: Arc::default(),
             task_execution_id: None,
             task_name: None,
             action_execution_id: ActionExecutionId::new("a"),

@@ -48,6 +48,7 @@ fn run(name: &str, inputs: &Inputs, sources: &Sources, output: Output) -> Result
         context: ActionContext {
             execution_id: ExecutionId::new(Uuid::new_v4().to_string()),
             workflow_name: "".into(),
+            workflow_namespace: Arc::default(),
             task_execution_id: None,
             task_name: None,
             action_execution_id: ActionExecutionId::new(Uuid::new_v4().to_string()),

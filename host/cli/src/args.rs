@@ -153,9 +153,18 @@ pub(crate) struct Run {
     pub(crate) file: PathBuf,
     /// The workflow; not needed where FILE has only one.
     pub(crate) workflow: Option<String>,
-    /// A file with definitions that FILE needs.
+    /// A file with definitions that FILE needs; NAMESPACE=FILE puts them in a namespace.
     #[arg(short, long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
+    /// The namespace of what FILE defines. Sub-workflows and ad-hoc actions are looked for there
+    /// first, and then in the default one.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) namespace: String,
     #[command(flatten)]
     pub(crate) inputs: Inputs,
     /// The environment, which `env()` gives: an object as JSON text, or @FILE.

@@ -10,6 +10,7 @@ use console::style;
 use ostro_actions::Registry;
 use ostro_lang::{Code, Definitions, Diagnostic, Location, Workflow, check_reachable, parse};
 use ostro_packs::Pack;
+use ostro_runtime::File;
 
 use crate::errors::{WithHint as _, hinted};
 use crate::{input, suggest, terminal};
@@ -24,26 +25,28 @@ pub(crate) struct Files {
     pub(crate) definitions: Definitions,
     /// The texts by the names that locations have, for excerpts.
     texts: BTreeMap<Arc<str>, String>,
-    /// The names of the files as they were read.
-    order: Vec<Arc<str>>,
+    /// The files as they were read: namespace and name.
+    order: Vec<(Arc<str>, Arc<str>)>,
     /// The names of files that packs brought.
     from_packs: Vec<Arc<str>>,
 }
 
 impl Files {
-    /// Reads `first` and `others`, each once.
-    pub(crate) fn read(first: &Path, others: &[PathBuf]) -> Result<Self> {
+    /// Reads `first`, which belongs to `namespace`, and `others`, each once a namespace. Of
+    /// those, `NAMESPACE=FILE` belongs to that namespace, and `FILE` to the default one.
+    pub(crate) fn read(first: &Path, namespace: &str, others: &[PathBuf]) -> Result<Self> {
         let mut files = Self::default();
         let mut seen = Vec::new();
-        for path in std::iter::once(first).chain(others.iter().map(PathBuf::as_path)) {
+        let others = others.iter().map(|given| placed(given));
+        for (namespace, path) in std::iter::once((namespace, first)).chain(others) {
             let same = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            if seen.contains(&same) {
+            if seen.contains(&(namespace, same.clone())) {
                 continue;
             }
-            seen.push(same);
+            seen.push((namespace, same));
             let name = path.display().to_string();
             let text = input::read(&name).hint(|| instead(path))?;
-            files.add(&name, text);
+            files.add(namespace, &name, text);
         }
         Ok(files)
     }
@@ -55,31 +58,43 @@ impl Files {
             for file in &pack.workflows {
                 let name = format!("{}:{}", pack.manifest.name, file.path);
                 self.from_packs.push(name.as_str().into());
-                self.add(&name, file.text.clone());
+                self.add("", &name, file.text.clone());
             }
         }
     }
 
-    fn add(&mut self, name: &str, text: String) {
-        self.definitions.add(parse(&text, name));
+    fn add(&mut self, namespace: &str, name: &str, text: String) {
+        self.definitions.add_to(namespace, parse(&text, name));
         let name: Arc<str> = name.into();
-        self.order.push(Arc::clone(&name));
+        self.order.push((namespace.into(), Arc::clone(&name)));
         self.texts.insert(name, text);
     }
 
-    /// Name and text of each file, in the order in which they were read.
-    pub(crate) fn texts(&self) -> Vec<(String, String)> {
-        let texts = self.order.iter().filter_map(|name| {
-            let text = self.texts.get(name)?;
-            Some((name.to_string(), text.clone()))
+    /// The files, in the order in which they were read.
+    pub(crate) fn sources(&self) -> Vec<File> {
+        let files = self.order.iter().filter_map(|(namespace, name)| {
+            Some(File {
+                name: name.to_string(),
+                namespace: namespace.to_string(),
+                text: self.texts.get(name)?.clone(),
+            })
         });
-        texts.collect()
+        files.collect()
     }
 
-    /// The workflow called `name` (all of it or the last part), or the only one of `file`.
-    pub(crate) fn workflow(&self, file: &Path, name: Option<&str>) -> Result<Arc<Workflow>> {
+    /// The workflow of `namespace` called `name` (all of it or the last part), or the only one of
+    /// `file`.
+    pub(crate) fn workflow(
+        &self,
+        file: &Path,
+        namespace: &str,
+        name: Option<&str>,
+    ) -> Result<Arc<Workflow>> {
         let file = file.display().to_string();
-        let all: Vec<&Arc<Workflow>> = self.definitions.workflows().collect();
+        let all = self.definitions.workflows();
+        let all: Vec<&Arc<Workflow>> = all
+            .filter(|workflow| *workflow.namespace == *namespace)
+            .collect();
         let own: Vec<&Arc<Workflow>> = all
             .iter()
             .copied()
@@ -252,9 +267,10 @@ impl Files {
         terminal::complain(&format!("{head}[{rest}"));
     }
 
-    /// The names of all workflows that an execution of `workflow` can reach by name.
-    fn reachable(&self, workflow: &Arc<Workflow>) -> Vec<Arc<str>> {
-        let mut names = vec![Arc::clone(&workflow.name)];
+    /// All workflows that an execution of `workflow` can reach by name.
+    fn reachable(&self, workflow: &Arc<Workflow>) -> Vec<Arc<Workflow>> {
+        let namespace = &workflow.namespace;
+        let mut reached = vec![Arc::clone(workflow)];
         let mut open = vec![Arc::clone(workflow)];
         while let Some(workflow) = open.pop() {
             for task in workflow.tasks.values() {
@@ -264,23 +280,25 @@ impl Files {
                 };
                 let called = name
                     .as_str()
-                    .and_then(|name| self.definitions.resolve(name, &workflow));
-                if let Some(called) = called.filter(|called| !names.contains(&called.name)) {
-                    names.push(Arc::clone(&called.name));
+                    .and_then(|name| self.definitions.resolve(name, &workflow, namespace));
+                let known =
+                    |called: &Arc<Workflow>| reached.iter().any(|other| Arc::ptr_eq(other, called));
+                if let Some(called) = called.filter(|called| !known(called)) {
+                    reached.push(Arc::clone(&called));
                     open.push(called);
                 }
             }
         }
-        names
+        reached
     }
 
     /// Whether `diagnostic` is about one of the workflows `reached`, or about a whole file.
-    fn concerns(&self, diagnostic: &Diagnostic, reached: &[Arc<str>]) -> bool {
+    fn concerns(&self, diagnostic: &Diagnostic, reached: &[Arc<Workflow>]) -> bool {
         let at = &diagnostic.location;
         let workflows = self
             .definitions
             .workflows()
-            .map(|workflow| (&workflow.location, Some(&workflow.name)));
+            .map(|workflow| (&workflow.location, Some(workflow)));
         let actions = self
             .definitions
             .actions()
@@ -291,12 +309,21 @@ impl Files {
             .max_by_key(|(place, _)| place.line);
         match owner {
             // What stands no deeper than the definition before it is a neighbour of that.
-            Some((place, Some(name))) if at.line == place.line || at.column > place.column => {
-                reached.contains(name)
+            Some((place, Some(owner))) if at.line == place.line || at.column > place.column => {
+                reached.iter().any(|other| Arc::ptr_eq(other, owner))
             }
             // Ad-hoc actions are few, and not worth following.
             _ => true,
         }
+    }
+}
+
+/// The namespace and the path of what `-f` was given. A file with `=` in its name is that file.
+fn placed(given: &Path) -> (&str, &Path) {
+    let parts = given.to_str().and_then(|text| text.split_once('='));
+    match parts {
+        Some((namespace, path)) if !given.exists() => (namespace, Path::new(path)),
+        _ => ("", given),
     }
 }
 

@@ -35,8 +35,8 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
         .as_deref()
         .map(|text| input::object("--env", text))
         .transpose()?;
-    let mut files = Files::read(&args.file, &args.files)?;
-    let workflow = files.workflow(&args.file, args.workflow.as_deref())?;
+    let mut files = Files::read(&args.file, &args.namespace, &args.files)?;
+    let workflow = files.workflow(&args.file, &args.namespace, args.workflow.as_deref())?;
     check_input(&workflow, &given)?;
     check_task(&workflow, args.task.as_deref())?;
     let actions = sources::load(&args.sources)?;
@@ -49,13 +49,14 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
         Some(keep(args)?)
     };
     let library = match kept {
-        Some(_) => Library::new(files.texts(), sources::origin(&args.sources)),
+        Some(_) => Library::new(files.sources(), sources::origin(&args.sources)),
         None => Library::from(Arc::new(files.definitions)),
     };
     let host = Host::new(&actions.registry, library, kept, args.trace)?;
     let request = StartRequest {
         env: env.unwrap_or_default(),
         task_name: args.task.clone(),
+        namespace: args.namespace.clone(),
         id: host.kept.as_ref().map(|run| run.id.clone()),
         ..StartRequest::new(&*workflow.name, given)
     };

@@ -16,6 +16,8 @@ pub struct ActionContext {
     pub execution_id: ExecutionId,
     /// The workflow's full name, as `tripleo.baremetal.v1.provide`.
     pub workflow_name: Arc<str>,
+    /// The workflow's namespace; empty for the default one.
+    pub workflow_namespace: Arc<str>,
     /// The task execution, where a task calls.
     pub task_execution_id: Option<TaskExecutionId>,
     /// The task's name, where a task calls.

@@ -25,8 +25,9 @@ const TASKS_AN_EXECUTION: usize = 100_000;
 
 /// Finds definitions by name.
 pub trait Resolver {
-    /// The workflow that `name` means inside of `from`: one of the same workbook first.
-    fn workflow(&self, name: &str, from: &Workflow) -> Option<Arc<Workflow>>;
+    /// The workflow that `name` means inside of `from`, in an execution that looks for workflows
+    /// in `namespace`: one of the same workbook first.
+    fn workflow(&self, name: &str, from: &Workflow, namespace: &str) -> Option<Arc<Workflow>>;
 
     /// The full name of the ad-hoc action that `name` means inside of `from`; none if it is no
     /// ad-hoc action.
@@ -34,8 +35,8 @@ pub trait Resolver {
 }
 
 impl Resolver for Definitions {
-    fn workflow(&self, name: &str, from: &Workflow) -> Option<Arc<Workflow>> {
-        self.resolve(name, from)
+    fn workflow(&self, name: &str, from: &Workflow, namespace: &str) -> Option<Arc<Workflow>> {
+        self.resolve(name, from, namespace)
     }
 
     fn action(&self, name: &str, from: &Workflow) -> Option<Arc<str>> {

@@ -163,6 +163,9 @@ pub enum Command {
         task_name: Arc<str>,
         /// The workflow's full name, as [`crate::Resolver`] found it.
         workflow: Arc<str>,
+        /// The namespace in which it was found; empty for the default one.
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        namespace: Arc<str>,
         /// Its input, evaluated.
         #[serde(with = "ostro_core::stored::shared")]
         input: Arc<Map>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet, Vector};
 use ostro_core::{ExecutionId, Map, State, TaskExecutionId, Value};
-use ostro_lang::{Budget, Diagnostic, Scope, Template, Workflow};
+use ostro_lang::{Budget, Definitions, Diagnostic, Scope, Template, Workflow};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,6 +33,11 @@ pub struct Params {
     pub depth: usize,
     /// What a person wrote about this execution.
     pub description: Option<Arc<str>>,
+    /// The namespace in which sub-workflows are looked for, before the default one, which is
+    /// the empty text. A root execution has that of its workflow, unless that is the default one;
+    /// a sub-workflow has its parent's, wherever it was found.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub namespace: Arc<str>,
     /// Everything else that was given: `execution().params` shows it.
     #[serde(with = "ostro_core::stored::shared")]
     pub extra: Arc<Map>,
@@ -68,6 +73,7 @@ impl Params {
                 ("description", Value::String(text)) => {
                     params.description = Some(Arc::clone(text));
                 }
+                ("namespace", Value::String(name)) => params.namespace = Arc::clone(name),
                 _ => {
                     extra.insert(Arc::clone(key), value.clone());
                 }
@@ -97,6 +103,7 @@ impl Params {
         if let Some(text) = &self.description {
             map.insert("description".into(), Arc::clone(text).into());
         }
+        map.insert("namespace".into(), Arc::clone(&self.namespace).into());
         for (key, value) in self.extra.iter() {
             map.entry(Arc::clone(key)).or_insert_with(|| value.clone());
         }
@@ -167,6 +174,9 @@ pub(crate) struct Ending {
 pub struct Execution {
     pub(crate) id: ExecutionId,
     pub(crate) workflow: Arc<str>,
+    /// The namespace of its workflow.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub(crate) namespace: Arc<str>,
     pub(crate) state: State,
     pub(crate) state_info: Option<String>,
     #[serde(with = "ostro_core::stored::shared")]
@@ -213,12 +223,17 @@ impl Execution {
         id: ExecutionId,
         workflow: &Workflow,
         input: &Map,
-        params: Params,
+        mut params: Params,
     ) -> Result<Self, EngineError> {
         let input = EngineError::bind(workflow, input)?;
+        let namespace = &workflow.namespace;
+        if params.task_execution_id.is_none() && !namespace.is_empty() {
+            params.namespace = Arc::clone(namespace);
+        }
         let mut execution = Self {
             id,
             workflow: Arc::clone(&workflow.name),
+            namespace: Arc::clone(namespace),
             state: State::Idle,
             state_info: None,
             input: Arc::new(input),
@@ -279,6 +294,16 @@ impl Execution {
     /// The full name of its workflow.
     pub fn workflow_name(&self) -> &Arc<str> {
         &self.workflow
+    }
+
+    /// Its workflow among `definitions`.
+    pub fn workflow<'a>(&self, definitions: &'a Definitions) -> Option<&'a Arc<Workflow>> {
+        definitions.workflow_in(&self.namespace, &self.workflow)
+    }
+
+    /// The namespace of its workflow; empty for the default one.
+    pub fn workflow_namespace(&self) -> &Arc<str> {
+        &self.namespace
     }
 
     /// Its state.

@@ -71,9 +71,11 @@ impl Turn<'_> {
             }
             Work::Workflow(name) => {
                 let name = self.name(name, &data, task, "workflow")?;
-                let Some(workflow) = self.definitions.workflow(&name, self.workflow) else {
+                let namespace = &self.execution.params.namespace;
+                let found = self.definitions.workflow(&name, self.workflow, namespace);
+                let Some(workflow) = found else {
                     return Err(RunError::Failed(format!(
-                        "Failed to find workflow [name={name}]"
+                        "Failed to find workflow [name={name}] [namespace={namespace}]"
                     )));
                 };
                 self.start_child(task, index, &workflow, &input)?;
@@ -215,6 +217,9 @@ impl Turn<'_> {
         params.insert("index".into(), count(index));
         params.insert("depth".into(), count(own.depth + 1));
         params.insert("description".into(), "sub-workflow execution".into());
+        if !own.namespace.is_empty() {
+            params.insert("namespace".into(), Arc::clone(&own.namespace).into());
+        }
         if let Some(notify) = own.extra.get("notify") {
             params.insert("notify".into(), notify.clone());
         }
@@ -224,6 +229,8 @@ impl Turn<'_> {
         for (name, value) in input {
             if workflow.input.iter().any(|declared| declared.name == *name) {
                 given.insert(Arc::clone(name), value.clone());
+            } else if &**name == "namespace" {
+                params.insert(Arc::clone(name), value.clone());
             } else {
                 params
                     .entry(Arc::clone(name))
@@ -250,6 +257,7 @@ impl Turn<'_> {
             task_id,
             task_name: Arc::clone(&self.execution.tasks[task].name),
             workflow: Arc::clone(&workflow.name),
+            namespace: Arc::clone(&workflow.namespace),
             input: given,
             params: Arc::new(params),
         });

@@ -90,18 +90,20 @@ pub fn check_reachable(
     catalogue: &dyn ActionCatalogue,
 ) -> Vec<Diagnostic> {
     let check = Check::new(definitions, catalogue);
-    let mut callers: FxHashSet<Arc<str>> = FxHashSet::default();
+    let mut callers: FxHashSet<(Arc<str>, Arc<str>)> = FxHashSet::default();
     let mut open = vec![Arc::clone(workflow)];
     let mut found = Vec::new();
-    callers.insert(Arc::clone(&workflow.name));
+    // As an execution of it looks for workflows, and so all below it.
+    let namespace = Arc::clone(&workflow.namespace);
+    callers.insert(workflow_id(workflow));
     while let Some(workflow) = open.pop() {
         for task in workflow.tasks.values() {
             match &task.work {
                 Work::Workflow(name) => {
-                    let called =
-                        literal(name).and_then(|name| definitions.resolve(name, &workflow));
+                    let called = literal(name)
+                        .and_then(|name| definitions.resolve(name, &workflow, &namespace));
                     if let Some(called) = called
-                        && callers.insert(Arc::clone(&called.name))
+                        && callers.insert(workflow_id(&called))
                     {
                         open.push(called);
                     }
@@ -111,21 +113,24 @@ pub fn check_reachable(
                     let mut next = called;
                     while let Some(action) = next {
                         // A circle of bases ends here, too.
-                        if !callers.insert(Arc::clone(&action.name)) {
+                        if !callers.insert(action_id(&action)) {
                             break;
                         }
                         found.extend(cycle(definitions, &action));
-                        next = definitions.action_named(&action.base).cloned();
+                        next = definitions.base_of(&action).cloned();
                     }
                 }
                 Work::Noop => {}
             }
         }
     }
-    for call in definitions
-        .calls()
-        .iter()
-        .filter(|call| callers.contains(&call.caller))
+    let check = Check {
+        namespace: Some(&namespace),
+        ..check
+    };
+    let calls = definitions.calls().iter();
+    for call in calls
+        .filter(|call| callers.contains(&(Arc::clone(&call.namespace), Arc::clone(&call.caller))))
     {
         check.call(call, &mut found);
     }
@@ -144,12 +149,22 @@ fn literal(template: &Template) -> Option<&str> {
     }
 }
 
+fn workflow_id(workflow: &Workflow) -> (Arc<str>, Arc<str>) {
+    (Arc::clone(&workflow.namespace), Arc::clone(&workflow.name))
+}
+
+fn action_id(action: &AdHocAction) -> (Arc<str>, Arc<str>) {
+    (Arc::clone(&action.namespace), Arc::clone(&action.name))
+}
+
 /// How many wrong names get a "did you mean". Each is compared with all that there are.
 const MOST_SUGGESTIONS: usize = 200;
 
 struct Check<'a> {
     definitions: &'a Definitions,
     catalogue: &'a dyn ActionCatalogue,
+    /// Where executions look for workflows first; none for where their own workflow is.
+    namespace: Option<&'a Arc<str>>,
     unknown_workflow: Code,
     unknown_action: Code,
     suggested: RefCell<FxHashMap<String, Option<String>>>,
@@ -160,6 +175,7 @@ impl<'a> Check<'a> {
         Self {
             definitions,
             catalogue,
+            namespace: None,
             unknown_workflow: Code::UnknownWorkflow,
             unknown_action: Code::UnknownAction,
             suggested: RefCell::default(),
@@ -179,15 +195,21 @@ impl<'a> Check<'a> {
         suggested.insert(name.to_owned(), hint.clone());
         hint
     }
+
+    /// The workflow that `call` stands in.
+    fn caller(&self, call: &Call) -> Option<&'a Arc<Workflow>> {
+        self.definitions.workflow_in(&call.namespace, &call.caller)
+    }
+
     fn call(&self, call: &Call, found: &mut Vec<Diagnostic>) {
         let Some(task) = &call.task else {
-            if let Some(action) = self.definitions.action_named(&call.caller) {
-                let base = self.definitions.action_named(&action.base);
+            if let Some(action) = self.definitions.action_in(&call.namespace, &call.caller) {
+                let base = self.definitions.base_of(action);
                 self.action(call, &action.base, base, found);
             }
             return;
         };
-        let Some(workflow) = self.definitions.workflow(&call.caller) else {
+        let Some(workflow) = self.caller(call) else {
             return;
         };
         let Some(task) = workflow.tasks.get(task) else {
@@ -211,7 +233,8 @@ impl<'a> Check<'a> {
     }
 
     fn workflow(&self, call: &Call, name: &str, from: &Workflow, found: &mut Vec<Diagnostic>) {
-        let Some(called) = self.definitions.resolve(name, from) else {
+        let namespace = self.namespace.unwrap_or(&from.namespace);
+        let Some(called) = self.definitions.resolve(name, from, namespace) else {
             let prefix = from
                 .workbook
                 .as_ref()
@@ -325,15 +348,11 @@ impl<'a> Check<'a> {
     /// The input that `call` gives, where it is a mapping.
     fn input(&self, call: &Call) -> Option<&[(Arc<str>, Template)]> {
         let input = match &call.task {
-            None => &self.definitions.action_named(&call.caller)?.base_input,
-            Some(task) => {
-                &self
-                    .definitions
-                    .workflow(&call.caller)?
-                    .tasks
-                    .get(task)?
-                    .input
+            None => {
+                let action = self.definitions.action_in(&call.namespace, &call.caller)?;
+                &action.base_input
             }
+            Some(task) => &self.caller(call)?.tasks.get(task)?.input,
         };
         match input {
             Template::Map(entries) => Some(entries),
@@ -403,12 +422,12 @@ fn inputs(
 /// Whether `action` is made of itself. Only the circle's own members say so.
 fn cycle(definitions: &Definitions, action: &AdHocAction) -> Option<Diagnostic> {
     let mut seen: FxHashSet<&str> = FxHashSet::default();
-    let mut base = definitions.action_named(&action.base)?;
+    let mut base = definitions.base_of(action)?;
     while base.name != action.name {
         if !seen.insert(&base.name) {
             return None;
         }
-        base = definitions.action_named(&base.base)?;
+        base = definitions.base_of(base)?;
     }
     let message = format!("the ad-hoc action `{}` is made of itself", action.name);
     Some(at(Code::ActionCycle, &action.location, 1, message, None))

@@ -47,6 +47,8 @@ pub struct Parsed {
 pub(crate) struct Call {
     /// The full name of the workflow or ad-hoc action that calls.
     pub(crate) caller: Arc<str>,
+    /// The caller's namespace.
+    pub(crate) namespace: Arc<str>,
     /// The calling task, where a task calls.
     pub(crate) task: Option<Arc<str>>,
     /// Where the name of what is called stands.
@@ -61,6 +63,26 @@ impl Parsed {
     /// Whether nothing of it may run.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// Says that all of it belongs to `namespace`.
+    pub(crate) fn set_namespace(&mut self, namespace: &Arc<str>) {
+        let workflow = |workflow: &mut Arc<Workflow>| {
+            Arc::make_mut(workflow).namespace = Arc::clone(namespace);
+        };
+        let action = |action: &mut Arc<AdHocAction>| {
+            Arc::make_mut(action).namespace = Arc::clone(namespace);
+        };
+        for workbook in &mut self.workbooks {
+            let workbook = Arc::make_mut(workbook);
+            workbook.workflows.iter_mut().for_each(workflow);
+            workbook.actions.iter_mut().for_each(action);
+        }
+        self.workflows.iter_mut().for_each(workflow);
+        self.actions.iter_mut().for_each(action);
+        for call in &mut self.calls {
+            call.namespace = Arc::clone(namespace);
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub enum WorkflowKind {
 pub struct Workflow {
     /// Its full name: `tripleo.baremetal.v1.provide`.
     pub name: Arc<str>,
+    /// The namespace that it was added to; empty for the default one.
+    pub namespace: Arc<str>,
     /// The workbook's name, where it stands in one. Sub-workflows are looked up there first.
     pub workbook: Option<Arc<str>>,
     /// Direct or reverse.
@@ -269,6 +271,8 @@ pub struct Retry {
 pub struct AdHocAction {
     /// Its full name.
     pub name: Arc<str>,
+    /// The namespace that it was added to; empty for the default one.
+    pub namespace: Arc<str>,
     /// What it does.
     pub description: Option<Arc<str>>,
     /// The action behind it.

@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ostro_core::{Map, Value};
 use ostro_lang::{
-    Budget, Code, Definitions, InputProblem, NoHost, Scope, Template, bind_input, invalid_input,
-    parse,
+    ActionCatalogue, ActionParameter, Budget, Code, Definitions, InputProblem, NoHost, Scope,
+    Template, Workflow, bind_input, check, invalid_input, parse,
 };
 
 const BOOK: &str = "\
@@ -33,6 +34,14 @@ sub: {tasks: {a: {action: std.noop}}}
 say: {base: std.noop}
 ";
 
+struct NoActions;
+
+impl ActionCatalogue for NoActions {
+    fn parameters(&self, _: &str) -> Option<Vec<ActionParameter>> {
+        None
+    }
+}
+
 fn definitions(texts: &[&str]) -> Definitions {
     texts
         .iter()
@@ -48,20 +57,49 @@ fn names_lead_to_the_same_workbook_first() {
     let main = definitions.workflow("book.v1.main").unwrap();
     let sub = definitions.workflow("sub").unwrap();
     assert_eq!(
-        &*definitions.resolve("sub", main).unwrap().name,
+        &*definitions.resolve("sub", main, "").unwrap().name,
         "book.v1.sub"
     );
     assert_eq!(
-        &*definitions.resolve("book.v1.sub", main).unwrap().name,
+        &*definitions.resolve("book.v1.sub", main, "").unwrap().name,
         "book.v1.sub"
     );
-    assert_eq!(&*definitions.resolve("sub", sub).unwrap().name, "sub");
-    assert!(definitions.resolve("nobody", main).is_none());
+    assert_eq!(&*definitions.resolve("sub", sub, "").unwrap().name, "sub");
+    assert!(definitions.resolve("nobody", main, "").is_none());
     assert_eq!(
         &*definitions.action("say", main).unwrap().name,
         "book.v1.say"
     );
     assert_eq!(&*definitions.action("say", sub).unwrap().name, "say");
+}
+
+#[test]
+fn a_namespace_goes_before_the_default_one_and_is_filled_up_from_it() {
+    const OWN: &str = "\
+version: '2.0'
+own: {tasks: {a: {action: say}, b: {workflow: sub}, c: {workflow: unknown}}}
+sub: {tasks: {a: {action: std.noop}}}
+";
+    let mut definitions = definitions(&[OTHER]);
+    definitions.add_to("site", parse(OWN, "own.yaml"));
+    // The two of one name are no duplicates.
+    assert!(!definitions.has_errors(), "{:?}", definitions.diagnostics());
+    assert!(definitions.workflow("own").is_none());
+    let own = definitions.workflow_in("site", "own").unwrap();
+    let namespace = |workflow: Option<Arc<Workflow>>| workflow.unwrap().namespace.to_string();
+    assert_eq!(namespace(definitions.resolve("sub", own, "site")), "site");
+    assert_eq!(namespace(definitions.resolve("sub", own, "")), "");
+    assert_eq!(&*definitions.action("say", own).unwrap().namespace, "");
+    let found = check(&definitions, &NoActions);
+    let messages: Vec<_> = found.iter().map(|found| &*found.message).collect();
+    assert!(
+        messages.contains(&"there is no workflow `unknown`"),
+        "{messages:?}"
+    );
+    assert!(
+        !messages.iter().any(|message| message.contains("`sub`")),
+        "{messages:?}"
+    );
 }
 
 #[test]

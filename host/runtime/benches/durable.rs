@@ -24,7 +24,7 @@ use ostro_journal::{
     ActionChange, ActionRow, ExecutionChange, ExecutionRow, Journal, NewEvent, Reached, TaskRow,
     Turn,
 };
-use ostro_runtime::{Library, Options, Runtime, StartRequest, SystemClock};
+use ostro_runtime::{File, Library, Options, Runtime, StartRequest, SystemClock};
 use tokio::task::JoinSet;
 
 /// How many executions are at work at the same time, of how many actions each.
@@ -64,7 +64,7 @@ fn open(dir: &Path) -> Journal {
 }
 
 fn runtime(journal: Journal, length: usize) -> Runtime {
-    let library = Library::new(vec![("w.yaml".to_owned(), chain(length))], Value::Null);
+    let library = Library::new(vec![File::new("w.yaml", chain(length))], Value::Null);
     let options = Options {
         max_actions: EXECUTIONS,
         ..Options::default()

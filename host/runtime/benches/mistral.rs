@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use ostro_core::{ActionCall, ActionOutcome, ActionRunner, Map, State, Value};
 use ostro_journal::Journal;
-use ostro_runtime::{Library, Options, Runtime, StartRequest, SystemClock};
+use ostro_runtime::{File, Library, Options, Runtime, StartRequest, SystemClock};
 use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 
@@ -144,7 +144,7 @@ async fn once(runtime: &Runtime, workload: &Workload) {
 /// What `workload` costs here, from its parsed definition on, as there: in memory, or with a
 /// journal in `dir`.
 fn here(workload: &Workload, dir: Option<&Path>) -> Cost {
-    let files = vec![("w.yaml".to_owned(), workload.definition.clone())];
+    let files = vec![File::new("w.yaml", workload.definition.clone())];
     let library = Library::new(files, Value::Null);
     let definitions = Arc::clone(library.definitions());
     assert!(!definitions.has_errors(), "{:?}", definitions.diagnostics());

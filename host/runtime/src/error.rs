@@ -8,10 +8,15 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RuntimeError {
     /// No definition has this workflow.
-    #[error("no workflow is called {name:?}; there are: {known}")]
+    #[error(
+        "no workflow is called {name:?}{}; there are: {known}",
+        inside(namespace)
+    )]
     UnknownWorkflow {
         /// The name that was asked for.
         name: String,
+        /// The namespace in which it was looked for; empty for the default one.
+        namespace: String,
         /// The first of those that there are.
         known: String,
     },
@@ -59,5 +64,13 @@ impl From<JournalError> for RuntimeError {
             JournalError::Closed => Self::ShutDown,
             other => Self::Journal(other.to_string()),
         }
+    }
+}
+
+fn inside(namespace: &str) -> String {
+    if namespace.is_empty() {
+        String::new()
+    } else {
+        format!(" in the namespace {namespace:?}")
     }
 }

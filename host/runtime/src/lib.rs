@@ -79,7 +79,7 @@ pub use clock::SystemClock;
 pub use doctor::{Finding, diagnose};
 pub use error::RuntimeError;
 pub use hub::{Delivery, Subscription};
-pub use library::Library;
+pub use library::{File, Library};
 pub use notice::{ActionEnd, ActionRef, Notice, NoticeKind};
 pub use options::Options;
 pub use record::{ExecutionInfo, Outcome};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ostro_core::Value;
 use ostro_journal::{Blob, Digest};
-use ostro_lang::Definitions;
+use ostro_lang::{Definitions, parse};
 use serde::{Deserialize, Serialize};
 
 /// The definitions of some executions, with their text: an execution goes on after a restart by
@@ -19,24 +19,47 @@ pub struct Library {
 /// As it is kept.
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    /// Name and text of each file, in the order in which they were read.
-    files: Vec<(String, String)>,
+    /// In the order in which they were read.
+    files: Vec<File>,
     origin: Value,
 }
 
+/// A file with definitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its name, for messages.
+    pub name: String,
+    /// The namespace that its definitions belong to; empty for the default one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+impl File {
+    /// A file of the default namespace.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            namespace: String::new(),
+            text: text.into(),
+        }
+    }
+}
+
 impl Library {
-    /// What `files` define, each a name and its text. `origin` is what the caller wants to know
-    /// again after a restart: where the actions came from, for instance.
-    pub fn new(files: Vec<(String, String)>, origin: Value) -> Self {
-        let parsed = files
-            .iter()
-            .map(|(name, text)| ostro_lang::parse(text, name));
-        let definitions = Arc::new(parsed.collect());
+    /// What `files` define. `origin` is what the caller wants to know again after a restart:
+    /// where the actions came from, for instance.
+    pub fn new(files: Vec<File>, origin: Value) -> Self {
+        let mut definitions = Definitions::new();
+        for file in &files {
+            definitions.add_to(&file.namespace, parse(&file.text, &file.name));
+        }
         let stored = Stored { files, origin };
         // Texts and values are JSON whatever they hold.
         let bytes = serde_json::to_vec(&stored).unwrap_or_default();
         Self {
-            definitions,
+            definitions: Arc::new(definitions),
             origin: stored.origin,
             stored: Blob::new(bytes),
         }

@@ -152,6 +152,7 @@ fn create(turn: &mut Turn, record: &Record, execution: &Execution) -> Result<(),
         state: execution.state(),
         description: params.description.as_deref().map(str::to_owned),
         tags: tags(&record.workflow.tags),
+        workflow_namespace: about.namespace.to_string(),
         params: Some(json(&params.to_map())),
         input: Some(json(&**execution.input())),
         ..ExecutionRow::new(about.id.clone(), &*about.workflow, execution.created_at())

@@ -99,10 +99,11 @@ impl Planner<'_> {
                 id,
                 task_id,
                 workflow,
+                namespace,
                 input,
                 params,
                 ..
-            } => match self.child(&id, task_id, &workflow, &input, &params) {
+            } => match self.child(&id, task_id, (&namespace, &workflow), &input, &params) {
                 Ok(Some(prepared)) => Step::Start(prepared),
                 // It is there already.
                 Ok(None) => return,
@@ -159,12 +160,12 @@ impl Planner<'_> {
         &self,
         id: &ExecutionId,
         task: TaskExecutionId,
-        workflow: &str,
+        (namespace, name): (&str, &str),
         input: &Map,
         params: &Map,
     ) -> Result<Option<Prepared>, RuntimeError> {
         let library = &self.record.library;
-        let workflow = crate::shared::workflow(library, workflow)?;
+        let workflow = crate::shared::workflow(library, namespace, name)?;
         let params = Params::from_map(params, self.shared.clock.now_millis());
         let execution = Execution::new(id.clone(), &workflow, input, params)
             .map_err(|error| RuntimeError::Input(error.to_string()))?;

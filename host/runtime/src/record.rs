@@ -19,6 +19,8 @@ pub struct ExecutionInfo {
     pub id: ExecutionId,
     /// Its workflow, by its full name.
     pub workflow: Arc<str>,
+    /// The workflow's namespace; empty for the default one.
+    pub namespace: Arc<str>,
     /// The execution and the task execution that started it, for a sub-workflow.
     pub parent: Option<(ExecutionId, TaskExecutionId)>,
     /// The execution at the top; itself where it has no parent.

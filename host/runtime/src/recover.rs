@@ -140,6 +140,7 @@ impl Shared {
         let about = ExecutionInfo {
             id: row.id.clone(),
             workflow: Arc::clone(&revived.workflow.name),
+            namespace: Arc::clone(&revived.workflow.namespace),
             parent: row
                 .parent_execution_id
                 .clone()

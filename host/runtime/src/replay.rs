@@ -76,7 +76,8 @@ impl Replay<'_> {
             .load(id)?
             .ok_or_else(|| RuntimeError::UnknownExecution(id.clone()))?;
         let library = self.library(&loaded.row)?;
-        let workflow = workflow(&library, &loaded.row.workflow_name)?;
+        let row = &loaded.row;
+        let workflow = workflow(&library, &row.workflow_namespace, &row.workflow_name)?;
         let mut execution = None;
         let mut commanded = HashMap::new();
         for stored in &loaded.events {

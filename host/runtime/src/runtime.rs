@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ostro_core::{
-    ActionExecutionId, ActionOutcome, ActionRunner, Clock, ExecutionId, Map, State, TaskExecutionId,
+    ActionExecutionId, ActionOutcome, ActionRunner, Clock, ExecutionId, Map, State,
+    TaskExecutionId, Value,
 };
 use ostro_engine::{EventKind, Execution, Params};
 use ostro_journal::Journal;
@@ -38,6 +39,8 @@ pub struct Runtime {
 pub struct StartRequest {
     /// The workflow's full name: `tripleo.baremetal.v1.provide`.
     pub workflow: String,
+    /// The workflow's namespace; empty for the default one.
+    pub namespace: String,
     /// Its input.
     pub input: Map,
     /// The environment: what `env()` gives, in sub-workflows too.
@@ -125,13 +128,18 @@ impl Runtime {
             .id
             .unwrap_or_else(|| ExecutionId::new(Uuid::new_v4().to_string()));
         let (env, extra) = (Arc::new(request.env), Arc::new(request.params));
+        let namespace = match extra.get("namespace") {
+            Some(Value::String(name)) => Arc::clone(name),
+            _ => Arc::default(),
+        };
         let library = Arc::clone(&self.shared.library);
         while !self.is_started(&id).await? {
-            let workflow = workflow(&library, &request.workflow)?;
+            let workflow = workflow(&library, &request.namespace, &request.workflow)?;
             let params = Params {
                 env: Arc::clone(&env),
                 task_name: request.task_name.as_deref().map(Into::into),
                 description: request.description.as_deref().map(Into::into),
+                namespace: Arc::clone(&namespace),
                 extra: Arc::clone(&extra),
                 created_at: self.shared.clock.now_millis(),
                 ..Params::default()

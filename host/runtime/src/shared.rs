@@ -79,17 +79,24 @@ impl Prepared {
     }
 }
 
-/// The workflow of `library` with this full name.
-pub(crate) fn workflow(library: &Library, name: &str) -> Result<Arc<Workflow>, RuntimeError> {
+/// The workflow of `library` with this full name in `namespace`.
+pub(crate) fn workflow(
+    library: &Library,
+    namespace: &str,
+    name: &str,
+) -> Result<Arc<Workflow>, RuntimeError> {
     let definitions = library.definitions();
-    definitions.workflow(name).cloned().ok_or_else(|| {
+    let found = definitions.workflow_in(namespace, name).cloned();
+    found.ok_or_else(|| {
         let mut known: Vec<&str> = definitions
             .workflows()
+            .filter(|workflow| *workflow.namespace == *namespace)
             .map(|workflow| &*workflow.name)
             .collect();
         known.truncate(MAX_NAMES);
         RuntimeError::UnknownWorkflow {
             name: name.to_owned(),
+            namespace: namespace.to_owned(),
             known: known.join(", "),
         }
     })
@@ -142,6 +149,7 @@ impl Shared {
             None => ExecutionInfo {
                 id: id.clone(),
                 workflow: Arc::clone(&workflow.name),
+                namespace: Arc::clone(&workflow.namespace),
                 parent: None,
                 root_id: id.clone(),
                 depth: 0,
@@ -149,6 +157,7 @@ impl Shared {
             Some((up, task)) => ExecutionInfo {
                 id: id.clone(),
                 workflow: Arc::clone(&workflow.name),
+                namespace: Arc::clone(&workflow.namespace),
                 parent: Some((up.about.id.clone(), task.clone())),
                 root_id: up.about.root_id.clone(),
                 depth: up.about.depth + 1,

@@ -98,6 +98,7 @@ fn main() {
     let context = ActionContext {
         execution_id: ExecutionId::new("execution"),
         workflow_name: "bench.call".into(),
+        workflow_namespace: Arc::default(),
         task_execution_id: None,
         task_name: Some("call".into()),
         action_execution_id: ActionExecutionId::new("action"),

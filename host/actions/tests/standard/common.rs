@@ -24,6 +24,7 @@ pub(crate) async fn call(
         context: ActionContext {
             execution_id: ExecutionId::new("execution-1"),
             workflow_name: "book.work".into(),
+            workflow_namespace: Arc::default(),
             task_execution_id: Some(TaskExecutionId::new("task-1")),
             task_name: Some("ask".into()),
             action_execution_id: ActionExecutionId::new("action-1"),

@@ -15,15 +15,20 @@ pub(crate) struct Resolved {
 }
 
 impl Resolved {
-    /// Follows ad-hoc actions from `name` down to their base.
-    pub(crate) fn new(library: &Definitions, name: &str, input: &Arc<Map>) -> Result<Self, String> {
+    /// Follows ad-hoc actions from `name` of `namespace` down to their base.
+    pub(crate) fn new(
+        library: &Definitions,
+        namespace: &str,
+        name: &str,
+        input: &Arc<Map>,
+    ) -> Result<Self, String> {
         let mut resolved = Resolved {
             base: name.into(),
             input: Arc::clone(input),
             around: Vec::new(),
         };
-        while let Some(action) = library.action_named(&resolved.base) {
-            let action = Arc::clone(action);
+        let mut next = library.action_in(namespace, name).cloned();
+        while let Some(action) = next {
             let given = &resolved.input;
             let known = |name: &Arc<str>| action.input.iter().any(|input| input.name == *name);
             if let Some(name) = given.keys().find(|name| !known(name)) {
@@ -44,6 +49,7 @@ impl Resolved {
             }
             resolved.input = Arc::new(action.base_input_for(given, &Functions)?);
             resolved.base = Arc::clone(&action.base);
+            next = library.base_of(&action).cloned();
             resolved.around.push(action);
         }
         Ok(resolved)

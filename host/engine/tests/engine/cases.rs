@@ -1,7 +1,7 @@
 //! Cases as data: each file of `tests/cases` is a list of them.
 //!
-//! A case has `workflows` (texts), the `workflow` to run (or the only one), `input`, `env`,
-//! `params`, `actions` (by task or action: one outcome, or a list of them), `events` from outside
+//! A case has `workflows` (texts), those of other `namespaces` by their names, the `workflow` to
+//! run (or the only one) and its `namespace`, `input`, `env`, `params`, `actions` (by task or action: one outcome, or a list of them), `events` from outside
 //! and what to `expect`, which is what Mistral gave where a case does not say it: see
 //! `mistral.rs`.
 //!
@@ -21,7 +21,7 @@ use ostro_engine::{EventKind, Execution, Params, TaskView, Waiting};
 use serde::Deserialize;
 
 use crate::histories::History;
-use crate::world::{START, Scripted, World, failure, try_parse};
+use crate::world::{START, Scripted, World, failure, try_parse_all};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +34,12 @@ pub(crate) struct Case {
     /// Why it is not run on Mistral.
     pub(crate) unrecorded: Option<String>,
     workflows: OneOrMore<String>,
+    /// What other namespaces than the default one define.
+    #[serde(default)]
+    namespaces: BTreeMap<String, OneOrMore<String>>,
+    /// The namespace of the workflow that starts.
+    #[serde(default)]
+    namespace: String,
     #[serde(default)]
     workflow: Option<String>,
     #[serde(default)]
@@ -214,6 +220,8 @@ pub(crate) fn record(file: &str, number: usize) -> History {
 pub(crate) fn play(case: Case, history: Option<History>) -> Result<World, String> {
     let Case {
         workflows,
+        namespaces,
+        namespace,
         workflow,
         input,
         env,
@@ -222,7 +230,11 @@ pub(crate) fn play(case: Case, history: Option<History>) -> Result<World, String
         events,
         ..
     } = case;
-    let library = try_parse(&workflows.into_vec())?;
+    let namespaces = namespaces
+        .into_iter()
+        .map(|(name, texts)| (name, texts.into_vec()))
+        .collect();
+    let library = try_parse_all(&workflows.into_vec(), &namespaces)?;
     let only = library
         .workflows()
         .next()
@@ -246,7 +258,7 @@ pub(crate) fn play(case: Case, history: Option<History>) -> Result<World, String
     let workflow = workflow.or(only).ok_or("no workflow")?;
     let mut all = Params::from_map(&params, START);
     all.env = Arc::new(env);
-    world.start(&workflow, &input, all)?;
+    world.start(&namespace, &workflow, &input, all)?;
     for event in events {
         world.run(START + event.at * 1000);
         happen(&mut world, event);
@@ -520,6 +532,7 @@ files! {
     expressions_are_evaluated_everywhere => "expressions.yaml";
     functions_answer_as_in_mistral => "functions.yaml";
     joins_wait_for_what_can_come => "joins.yaml";
+    namespaces_hide_and_fill_up_each_other => "namespaces.yaml";
     errors_of_expressions_say_where => "places.yaml";
     policies_hold => "policies.yaml";
     publishing_reaches_who_may_see_it => "publish.yaml";

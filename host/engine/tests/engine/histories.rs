@@ -51,6 +51,8 @@ const RECORDED: &[(&str, usize)] = &[
 pub(crate) struct Created {
     pub(crate) id: ExecutionId,
     pub(crate) workflow: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub(crate) namespace: Arc<str>,
     pub(crate) input: Map,
     pub(crate) params: Params,
 }
@@ -134,7 +136,9 @@ fn folder() -> PathBuf {
 fn created(history: &History, library: &Definitions) -> BTreeMap<ExecutionId, Execution> {
     let mut executions = BTreeMap::new();
     for created in &history.executions {
-        let workflow = library.workflow(&created.workflow).unwrap();
+        let workflow = library
+            .workflow_in(&created.namespace, &created.workflow)
+            .unwrap();
         let id = created.id.clone();
         let params = created.params.clone();
         let execution = Execution::new(id, workflow, &created.input, params).unwrap();
@@ -153,7 +157,7 @@ fn replay(
     for number in range {
         let turn = &history.turns[number];
         let execution = again(&executions[&turn.execution]);
-        let workflow = Arc::clone(library.workflow(execution.workflow_name()).unwrap());
+        let workflow = Arc::clone(execution.workflow(library).unwrap());
         let decision = decide(library, &workflow, execution, again(&turn.event));
         assert_eq!(decision.question, None, "turn {number}");
         assert_eq!(

@@ -28,7 +28,9 @@ fn a_join_waits_for_the_failure_of_another_whichever_came_first() {
             ("y".to_owned(), vec![scripted(1_000)]),
         ];
         let mut world = World::new(parse(&[TEXT.to_owned()]), script.into());
-        world.start("w", &Map::new(), Params::default()).unwrap();
+        world
+            .start("", "w", &Map::new(), Params::default())
+            .unwrap();
         world.run(i64::MAX);
         let state = |name: &str| {
             let mut tasks = world.root().tasks();

@@ -32,7 +32,7 @@ const ROWS: [(&str, &[&str]); 15] = [
     ("ad-hoc actions", &["adhoc.yaml"]),
     (
         "workbooks and namespaces",
-        &["workbooks.yaml", "subworkflows.yaml"],
+        &["workbooks.yaml", "namespaces.yaml", "subworkflows.yaml"],
     ),
     ("states", &["states.yaml"]),
     (
@@ -205,11 +205,13 @@ fn starts_as(text: &str, pattern: &str) -> bool {
 /// The digest of what a case asks, which the recorder computes as well: FNV-1a over the text with
 /// sorted keys.
 fn digest(case: &Json) -> String {
-    const ASKED: [&str; 8] = [
+    const ASKED: [&str; 10] = [
         "actions",
         "env",
         "events",
         "input",
+        "namespace",
+        "namespaces",
         "params",
         "unrecorded",
         "workflow",

@@ -222,7 +222,9 @@ fn run((tasks, outcomes, order): Plan) {
     .into();
     let mut world = World::new(parse(&[text(&tasks)]), script);
     world.restores = 4;
-    world.start("w", &Map::new(), Params::default()).unwrap();
+    world
+        .start("", "w", &Map::new(), Params::default())
+        .unwrap();
     let mut disturbed = false;
     for outside in order {
         // Loops that fan out grow without end, and each turn is stored and restored.

@@ -44,10 +44,21 @@ pub(crate) fn parse(texts: &[String]) -> Definitions {
 
 /// What `texts` define, or what is wrong with them.
 pub(crate) fn try_parse(texts: &[String]) -> Result<Definitions, String> {
-    let parsed = texts
-        .iter()
-        .map(|text| ostro_lang::parse(text, "case.yaml"));
-    let definitions: Definitions = parsed.collect();
+    try_parse_all(texts, &BTreeMap::new())
+}
+
+/// What `texts` define, and those of other namespaces, or what is wrong with them.
+pub(crate) fn try_parse_all(
+    texts: &[String],
+    namespaces: &BTreeMap<String, Vec<String>>,
+) -> Result<Definitions, String> {
+    let parsed = |text: &String| ostro_lang::parse(text, "case.yaml");
+    let mut definitions: Definitions = texts.iter().map(parsed).collect();
+    for (namespace, texts) in namespaces {
+        for text in texts {
+            definitions.add_to(namespace, parsed(text));
+        }
+    }
     let errors: Vec<_> = definitions
         .diagnostics()
         .iter()
@@ -114,15 +125,16 @@ impl World {
     /// Creates the first execution, of `workflow`, and has it start.
     pub(crate) fn start(
         &mut self,
+        namespace: &str,
         workflow: &str,
         input: &Map,
         mut params: Params,
     ) -> Result<(), String> {
         params.created_at = self.now;
-        let spec = self.library.workflow(workflow).cloned();
+        let spec = self.library.workflow_in(namespace, workflow).cloned();
         let spec = spec.ok_or_else(|| format!("no workflow {workflow}"))?;
         let root = self.root.clone();
-        self.created(&root, workflow, input, &params);
+        self.created(&root, &spec, input, &params);
         let execution = Execution::new(self.root.clone(), &spec, input, params)
             .map_err(|error| error.to_string())?;
         self.executions.insert(self.root.clone(), execution);
@@ -274,7 +286,7 @@ impl World {
         let Some(execution) = self.executions.get(id).cloned() else {
             return;
         };
-        let workflow = Arc::clone(self.library.workflow(execution.workflow_name()).unwrap());
+        let workflow = Arc::clone(execution.workflow(&self.library).unwrap());
         let mut event = Event::new(self.now, kind);
         self.turns += 1;
         let restored = self.turns.is_multiple_of(self.restores).then(|| {
@@ -322,11 +334,12 @@ impl World {
         self.carry_out(id, decision);
     }
 
-    fn created(&mut self, id: &ExecutionId, workflow: &str, input: &Map, params: &Params) {
+    fn created(&mut self, id: &ExecutionId, workflow: &Workflow, input: &Map, params: &Params) {
         if let Some(history) = &mut self.history {
             history.executions.push(Created {
                 id: id.clone(),
-                workflow: workflow.to_owned(),
+                workflow: workflow.name.to_string(),
+                namespace: Arc::clone(&workflow.namespace),
                 input: input.clone(),
                 params: params.clone(),
             });
@@ -413,11 +426,13 @@ impl World {
                 id: child,
                 task_name,
                 workflow,
+                namespace,
                 input,
                 params,
                 ..
             } => {
-                self.start_child(id, child, &workflow, &input, &params);
+                let spec = self.library.workflow_in(&namespace, &workflow).cloned();
+                self.start_child(id, child, &spec.unwrap(), &input, &params);
                 format!("start {task_name}: {workflow} {}", Value::Map(input))
             }
             Command::SetTimer { id: timer, at } => {
@@ -487,14 +502,13 @@ impl World {
         &mut self,
         parent: &ExecutionId,
         child: ExecutionId,
-        workflow: &str,
+        workflow: &Workflow,
         input: &Map,
         params: &Map,
     ) {
-        let spec = Arc::clone(self.library.workflow(workflow).unwrap());
         let params = Params::from_map(params, self.now);
         self.created(&child, workflow, input, &params);
-        let execution = Execution::new(child.clone(), &spec, input, params).unwrap();
+        let execution = Execution::new(child.clone(), workflow, input, params).unwrap();
         self.executions.insert(child.clone(), execution);
         self.parents.insert(child.clone(), parent.clone());
         self.plan(0, child, EventKind::Started);
@@ -523,7 +537,8 @@ impl World {
         name: &str,
         input: &Arc<Map>,
     ) {
-        let resolved = match Resolved::new(&self.library, name, input) {
+        let namespace = Arc::clone(self.executions[execution].workflow_namespace());
+        let resolved = match Resolved::new(&self.library, &namespace, name, input) {
             Ok(resolved) => resolved,
             Err(message) => {
                 let outcome = failure(message.into());
@@ -574,7 +589,7 @@ impl World {
 impl Records for World {
     fn execution(&self, id: &ExecutionId) -> Option<(Arc<Execution>, Arc<Workflow>)> {
         let execution = self.executions.get(id)?;
-        let workflow = self.library.workflow(execution.workflow_name())?;
+        let workflow = execution.workflow(&self.library)?;
         Some((Arc::new(execution.clone()), Arc::clone(workflow)))
     }
 

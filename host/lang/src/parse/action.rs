@@ -60,6 +60,7 @@ pub(crate) fn action(
         .collect();
     cx.calls.push(Call {
         caller: Arc::clone(&name),
+        namespace: Arc::default(),
         task: None,
         location: cx.location(command.name.place(0)),
         length: command.name.length(),
@@ -76,6 +77,7 @@ pub(crate) fn action(
     });
     Some(AdHocAction {
         name,
+        namespace: Arc::default(),
         description: cx.text_of(node, "description"),
         base: base_name,
         base_input: merged_input(cx, entry, base_input, command.params),

@@ -246,6 +246,7 @@ fn work(cx: &mut Context<'_>, workflow: &Arc<str>, task: &Entry) -> (Work, Templ
         });
         Call {
             caller: Arc::clone(workflow),
+            namespace: Arc::default(),
             task: Some(Arc::clone(&task.key)),
             location: cx.location(place),
             length,

@@ -61,6 +61,7 @@ pub(crate) fn workflow(
     let definition = definition(entry, kind);
     let workflow = Workflow {
         name,
+        namespace: Arc::default(),
         workbook: workbook.cloned(),
         kind,
         description: cx.text_of(node, "description"),

@@ -42,6 +42,7 @@ impl Actor {
             context: ActionContext {
                 execution_id: about.id.clone(),
                 workflow_name: Arc::clone(&about.workflow),
+                workflow_namespace: Arc::clone(&about.namespace),
                 task_execution_id: Some(action.task_id.clone()),
                 task_name: Some(Arc::clone(&action.task_name)),
                 action_execution_id: action.id.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ostro_core::{ExecutionId, State, Value};
 use ostro_journal::simulated::Disk;
-use ostro_runtime::{Library, Options, Runtime, RuntimeError, StartRequest, SystemClock};
+use ostro_runtime::{File, Library, Options, Runtime, RuntimeError, StartRequest, SystemClock};
 use tokio::time::Instant;
 
 use crate::support::{Scripted, action_started, map, runtime, start};
@@ -127,7 +127,7 @@ async fn dropping_the_runtime_cancels_what_runs() {
 async fn who_starts_what_somebody_else_starts_just_now_waits_for_it_too() {
     let mut disk = Disk::new(&ostro_journal::Options::default()).unwrap();
     let text = include_str!("workflows.yaml").to_owned();
-    let library = Library::new(vec![("workflows.yaml".to_owned(), text)], Value::Null);
+    let library = Library::new(vec![File::new("workflows.yaml", text)], Value::Null);
     let runner = Arc::new(Scripted::default());
     let clock = Arc::new(SystemClock);
     let journal = disk.journal().clone();

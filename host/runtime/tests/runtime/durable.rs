@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ostro_core::{ActionOutcome, ExecutionId, Map, State, Value};
 use ostro_journal::{Journal, JournalError};
-use ostro_runtime::{Library, Options, Outcome, Runtime, StartRequest, SystemClock};
+use ostro_runtime::{File, Library, Options, Outcome, Runtime, StartRequest, SystemClock};
 use tempfile::TempDir;
 
 use crate::support::{Scripted, map, start};
@@ -23,10 +23,7 @@ impl Host {
         let journal = open(dir).await;
         let runner = Arc::new(Scripted::default());
         let library = Library::new(
-            vec![(
-                "workflows.yaml".to_owned(),
-                include_str!("workflows.yaml").to_owned(),
-            )],
+            vec![File::new("workflows.yaml", include_str!("workflows.yaml"))],
             Value::Null,
         );
         let clock = Arc::new(SystemClock);

@@ -64,7 +64,7 @@ impl Kept {
         let loaded = journal.load(id).map_err(text)?.ok_or("it is gone")?;
         self.events += loaded.next;
         let workflow = definitions
-            .workflow(&loaded.row.workflow_name)
+            .workflow_in(&loaded.row.workflow_namespace, &loaded.row.workflow_name)
             .ok_or("its workflow is gone")?;
         let mut execution: Option<Execution> = None;
         let mut ended: BTreeMap<ActionExecutionId, ActionOutcome> = BTreeMap::new();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ostro_core::{ExecutionId, Map, Value};
 use ostro_journal::JournalError;
 use ostro_journal::simulated::Disk;
-use ostro_runtime::{Library, Options, Runtime, StartRequest};
+use ostro_runtime::{File, Library, Options, Runtime, StartRequest};
 
 use crate::check::{Kept, check, text};
 use crate::dice::Dice;
@@ -132,7 +132,7 @@ impl Plan {
     fn new(seed: u64, dice: &mut Dice) -> Self {
         let calm = dice.chance(1, 2);
         let text = workflow::text(&mut dice.fork(), calm);
-        let library = Library::new(vec![("w.yaml".to_owned(), text.clone())], Value::Null);
+        let library = Library::new(vec![File::new("w.yaml", text.clone())], Value::Null);
         let definitions = library.definitions();
         assert!(
             !definitions.has_errors(),

@@ -76,6 +76,7 @@ pub(crate) fn context() -> ActionContext {
     ActionContext {
         execution_id: ExecutionId::new("execution-1"),
         workflow_name: "tripleo.baremetal.v1.provide".into(),
+        workflow_namespace: Arc::default(),
         task_execution_id: None,
         task_name: Some("set_nodes_available".into()),
         action_execution_id: ActionExecutionId::new("key-1"),
