@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
-use ostro_core::{ActionErrorKind, ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value};
+use ostro_core::{
+    ActionErrorKind, ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ostro_core::{ActionErrorKind, ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value};
+use ostro_core::{
+    ActionErrorKind, ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value,
+};
 
 use crate::execution::Execution;
 use crate::task::{Run, RunKind, TaskExecution};

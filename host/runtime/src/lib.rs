@@ -59,6 +59,7 @@ mod doctor;
 mod entry;
 mod error;
 mod hub;
+mod keep;
 mod library;
 mod notice;
 mod options;

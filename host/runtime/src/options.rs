@@ -16,6 +16,12 @@ pub struct Options {
     pub kept_roots: usize,
     /// How many requests (pause, resume, stop, finish an action) may wait at one execution.
     pub max_requests: usize,
+    /// After how many events of an execution a snapshot of its state is written, at the earliest:
+    /// those that it covers are not decided again when the execution is brought back.
+    pub snapshot_events: u64,
+    /// How many times the bytes of the last snapshot an execution's turns write before the next
+    /// one comes: what snapshots cost is this share of what turns do.
+    pub snapshot_distance: usize,
     /// Whether [`NoticeKind::Decided`](crate::NoticeKind::Decided) tells why each turn went as it
     /// did.
     pub explain: bool,
@@ -32,6 +38,8 @@ impl Default for Options {
             max_depth: 64,
             kept_roots: 1_000,
             max_requests: 64,
+            snapshot_events: 256,
+            snapshot_distance: 4,
             explain: false,
             backlog: 4_096,
         }

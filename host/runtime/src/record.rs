@@ -10,6 +10,7 @@ use ostro_lang::Workflow;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use crate::keep::Pace;
 use crate::{Library, RuntimeError, lock};
 
 /// Which execution it is, of what, and for whom.
@@ -77,6 +78,8 @@ pub(crate) struct Record {
     pub(crate) parent: Option<Arc<Record>>,
     /// The number of the next event in the journal.
     pub(crate) next_event: AtomicU64,
+    /// When its next snapshot is due.
+    pub(crate) pace: Mutex<Pace>,
     /// All executions of the root, in the order of their start.
     pub(crate) family: Arc<Mutex<Vec<ExecutionId>>>,
     /// The inbox takes whatever comes, because it is bounded by who may write: each child
@@ -114,6 +117,7 @@ impl Record {
             library,
             parent,
             next_event,
+            pace: Mutex::default(),
             family,
             inbox,
             places: Arc::new(Semaphore::new(max_requests.max(1))),

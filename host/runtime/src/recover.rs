@@ -1,6 +1,5 @@
 //! Brings executions back from the journal, and has them go on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::record::{Message, Outcome, Record, Standing};
 use crate::replay::{Replay, Revived};
 use crate::shared::Shared;
-use crate::{ExecutionInfo, RuntimeError};
+use crate::{ExecutionInfo, RuntimeError, lock};
 
 /// How many root executions are looked up at a time.
 const PAGE: usize = 256;
@@ -72,11 +71,9 @@ impl Shared {
         let id = root.clone();
         let blocks = journal.blocks();
         let read = move || {
-            let mut replay = Replay {
-                journal: &journal,
-                runner: &*shared.runner,
-                libraries: HashMap::from([(shared.library.digest(), Arc::clone(&shared.library))]),
-            };
+            let mut replay = Replay::new(&journal, &*shared.runner);
+            let own = Arc::clone(&shared.library);
+            replay.libraries.insert(own.digest(), own);
             replay.family(&id)
         };
         let family = if blocks {
@@ -158,6 +155,7 @@ impl Shared {
             self.options.max_requests,
         );
         record.next_event.store(revived.next, Ordering::Relaxed);
+        *lock(&record.pace) = revived.pace;
         let ended = execution.state().is_completed();
         self.readmit(&record, !ended);
         if !ended {

@@ -11,7 +11,7 @@ use crate::plan::{Planner, Step, Tell};
 use crate::record::{Message, Standing};
 use crate::store::{self, Unwritten};
 use crate::turn::{self, Committed, Decided};
-use crate::{NoticeKind, RuntimeError};
+use crate::{NoticeKind, RuntimeError, keep};
 
 /// Why an execution whose data nests without an end comes to one.
 const TOO_DEEP: &str = "what it holds nests more than 127 levels deep, which cannot be kept";
@@ -46,6 +46,7 @@ impl Actor {
             Ok(committed) => {
                 self.settle(&kind);
                 self.carry_out(committed);
+                keep::snapshot(&self.shared, &self.record);
                 Ok(())
             }
             Err(Unwritten::TooDeep) if may_fail => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ostro_core::{ActionOutcome, ExecutionId, Map, State, Value};
 use ostro_journal::{Journal, JournalError};
-use ostro_runtime::{Library, Options, Outcome, Runtime, StartRequest, SystemClock};
+use ostro_runtime::{Library, Options, Outcome, Runtime, Snapshots, StartRequest, SystemClock};
 use tempfile::TempDir;
 
 use crate::support::{Scripted, map, start};
@@ -335,6 +335,66 @@ async fn what_would_never_move_again_is_found_and_put_right() {
     }
     assert!(problems().is_empty(), "{:?}", problems());
     assert_eq!(journal.execution(&below).unwrap().unwrap().state, row.state);
+}
+
+/// The bytes of all executions of `root`.
+fn bytes(snapshots: &Snapshots) -> Vec<(ExecutionId, Vec<u8>)> {
+    let mut bytes: Vec<_> = snapshots
+        .iter()
+        .map(|execution| {
+            let saved = ostro_core::stored::save(&**execution).unwrap();
+            let values = saved.values.iter().flat_map(|value| value.bytes.to_vec());
+            let all = saved.body.iter().copied().chain(values);
+            (execution.id().clone(), all.collect())
+        })
+        .collect();
+    bytes.sort();
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_execution_is_brought_back_by_few_events_and_is_the_same() {
+    let dir = dir();
+    let options = Options {
+        snapshot_events: 20,
+        snapshot_distance: 1,
+        ..Options::default()
+    };
+    let host = Host::start(dir.path(), options).await;
+    let items: Value = (0..400_i64).map(Value::from).collect();
+    let id = start(&host.runtime, "items_and_blocks", [("items", items)]).await;
+    eventually(|| host.runner.running() == 1 && host.runner.calls().len() == 401).await;
+    let before = host.runtime.snapshot(&id).unwrap();
+    host.kill().await;
+
+    let journal = open(dir.path()).await;
+    let by_snapshot = Snapshots::read(&journal, &id).unwrap();
+    let by_events = Snapshots::read_events(&journal, &id).unwrap();
+    assert_eq!(by_events.decided(), 401);
+    assert!(by_snapshot.decided() < 250, "{}", by_snapshot.decided());
+    assert_eq!(bytes(&by_snapshot), bytes(&by_events));
+    assert_eq!(by_snapshot.get(&id).unwrap(), before);
+
+    // One that is of an older form, or no state at all, is no hindrance.
+    let newest = journal.load(&id).unwrap().unwrap().snapshot.unwrap();
+    for (version, body) in [(0, &newest.body[..]), (newest.version, b"no state")] {
+        let mut turn = ostro_journal::Turn::new();
+        turn.snapshot(ostro_journal::NewSnapshot {
+            execution: id.clone(),
+            events: newest.events,
+            version,
+            body: body.into(),
+            values: Vec::new(),
+        });
+        journal.write(turn).unwrap();
+        let read = Snapshots::read(&journal, &id).unwrap();
+        assert_eq!(read.decided(), 401);
+        assert_eq!(bytes(&read), bytes(&by_events));
+    }
+    drop(journal);
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert_eq!(ends(&host, &id).await.state, State::Error, "it was lost");
 }
 
 #[tokio::test(flavor = "multi_thread")]
