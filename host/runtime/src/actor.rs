@@ -7,15 +7,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ostro_core::{
-    ActionExecutionId, ActionOutcome, ExecutionId, Map, State, TaskExecutionId, Value,
+    ActionExecutionId, ActionOutcome, Clock as _, ExecutionId, Map, State, TaskExecutionId, Value,
 };
 use ostro_engine::{EventKind, TimerId};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::RuntimeError;
+use crate::plan::Call;
 use crate::record::{Message, Outcome, Record, Standing};
-use crate::replay::Outstanding;
+use crate::replay::{Known, Outstanding};
 use crate::shared::{Phase, Shared};
 use crate::timers::Timers;
 
@@ -39,13 +40,40 @@ pub(crate) struct Actor {
     stuck: bool,
     /// Whether not even its first turn could be.
     unborn: bool,
+    /// Whether its inbox is not its own any more.
+    has_left: bool,
     /// The time of the last event: for an execution, time never goes back.
     now: i64,
+}
+
+/// An actor that was brought back and has not gone on.
+pub(crate) struct Restored {
+    actor: Actor,
+    calls: Vec<(Call, Known)>,
+    /// What came meanwhile.
+    later: Vec<Message>,
+}
+
+impl Restored {
+    /// Carries out what is still wanted, and drives the execution to its end.
+    pub(crate) async fn go_on(self) {
+        let Self {
+            mut actor,
+            calls,
+            later,
+        } = self;
+        actor.carry_out_again(calls).await;
+        for message in later {
+            actor.receive(message).await;
+        }
+        actor.drive().await;
+    }
 }
 
 /// What comes next.
 enum Next {
     Closed,
+    Dismissed,
     Timer(TimerId),
     Message(Message),
     Run(Result<(tokio::task::Id, ActionOutcome), JoinError>),
@@ -72,6 +100,7 @@ impl Actor {
             finished,
             stuck: false,
             unborn: false,
+            has_left: false,
             now,
         }
     }
@@ -82,10 +111,40 @@ impl Actor {
         self.drive().await;
     }
 
-    /// Drives an execution that was brought back, with what it waits for.
-    pub(crate) async fn go_on(mut self, outstanding: Outstanding) {
-        self.take_up(outstanding).await;
+    /// Drives an execution from its start, of which nothing was committed but that it was created,
+    /// and has it take `letters` then.
+    pub(crate) async fn begin(mut self, letters: Vec<Message>) {
+        self.happened(EventKind::Started).await;
+        for letter in letters {
+            self.receive(letter).await;
+        }
         self.drive().await;
+    }
+
+    /// Makes the actor of an execution that was brought back know what that waits for, and then
+    /// takes `first` and the letters that have come: nothing is carried out again before.
+    pub(crate) async fn restore(
+        mut self,
+        outstanding: Outstanding,
+        first: Vec<Message>,
+    ) -> Restored {
+        let calls = self.take_up(outstanding);
+        for message in first {
+            self.receive(message).await;
+        }
+        let mut later = Vec::new();
+        while let Ok(message) = self.inbox.try_recv() {
+            if message.letter.is_some() {
+                self.receive(message).await;
+            } else {
+                later.push(message);
+            }
+        }
+        Restored {
+            actor: self,
+            calls,
+            later,
+        }
     }
 
     async fn drive(mut self) {
@@ -97,19 +156,34 @@ impl Actor {
             if self.is_done() {
                 match self.record.close(&mut self.inbox) {
                     Some(message) => self.receive(message).await,
-                    None => return,
+                    None => {
+                        self.has_left = true;
+                        return;
+                    }
                 }
                 continue;
+            }
+            if self.rests() && self.record.rest(&self.inbox) {
+                self.shared.unload(&self.record);
             }
             let next = tokio::select! {
                 biased;
                 _ = phase.wait_for(|phase| *phase == Phase::Closed) => Next::Closed,
                 id = self.timers.next(&*self.shared.clock) => Next::Timer(id),
-                Some(message) = self.inbox.recv() => Next::Message(message),
+                message = self.inbox.recv() => message.map_or(Next::Dismissed, Next::Message),
                 Some(ended) = self.runs.join_next_with_id() => Next::Run(ended),
             };
             match next {
                 Next::Closed => return,
+                Next::Dismissed => {
+                    self.has_left = true;
+                    return;
+                }
+                // It leaves just now: whoever takes its place sees to the timer.
+                Next::Timer(_) if !self.record.awake() => {
+                    self.has_left = true;
+                    return;
+                }
                 Next::Timer(id) => self.happened(EventKind::TimerFired { id }).await,
                 Next::Message(message) => self.receive(message).await,
                 Next::Run(ended) => {
@@ -125,6 +199,14 @@ impl Actor {
     /// sub-workflows have to have ended.
     fn is_done(&self) -> bool {
         self.finished && self.runs.is_empty() && self.children.is_empty()
+    }
+
+    /// Whether nothing happens until somebody says something (a person, another execution, or
+    /// whoever finishes an action from outside), or for a long time.
+    fn rests(&self) -> bool {
+        let soon = self.shared.clock.now_millis() + self.shared.options.rest_millis;
+        let is_far = |at| at > soon;
+        !self.finished && self.runs.is_empty() && self.timers.earliest().is_none_or(is_far)
     }
 
     async fn receive(&mut self, message: Message) {
@@ -206,8 +288,11 @@ impl Drop for Actor {
                 self.record.standing.send_replace(Standing::Interrupted);
             }
         }
+        if !self.has_left {
+            self.record.dismiss();
+        }
         for id in self.actions.keys() {
-            self.shared.remove_action(id);
+            self.shared.remove_action(id, &self.record);
         }
         self.shared.retire(&self.record);
     }

@@ -58,6 +58,7 @@ mod clock;
 mod doctor;
 mod entry;
 mod error;
+mod family;
 mod hub;
 mod keep;
 mod library;

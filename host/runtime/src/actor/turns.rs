@@ -106,26 +106,28 @@ impl Actor {
             state: State::Error,
             message: Some(reason.clone()),
         };
-        let Ok(decided) = self.decide(stop) else {
-            self.runs.abort_all();
-            self.fail(reason);
-            return Ok(());
+        // An output that somebody wrote for errors may be what cannot be kept, or what the engine
+        // fails at.
+        let given_up = EventKind::GivenUp {
+            reason: reason.clone(),
         };
-        match self.write(decided, letter, false).await {
-            Ok(committed) => {
-                self.settle(kind);
-                self.carry_out(committed);
-                Ok(())
-            }
-            Err(Unwritten::Journal(error)) => Err(self.unwritten(false, error)),
-            Err(Unwritten::TooDeep) => {
-                // What is left is the reason itself, which is flat; and an output that somebody
-                // wrote for errors.
-                self.runs.abort_all();
-                self.fail(reason);
-                Ok(())
+        for event in [stop, given_up] {
+            let Ok(decided) = self.decide(event) else {
+                continue;
+            };
+            match self.write(decided, letter.clone(), false).await {
+                Ok(committed) => {
+                    self.settle(kind);
+                    self.carry_out(committed);
+                    return Ok(());
+                }
+                Err(Unwritten::Journal(error)) => return Err(self.unwritten(false, error)),
+                Err(Unwritten::TooDeep) => {}
             }
         }
+        self.runs.abort_all();
+        self.fail(reason);
+        Ok(())
     }
 
     /// What was asked for does not happen. If that was to start, there is no execution.

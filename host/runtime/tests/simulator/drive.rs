@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     queue: usize,
     /// After how many events snapshots are written.
     snapshot_events: u64,
+    /// How far off what executions wait for has to be for them to leave memory.
+    rest_millis: i64,
 }
 
 /// What simulations came to.
@@ -160,6 +162,7 @@ impl Plan {
             max_actions: [1, 2, 64][dice.below(3)],
             queue: [1, 4, 4_096][dice.below(3)],
             snapshot_events: [1, 3, 10, 1_000_000][dice.below(4)],
+            rest_millis: [0, 500, 60_000][dice.below(3)],
         }
     }
 
@@ -282,6 +285,7 @@ impl Simulation {
             max_actions: self.plan.max_actions,
             snapshot_events: self.plan.snapshot_events,
             snapshot_distance: 0,
+            rest_millis: self.plan.rest_millis,
             ..Options::default()
         };
         let runtime = Runtime::durable(
