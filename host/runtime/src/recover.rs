@@ -125,12 +125,16 @@ impl Shared {
             tokio::task::yield_now().await;
             read()?
         };
-        self.adopt(family, request);
-        Ok(self.hold(root))
+        Ok(self.adopt(family, request))
     }
 
-    /// Makes a family known, and has each of it go on.
-    fn adopt(self: &Arc<Self>, family: Vec<Revived>, request: &mut Option<Request>) {
+    /// Makes a family known, and has each of it go on. Gives its root.
+    fn adopt(
+        self: &Arc<Self>,
+        family: Vec<Revived>,
+        request: &mut Option<Request>,
+    ) -> Option<Held> {
+        let root = family.first().map(|root| root.row.id.clone());
         let mut asleep = Vec::with_capacity(family.len());
         let mut letters = Vec::new();
         let mut held = Vec::with_capacity(family.len());
@@ -168,6 +172,8 @@ impl Shared {
             let actor = self.actor(Arc::clone(&record), inbox);
             asleep.push((actor, revived.outstanding, revived.next, first));
         }
+        // All may be over before anybody takes it in hand.
+        let root = root.and_then(|root| self.hold(&root));
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             // From the top down: what one is told by those above it, it knows before anything of
@@ -194,6 +200,7 @@ impl Shared {
             }
             drop(held);
         });
+        root
     }
 
     /// The record of an execution that is brought back, and its inbox if it has not ended.
