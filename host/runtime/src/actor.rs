@@ -36,14 +36,21 @@ pub(crate) struct Actor {
     running: HashMap<tokio::task::Id, ActionExecutionId>,
     runs: JoinSet<ActionOutcome>,
     finished: bool,
-    /// Whether the execution cannot go on here: its turns cannot be written.
-    stuck: bool,
-    /// Whether not even its first turn could be.
-    unborn: bool,
-    /// Whether its inbox is not its own any more.
-    has_left: bool,
+    place: Place,
     /// The time of the last event: for an execution, time never goes back.
     now: i64,
+}
+
+/// Where an actor stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    AtWork,
+    /// The execution cannot go on here: its turns cannot be written.
+    Stuck,
+    /// Not even its first turn could be.
+    Unborn,
+    /// Its inbox is not its own any more.
+    Gone,
 }
 
 /// An actor that was brought back and has not gone on.
@@ -98,9 +105,7 @@ impl Actor {
             running: HashMap::new(),
             runs: JoinSet::new(),
             finished,
-            stuck: false,
-            unborn: false,
-            has_left: false,
+            place: Place::AtWork,
             now,
         }
     }
@@ -150,16 +155,14 @@ impl Actor {
     async fn drive(mut self) {
         let mut phase = self.shared.phase();
         loop {
-            if self.stuck {
+            if self.place != Place::AtWork {
                 return;
             }
             if self.is_done() {
-                match self.record.close(&mut self.inbox) {
-                    Some(message) => self.receive(message).await,
-                    None => {
-                        self.has_left = true;
-                        return;
-                    }
+                if let Some(message) = self.record.close(&mut self.inbox) {
+                    self.receive(message).await;
+                } else {
+                    self.place = Place::Gone;
                 }
                 continue;
             }
@@ -176,12 +179,12 @@ impl Actor {
             match next {
                 Next::Closed => return,
                 Next::Dismissed => {
-                    self.has_left = true;
+                    self.place = Place::Gone;
                     return;
                 }
                 // It leaves just now: whoever takes its place sees to the timer.
                 Next::Timer(_) if !self.record.awake() => {
-                    self.has_left = true;
+                    self.place = Place::Gone;
                     return;
                 }
                 Next::Timer(id) => self.happened(EventKind::TimerFired { id }).await,
@@ -278,7 +281,7 @@ impl Drop for Actor {
     /// However an actor ends, nobody waits for it in vain.
     fn drop(&mut self) {
         // Who waits for it to start finds that it is not there.
-        if self.unborn {
+        if self.place == Place::Unborn {
             self.shared.give_up(&self.record);
         }
         if !self.finished {
@@ -288,7 +291,7 @@ impl Drop for Actor {
                 self.record.standing.send_replace(Standing::Interrupted);
             }
         }
-        if !self.has_left {
+        if self.place != Place::Gone {
             self.record.dismiss();
         }
         for id in self.actions.keys() {

@@ -153,16 +153,18 @@ impl Record {
         let _ = self.send(&mut lock(&self.inbox), message);
     }
 
-    /// The error gives back what nobody is there to take.
-    fn send(&self, inbox: &mut Inbox, message: Message) -> Result<(), Message> {
+    /// Gives back what nobody is there to take.
+    fn send(&self, inbox: &mut Inbox, message: Message) -> Option<Message> {
         let Some(sender) = &inbox.sender else {
-            return Err(message);
+            return Some(message);
         };
-        sender.send(message).map_err(|unsent| unsent.0)?;
+        if let Err(unsent) = sender.send(message) {
+            return Some(unsent.0);
+        }
         if std::mem::take(&mut inbox.rests) {
             self.family.awakes();
         }
-        Ok(())
+        None
     }
 
     /// Hands a message to the actor. If there is none, the end of a new inbox comes back with
@@ -172,7 +174,7 @@ impl Record {
         message: Message,
     ) -> Option<(Message, mpsc::UnboundedReceiver<Message>)> {
         let mut inbox = lock(&self.inbox);
-        let message = self.send(&mut inbox, message).err()?;
+        let message = self.send(&mut inbox, message)?;
         self.leave(&mut inbox);
         let (sender, receiver) = mpsc::unbounded_channel();
         inbox.sender = Some(sender);
@@ -234,7 +236,8 @@ impl Record {
             return Err(RuntimeError::Ended(self.about.id.clone()));
         }
         let (message, receiver) = self.message(event)?;
-        if self.send(&mut lock(&self.inbox), message).is_err() {
+        let unsent = self.send(&mut lock(&self.inbox), message);
+        if unsent.is_some() {
             return Err(self.gone());
         }
         self.answer(receiver).await

@@ -188,7 +188,7 @@ impl Runtime {
         self.known(id).await?.wait().await
     }
 
-    /// How an execution ended; none while it runs, and for one that is not known.
+    /// How an execution ended; none while it runs, and for one that is not in memory.
     pub fn outcome(&self, id: &ExecutionId) -> Option<Arc<Outcome>> {
         match &*self.shared.record(id)?.standing.borrow() {
             Standing::Ended(outcome) => Some(Arc::clone(outcome)),
@@ -201,7 +201,8 @@ impl Runtime {
         self.shared.hub.subscribe()
     }
 
-    /// An execution as of its last committed turn; none if it is not running nor kept.
+    /// An execution as of its last committed turn; none if it is not in memory:
+    /// [`Runtime::load`] brings it there.
     pub fn snapshot(&self, id: &ExecutionId) -> Option<Arc<Execution>> {
         self.shared.record(id).map(|record| record.snapshot())
     }
@@ -211,7 +212,8 @@ impl Runtime {
         self.shared.record(id).map(|record| record.about.clone())
     }
 
-    /// The root of an execution and all its sub-workflows, in the order of their start.
+    /// The root of an execution and all its sub-workflows, in the order of their start; empty if
+    /// it is not in memory.
     pub fn family(&self, id: &ExecutionId) -> Vec<ExecutionId> {
         self.shared
             .record(id)
@@ -356,15 +358,15 @@ impl Runtime {
             .await
     }
 
-    /// Drops a root execution that has ended, and its sub-workflows, before newer ones take
-    /// their place. Whether there was one.
+    /// Takes back [`Runtime::load`]; and drops a root execution that has ended, and its
+    /// sub-workflows, before newer ones take their place. Whether there was one.
     pub fn forget(&self, root: &ExecutionId) -> bool {
         self.shared.forget(root)
     }
 
     /// Takes no more executions, lets those that run end for up to `grace`, and then stops the
     /// rest where they are: actions in flight are cancelled, and whoever waits is told
-    /// [`RuntimeError::ShutDown`]. Whether all executions had ended.
+    /// [`RuntimeError::ShutDown`]. Whether all executions had ended, or had left memory.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         self.phase.send_if_modified(|phase| {
             let open = *phase == Phase::Open;

@@ -439,12 +439,12 @@ impl Book {
     fn next_timer(&self, record: &Record) -> Option<i64> {
         let ids = record.family.ids();
         let members = ids.iter().filter_map(|id| self.records.get(id));
-        let timers = members.flat_map(|member| member.snapshot().waits_for());
-        let times = timers.filter_map(|waiting| match waiting {
+        let waiting = members.flat_map(|member| member.snapshot().waits_for());
+        let due = waiting.filter_map(|waiting| match waiting {
             Waiting::Timer { at, .. } => Some(at),
             _ => None,
         });
-        times.min()
+        due.min()
     }
 
     /// Drops the finished root that is kept longest, of those that nobody looks at. Whether

@@ -6,7 +6,7 @@ use ostro_core::{Clock as _, ExecutionId, State, Value};
 use ostro_engine::{Decision, Event, EventKind};
 use ostro_journal::{JournalError, LetterId, Turn};
 
-use super::Actor;
+use super::{Actor, Place};
 use crate::plan::{Planner, Step, Tell};
 use crate::record::{Message, Standing};
 use crate::store::{self, Unwritten};
@@ -132,15 +132,18 @@ impl Actor {
 
     /// What was asked for does not happen. If that was to start, there is no execution.
     fn refuse(&mut self) {
-        self.unborn = self.record.next_event.load(Ordering::Relaxed) == 0;
-        self.stuck = self.unborn;
+        if self.record.next_event.load(Ordering::Relaxed) == 0 {
+            self.place = Place::Unborn;
+        }
     }
 
     /// Its turn could not be written. What was asked for has not happened; but what has happened
     /// is not known to the journal, so that the execution goes on after a restart only.
     fn unwritten(&mut self, may_fail: bool, error: JournalError) -> RuntimeError {
         self.refuse();
-        self.stuck |= !may_fail;
+        if !may_fail && self.place == Place::AtWork {
+            self.place = Place::Stuck;
+        }
         if !may_fail && !matches!(error, JournalError::Closed) {
             let execution = &self.record.about.id;
             tracing::error!(%execution, %error, "its turn cannot be written, and it stops here");
