@@ -44,7 +44,7 @@ impl Default for Options {
             max_requests: 64,
             rest_millis: 60_000,
             snapshot_events: 256,
-            snapshot_distance: 4,
+            snapshot_distance: 1,
             explain: false,
             backlog: 4_096,
         }
