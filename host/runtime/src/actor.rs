@@ -207,8 +207,8 @@ impl Actor {
     /// Whether nothing happens until somebody says something (a person, another execution, or
     /// whoever finishes an action from outside), or for a long time.
     fn rests(&self) -> bool {
-        let soon = self.shared.clock.now_millis() + self.shared.options.rest_millis;
-        let is_far = |at| at > soon;
+        let rest = self.shared.options.rest_millis;
+        let is_far = |at: i64| at.saturating_sub(self.shared.clock.now_millis()) > rest;
         !self.finished && self.runs.is_empty() && self.timers.earliest().is_none_or(is_far)
     }
 

@@ -322,11 +322,15 @@ impl Shared {
     /// looks at it: the journal has all of it, and whoever asks for it brings it back. Called
     /// whenever one of these becomes true.
     pub(crate) fn unload(self: &Arc<Self>, record: &Record) {
+        if !record.family.may_leave() {
+            return;
+        }
         // Without tokio everything ends.
         let (Some(_), Ok(tokio)) = (self.store.journal(), Handle::try_current()) else {
             return;
         };
         let mut book = lock(&self.book);
+        // It may be taken in hand only under this lock.
         if !book.has(record) || !record.family.may_leave() {
             return;
         }
