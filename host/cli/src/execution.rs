@@ -98,6 +98,7 @@ fn resume(args: &Change, verbose: bool) -> Result<Exit> {
         ));
     }
     opened.go_on(args.output, verbose, async |runtime, id| {
+        runtime.load(id).await?;
         let paused = |execution: &ostro_engine::Execution| execution.state() == State::Paused;
         if runtime
             .snapshot(id)
@@ -231,7 +232,7 @@ impl Opened {
         root.with_context(|| format!("execution {} cannot be read", self.id))
     }
 
-    /// Brings the execution back, does something with it, and watches it to its end.
+    /// Does something with the execution, which brings it back, and watches it to its end.
     fn go_on(
         self,
         output: Output,
@@ -242,7 +243,6 @@ impl Opened {
         crate::block_on(async {
             let runtime = host.runtime();
             let notices = runtime.subscribe();
-            runtime.load(&id).await?;
             act(&runtime, &id).await?;
             let shows = shows(false, output, verbose);
             host.follow(&runtime, &id, notices, shows, output).await

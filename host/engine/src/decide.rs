@@ -189,6 +189,7 @@ impl<'a> Turn<'a> {
             EventKind::Rerun { task, reset, env } => self.rerun(&task, reset, env.as_ref()),
             EventKind::Skipped { task, env } => self.skip(&task, env.as_ref()),
             EventKind::Stopped { state, message } => self.stop(state, message),
+            EventKind::GivenUp { reason } => self.end_as(State::Error, Some(reason)),
         }
     }
 

@@ -120,6 +120,12 @@ pub enum EventKind {
         /// Why.
         message: Option<String>,
     },
+    /// The driver cannot take it further: it ends as `Error`. Nothing that its definition says is
+    /// evaluated; its output is the reason alone.
+    GivenUp {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A timer of an execution.

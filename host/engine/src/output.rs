@@ -67,15 +67,26 @@ impl Turn<'_> {
                 Ok(output) => (state, message, output),
                 Err(error) => self.output_of_error(&format!("Failed to evaluate output: {error}")),
             },
-            State::Cancelled => {
-                let output = [("result", message.clone().into())].into_iter().collect();
-                (state, message, output)
-            }
+            State::Cancelled => return self.end_as(state, message),
             _ => {
                 let message = message.unwrap_or_else(|| "Stopped as ERROR".to_owned());
                 self.output_of_error(&message)
             }
         };
+        self.end_with(state, message, output);
+    }
+
+    /// Ends the execution with what is said as its output.
+    pub(crate) fn end_as(&mut self, state: State, message: Option<String>) {
+        if self.execution.state.is_completed() {
+            return;
+        }
+        let message = message.map(cut);
+        let output = [("result", message.clone().into())].into_iter().collect();
+        self.end_with(state, message, output);
+    }
+
+    fn end_with(&mut self, state: State, message: Option<String>, output: Value) {
         // As in Mistral, a cancelled execution's sub-workflows are cancelled for its reason.
         let why = message.clone().filter(|_| state == State::Cancelled);
         for task in std::mem::take(&mut self.execution.open) {

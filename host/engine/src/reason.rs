@@ -268,6 +268,9 @@ impl Turn<'_> {
             EventKind::Stopped { state, message } => {
                 ("stopped", None, Some(*state), message.clone())
             }
+            EventKind::GivenUp { reason } => {
+                ("given-up", None, Some(State::Error), Some(reason.clone()))
+            }
         };
         Reason::Event {
             event,

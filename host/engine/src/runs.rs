@@ -118,7 +118,7 @@ impl Turn<'_> {
         };
         // What needs no outside action is over at once, in the same turn.
         if let Some(output) = immediate(name, &input) {
-            let run = self.add_run(task, index, kind, input);
+            let run = self.add_run(task, index, kind, input, false);
             self.action_because(task, index, name, true);
             self.finish_run(RunRef { task, run }, State::Success, output);
             return Ok(());
@@ -132,7 +132,7 @@ impl Turn<'_> {
         };
         let target = self.target(task, spec, &input)?;
         self.action_because(task, index, name, false);
-        let run = self.add_run(task, index, kind, Arc::clone(&input));
+        let run = self.add_run(task, index, kind, Arc::clone(&input), safe_rerun);
         self.execution.take_off(id.as_str(), RunRef { task, run });
         let task = &self.execution.tasks[task];
         self.commands.push(Command::RunAction {
@@ -250,7 +250,7 @@ impl Turn<'_> {
             id: id.clone(),
             workflow: Arc::clone(&workflow.name),
         };
-        let run = self.add_run(task, index, kind, Arc::clone(&given));
+        let run = self.add_run(task, index, kind, Arc::clone(&given), false);
         self.execution.take_off(id.as_str(), RunRef { task, run });
         self.commands.push(Command::StartChild {
             id,
@@ -264,7 +264,14 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn add_run(&mut self, task: usize, index: usize, kind: RunKind, input: Arc<Map>) -> usize {
+    fn add_run(
+        &mut self,
+        task: usize,
+        index: usize,
+        kind: RunKind,
+        input: Arc<Map>,
+        safe_rerun: bool,
+    ) -> usize {
         let now = self.now;
         let task = self.execution.task_mut(task);
         task.runs.push_back(Arc::new(Run {
@@ -275,6 +282,8 @@ impl Turn<'_> {
             state: State::Running,
             accepted: false,
             deferred: false,
+            safe_rerun,
+            blame: None,
             output: Value::Null,
             started_at: now,
             ended_at: None,
@@ -290,6 +299,7 @@ impl Turn<'_> {
         let (state, output, info) = match outcome {
             ActionOutcome::Success(value) => (State::Success, value, None),
             ActionOutcome::Error(error) => {
+                self.execution.task_mut(at.task).run_mut(at.run).blame = Some(error.kind);
                 let info = if error.message.is_empty() {
                     explain(&error.value)
                 } else {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
-use ostro_core::{ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value};
+use ostro_core::{
+    ActionErrorKind, ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
@@ -54,6 +56,12 @@ pub(crate) struct Run {
     pub(crate) accepted: bool,
     /// Whether it will be ended from outside.
     pub(crate) deferred: bool,
+    /// Whether it may run again when nobody knows how it ended (`safe-rerun`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) safe_rerun: bool,
+    /// Who is to blame, if it is an action that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) blame: Option<ActionErrorKind>,
     pub(crate) output: Value,
     pub(crate) started_at: i64,
     pub(crate) ended_at: Option<i64>,

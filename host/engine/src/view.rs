@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ostro_core::{ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value};
+use ostro_core::{
+    ActionErrorKind, ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value,
+};
 
 use crate::execution::Execution;
 use crate::task::{Run, RunKind, TaskExecution};
@@ -37,6 +39,11 @@ pub struct ActionView<'a> {
     pub accepted: bool,
     /// Whether it will be finished from outside.
     pub deferred: bool,
+    /// Whether it may run again when nobody knows how it ended.
+    pub safe_rerun: bool,
+    /// Who is to blame, if it failed: none where it ended otherwise, and where the state was
+    /// stored before that was kept.
+    pub blame: Option<ActionErrorKind>,
     /// Its result or error; null while there is none, and where the task keeps none.
     pub output: &'a Value,
     /// Which try of the task it belongs to, from 1.
@@ -97,6 +104,11 @@ impl<'a> TaskView<'a> {
     /// What it published for the tasks after it.
     pub fn published(&self) -> &'a Arc<Map> {
         &self.task.published
+    }
+
+    /// How long each try may take, in milliseconds, if there is a limit.
+    pub fn timeout(&self) -> Option<i64> {
+        self.task.timeout
     }
 
     /// When it was created, in milliseconds since 1970 UTC.
@@ -189,6 +201,8 @@ fn action(run: &Run) -> Option<ActionView<'_>> {
             state: run.state,
             accepted: run.accepted,
             deferred: run.deferred,
+            safe_rerun: run.safe_rerun,
+            blame: run.blame,
             output: &run.output,
             attempt: run.attempt,
             index: run.index,
@@ -218,6 +232,15 @@ impl Execution {
     /// Its task executions, in the order of their creation.
     pub fn tasks(&self) -> impl Iterator<Item = TaskView<'_>> {
         self.tasks.iter().map(|task| TaskView { task })
+    }
+
+    /// Those of its actions that are in flight, each with its task execution, in the order of
+    /// their ids.
+    pub fn actions_in_flight(&self) -> impl Iterator<Item = (TaskView<'_>, ActionView<'_>)> {
+        self.in_flight.values().filter_map(|at| {
+            let task = &self.tasks[at.task];
+            action(&task.runs[at.run]).map(|action| (TaskView { task }, action))
+        })
     }
 
     /// The task execution `id`.

@@ -50,7 +50,7 @@ pub struct StoredLetter {
 pub struct Loaded {
     /// The execution's row.
     pub row: ExecutionRow,
-    /// The newest snapshot, if there is one.
+    /// The newest snapshot, if there is one that is not damaged.
     pub snapshot: Option<StoredSnapshot>,
     /// The events that the snapshot does not cover, in order.
     pub events: Vec<StoredEvent>,
@@ -117,17 +117,11 @@ impl Read<'_> {
                 Ok((snapshot, row.get::<_, i64>(2)?))
             },
         )?;
-        let snapshot = match snapshot {
-            None => None,
-            Some((snapshot, sealed)) => {
-                if seal(id, snapshot.events, snapshot.version, &snapshot.body) != sealed {
-                    return Err(self.corrupt(format!(
-                        "the snapshot of execution {id} is not what was stored"
-                    )));
-                }
-                Some(snapshot)
-            }
-        };
+        // The events are the truth: one that is damaged is as good as none.
+        let snapshot = snapshot.and_then(|(snapshot, sealed)| {
+            let found = seal(id, snapshot.events, snapshot.version, &snapshot.body);
+            (found == sealed && snapshot.events <= next).then_some(snapshot)
+        });
         let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.events);
         let events = self.events(id, &chain, covered, usize::MAX)?;
         Ok(Some(Loaded {

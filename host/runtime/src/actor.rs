@@ -7,15 +7,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ostro_core::{
-    ActionExecutionId, ActionOutcome, ExecutionId, Map, State, TaskExecutionId, Value,
+    ActionExecutionId, ActionOutcome, Clock as _, ExecutionId, Map, State, TaskExecutionId, Value,
 };
 use ostro_engine::{EventKind, TimerId};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::RuntimeError;
+use crate::plan::Call;
 use crate::record::{Message, Outcome, Record, Standing};
-use crate::replay::Outstanding;
+use crate::replay::{Known, Outstanding};
 use crate::shared::{Phase, Shared};
 use crate::timers::Timers;
 
@@ -35,17 +36,51 @@ pub(crate) struct Actor {
     running: HashMap<tokio::task::Id, ActionExecutionId>,
     runs: JoinSet<ActionOutcome>,
     finished: bool,
-    /// Whether the execution cannot go on here: its turns cannot be written.
-    stuck: bool,
-    /// Whether not even its first turn could be.
-    unborn: bool,
+    place: Place,
     /// The time of the last event: for an execution, time never goes back.
     now: i64,
+}
+
+/// Where an actor stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    AtWork,
+    /// The execution cannot go on here: its turns cannot be written.
+    Stuck,
+    /// Not even its first turn could be.
+    Unborn,
+    /// Its inbox is not its own any more.
+    Gone,
+}
+
+/// An actor that was brought back and has not gone on.
+pub(crate) struct Restored {
+    actor: Actor,
+    calls: Vec<(Call, Known)>,
+    /// What came meanwhile.
+    later: Vec<Message>,
+}
+
+impl Restored {
+    /// Carries out what is still wanted, and drives the execution to its end.
+    pub(crate) async fn go_on(self) {
+        let Self {
+            mut actor,
+            calls,
+            later,
+        } = self;
+        actor.carry_out_again(calls).await;
+        for message in later {
+            actor.receive(message).await;
+        }
+        actor.drive().await;
+    }
 }
 
 /// What comes next.
 enum Next {
     Closed,
+    Dismissed,
     Timer(TimerId),
     Message(Message),
     Run(Result<(tokio::task::Id, ActionOutcome), JoinError>),
@@ -70,8 +105,7 @@ impl Actor {
             running: HashMap::new(),
             runs: JoinSet::new(),
             finished,
-            stuck: false,
-            unborn: false,
+            place: Place::AtWork,
             now,
         }
     }
@@ -82,34 +116,77 @@ impl Actor {
         self.drive().await;
     }
 
-    /// Drives an execution that was brought back, with what it waits for.
-    pub(crate) async fn go_on(mut self, outstanding: Outstanding) {
-        self.take_up(outstanding).await;
+    /// Drives an execution from its start, of which nothing was committed but that it was created,
+    /// and has it take `letters` then.
+    pub(crate) async fn begin(mut self, letters: Vec<Message>) {
+        self.happened(EventKind::Started).await;
+        for letter in letters {
+            self.receive(letter).await;
+        }
         self.drive().await;
+    }
+
+    /// Makes the actor of an execution that was brought back know what that waits for, and then
+    /// takes `first` and the letters that have come: nothing is carried out again before.
+    pub(crate) async fn restore(
+        mut self,
+        outstanding: Outstanding,
+        first: Vec<Message>,
+    ) -> Restored {
+        let calls = self.take_up(outstanding);
+        for message in first {
+            self.receive(message).await;
+        }
+        let mut later = Vec::new();
+        while let Ok(message) = self.inbox.try_recv() {
+            if message.letter.is_some() {
+                self.receive(message).await;
+            } else {
+                later.push(message);
+            }
+        }
+        Restored {
+            actor: self,
+            calls,
+            later,
+        }
     }
 
     async fn drive(mut self) {
         let mut phase = self.shared.phase();
         loop {
-            if self.stuck {
+            if self.place != Place::AtWork {
                 return;
             }
             if self.is_done() {
-                match self.record.close(&mut self.inbox) {
-                    Some(message) => self.receive(message).await,
-                    None => return,
+                if let Some(message) = self.record.close(&mut self.inbox) {
+                    self.receive(message).await;
+                } else {
+                    self.place = Place::Gone;
                 }
                 continue;
+            }
+            if self.rests() && self.record.rest(&self.inbox) {
+                self.shared.unload(&self.record);
             }
             let next = tokio::select! {
                 biased;
                 _ = phase.wait_for(|phase| *phase == Phase::Closed) => Next::Closed,
                 id = self.timers.next(&*self.shared.clock) => Next::Timer(id),
-                Some(message) = self.inbox.recv() => Next::Message(message),
+                message = self.inbox.recv() => message.map_or(Next::Dismissed, Next::Message),
                 Some(ended) = self.runs.join_next_with_id() => Next::Run(ended),
             };
             match next {
                 Next::Closed => return,
+                Next::Dismissed => {
+                    self.place = Place::Gone;
+                    return;
+                }
+                // It leaves just now: whoever takes its place sees to the timer.
+                Next::Timer(_) if !self.record.awake() => {
+                    self.place = Place::Gone;
+                    return;
+                }
                 Next::Timer(id) => self.happened(EventKind::TimerFired { id }).await,
                 Next::Message(message) => self.receive(message).await,
                 Next::Run(ended) => {
@@ -125,6 +202,14 @@ impl Actor {
     /// sub-workflows have to have ended.
     fn is_done(&self) -> bool {
         self.finished && self.runs.is_empty() && self.children.is_empty()
+    }
+
+    /// Whether nothing happens until somebody says something (a person, another execution, or
+    /// whoever finishes an action from outside), or for a long time.
+    fn rests(&self) -> bool {
+        let rest = self.shared.options.rest_millis;
+        let is_far = |at: i64| at.saturating_sub(self.shared.clock.now_millis()) > rest;
+        !self.finished && self.runs.is_empty() && self.timers.earliest().is_none_or(is_far)
     }
 
     async fn receive(&mut self, message: Message) {
@@ -196,7 +281,7 @@ impl Drop for Actor {
     /// However an actor ends, nobody waits for it in vain.
     fn drop(&mut self) {
         // Who waits for it to start finds that it is not there.
-        if self.unborn {
+        if self.place == Place::Unborn {
             self.shared.give_up(&self.record);
         }
         if !self.finished {
@@ -206,8 +291,11 @@ impl Drop for Actor {
                 self.record.standing.send_replace(Standing::Interrupted);
             }
         }
+        if self.place != Place::Gone {
+            self.record.dismiss();
+        }
         for id in self.actions.keys() {
-            self.shared.remove_action(id);
+            self.shared.remove_action(id, &self.record);
         }
         self.shared.retire(&self.record);
     }

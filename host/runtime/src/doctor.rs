@@ -6,10 +6,10 @@ use ostro_core::{ExecutionId, Value};
 use ostro_engine::{EventKind, Execution, Waiting};
 use ostro_journal::{ExecutionChange, Journal, LetterId, NewLetter, Turn};
 
-use crate::RuntimeError;
 use crate::entry::{Letter, encode};
 use crate::replay::{Replay, Revived};
 use crate::snapshots::Nobody;
+use crate::{RuntimeError, keep};
 
 /// Something that is wrong with an execution in a journal.
 #[derive(Clone, Debug)]
@@ -42,19 +42,18 @@ impl Finding {
 ///
 /// The error is what keeps them from being read at all.
 pub fn diagnose(journal: &Journal, root: &ExecutionId) -> Result<Vec<Finding>, RuntimeError> {
-    let mut replay = Replay {
-        journal,
-        runner: &Nobody,
-        libraries: HashMap::new(),
-    };
+    let mut replay = Replay::new(journal, &Nobody);
+    replay.only_events = true;
     let family = replay.family(root)?;
     let by_id: HashMap<&ExecutionId, &Revived> = family
         .iter()
         .map(|revived| (&revived.row.id, revived))
         .collect();
     let mut found = Vec::new();
-    for revived in &family {
+    let by_snapshots = Replay::new(journal, &Nobody).family(root)?;
+    for (revived, other) in family.iter().zip(&by_snapshots) {
         found.extend(row(revived));
+        found.extend(snapshot(revived, other));
         for waiting in revived.execution.waits_for() {
             if let Waiting::Child { id, task } = waiting {
                 found.extend(child(revived, by_id.get(&id).copied(), &id, &task));
@@ -96,6 +95,19 @@ fn row(revived: &Revived) -> Option<Finding> {
         execution: row.id.clone(),
         what,
         repair: Some(turn),
+    })
+}
+
+/// What the snapshot says otherwise than the events.
+fn snapshot(revived: &Revived, by_snapshot: &Revived) -> Option<Finding> {
+    // Somebody may have it go on meanwhile.
+    if revived.next != by_snapshot.next || revived.execution == by_snapshot.execution {
+        return None;
+    }
+    Some(Finding {
+        execution: revived.row.id.clone(),
+        what: "its snapshot says something else than its events".to_owned(),
+        repair: keep::turn(&revived.execution, revived.next),
     })
 }
 

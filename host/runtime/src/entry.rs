@@ -57,15 +57,27 @@ pub(crate) fn decode<T: DeserializeOwned>(
     what: &str,
     body: &[u8],
 ) -> Result<T, RuntimeError> {
+    decode_sized(journal, what, body).map(|(data, _)| data)
+}
+
+/// As [`decode`], with how many bytes were read.
+pub(crate) fn decode_sized<T: DeserializeOwned>(
+    journal: &Journal,
+    what: &str,
+    body: &[u8],
+) -> Result<(T, usize), RuntimeError> {
+    let mut size = body.len();
     let mut fetch = |digest: &stored::Digest| -> Result<Option<Arc<[u8]>>, JournalError> {
         let value = journal.value(&Digest::from_bytes(*digest))?;
+        size += value.as_ref().map_or(0, Vec::len);
         Ok(value.map(Into::into))
     };
-    stored::load(body, &mut fetch).map_err(|error| match error {
+    let loaded = stored::load(body, &mut fetch).map_err(|error| match error {
         LoadError::Fetch(error) => error.into(),
         other => RuntimeError::from(JournalError::Corrupt {
             path: journal.path().to_owned(),
             detail: format!("{what} cannot be read: {other}"),
         }),
-    })
+    });
+    Ok((loaded?, size))
 }

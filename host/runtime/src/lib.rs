@@ -5,6 +5,7 @@
 //! side. A turn is `engine::decide` on one event; its commands are carried out only after the
 //! turn is committed: to a journal ([`Runtime::durable`]), or to memory ([`Runtime::new`]).
 //! After a crash, [`Runtime::recover`] brings every execution to what its committed turns say.
+//! What waits for a person, or for long, is in the journal alone until somebody asks for it.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -58,7 +59,9 @@ mod clock;
 mod doctor;
 mod entry;
 mod error;
+mod family;
 mod hub;
+mod keep;
 mod library;
 mod notice;
 mod options;

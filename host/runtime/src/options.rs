@@ -16,6 +16,16 @@ pub struct Options {
     pub kept_roots: usize,
     /// How many requests (pause, resume, stop, finish an action) may wait at one execution.
     pub max_requests: usize,
+    /// How far off a time has to be at least, in milliseconds, for an execution that waits for
+    /// nothing that is at work to leave memory until then. What waits for people only leaves it at
+    /// once. Where there is no journal, nothing leaves.
+    pub rest_millis: i64,
+    /// After how many events of an execution a snapshot of its state is written, at the earliest:
+    /// those that it covers are not decided again when the execution is brought back.
+    pub snapshot_events: u64,
+    /// How many times the bytes of the last snapshot an execution's turns write before the next
+    /// one comes: what snapshots cost is this share of what turns do.
+    pub snapshot_distance: usize,
     /// Whether [`NoticeKind::Decided`](crate::NoticeKind::Decided) tells why each turn went as it
     /// did.
     pub explain: bool,
@@ -32,6 +42,9 @@ impl Default for Options {
             max_depth: 64,
             kept_roots: 1_000,
             max_requests: 64,
+            rest_millis: 60_000,
+            snapshot_events: 256,
+            snapshot_distance: 1,
             explain: false,
             backlog: 4_096,
         }

@@ -10,6 +10,8 @@ use ostro_lang::Workflow;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use crate::family::Family;
+use crate::keep::Pace;
 use crate::{Library, RuntimeError, lock};
 
 /// Which execution it is, of what, and for whom.
@@ -70,6 +72,14 @@ pub(crate) struct Reply {
     pub(crate) _place: Option<OwnedSemaphorePermit>,
 }
 
+/// Where messages for an actor come in.
+struct Inbox {
+    /// None while there is no actor.
+    sender: Option<mpsc::UnboundedSender<Message>>,
+    /// Whether the actor has nothing to do until a message comes.
+    rests: bool,
+}
+
 /// An execution, as everybody but its actor sees it.
 pub(crate) struct Record {
     pub(crate) about: ExecutionInfo,
@@ -79,15 +89,17 @@ pub(crate) struct Record {
     pub(crate) parent: Option<Arc<Record>>,
     /// The number of the next event in the journal.
     pub(crate) next_event: AtomicU64,
-    /// All executions of the root, in the order of their start.
-    pub(crate) family: Arc<Mutex<Vec<ExecutionId>>>,
+    /// When its next snapshot is due.
+    pub(crate) pace: Mutex<Pace>,
+    /// All executions of the root.
+    pub(crate) family: Arc<Family>,
     /// The inbox takes whatever comes, because it is bounded by who may write: each child
     /// writes once, the parent writes what its turns command, and everybody else needs one of
     /// `places`.
     ///
     /// There is one while there is an actor. It is written to, and taken away, under its lock,
     /// so that no message comes to an actor that leaves.
-    inbox: Mutex<Option<mpsc::UnboundedSender<Message>>>,
+    inbox: Mutex<Inbox>,
     places: Arc<Semaphore>,
     /// As of the last committed turn.
     snapshot: Mutex<Arc<Execution>>,
@@ -106,7 +118,10 @@ impl Record {
         // The parent's turn writes that a sub-workflow is created.
         let next_event = AtomicU64::new(u64::from(parent.is_some()));
         let (inbox, receiver) = mpsc::unbounded_channel();
-        let inbox = Mutex::new(Some(inbox));
+        let inbox = Mutex::new(Inbox {
+            sender: Some(inbox),
+            rests: false,
+        });
         let family = parent
             .as_ref()
             .map_or_else(Arc::default, |up| Arc::clone(&up.family));
@@ -116,6 +131,7 @@ impl Record {
             library,
             parent,
             next_event,
+            pace: Mutex::default(),
             family,
             inbox,
             places: Arc::new(Semaphore::new(max_requests.max(1))),
@@ -136,9 +152,21 @@ impl Record {
     /// Hands an event to the actor. Nobody is there to take it once the execution has ended,
     /// which is no error: what the event was about is then nobody's concern.
     pub(crate) fn post(&self, message: Message) {
-        if let Some(inbox) = &*lock(&self.inbox) {
-            let _ = inbox.send(message);
+        let _ = self.send(&mut lock(&self.inbox), message);
+    }
+
+    /// Gives back what nobody is there to take.
+    fn send(&self, inbox: &mut Inbox, message: Message) -> Option<Message> {
+        let Some(sender) = &inbox.sender else {
+            return Some(message);
+        };
+        if let Err(unsent) = sender.send(message) {
+            return Some(unsent.0);
         }
+        if std::mem::take(&mut inbox.rests) {
+            self.family.awakes();
+        }
+        None
     }
 
     /// Hands a message to the actor. If there is none, the end of a new inbox comes back with
@@ -148,27 +176,60 @@ impl Record {
         message: Message,
     ) -> Option<(Message, mpsc::UnboundedReceiver<Message>)> {
         let mut inbox = lock(&self.inbox);
-        let message = match &*inbox {
-            None => message,
-            Some(inbox) => match inbox.send(message) {
-                Ok(()) => return None,
-                Err(unsent) => unsent.0,
-            },
-        };
+        let message = self.send(&mut inbox, message)?;
+        self.leave(&mut inbox);
         let (sender, receiver) = mpsc::unbounded_channel();
-        *inbox = Some(sender);
+        inbox.sender = Some(sender);
+        self.family.awakes();
         Some((message, receiver))
     }
 
     /// Takes the inbox away from the actor, which leaves; or gives what has come in the last
     /// moment.
-    pub(crate) fn close(&self, inbox: &mut mpsc::UnboundedReceiver<Message>) -> Option<Message> {
-        let mut sender = lock(&self.inbox);
-        let last = inbox.try_recv().ok();
+    pub(crate) fn close(&self, receiver: &mut mpsc::UnboundedReceiver<Message>) -> Option<Message> {
+        let mut inbox = lock(&self.inbox);
+        let last = receiver.try_recv().ok();
         if last.is_none() {
-            *sender = None;
+            self.leave(&mut inbox);
         }
         last
+    }
+
+    /// Has the actor leave, if there is one: nothing comes to it any more.
+    pub(crate) fn dismiss(&self) {
+        self.leave(&mut lock(&self.inbox));
+    }
+
+    fn leave(&self, inbox: &mut Inbox) {
+        if inbox.sender.take().is_some() && !std::mem::take(&mut inbox.rests) {
+            self.family.rests();
+        }
+    }
+
+    /// The actor has nothing to do until a message comes. Whether it rests from now on: not if it
+    /// does already, nor if one has come in the last moment.
+    pub(crate) fn rest(&self, receiver: &mpsc::UnboundedReceiver<Message>) -> bool {
+        let mut inbox = lock(&self.inbox);
+        let begins = inbox.sender.is_some() && !inbox.rests && receiver.is_empty();
+        if begins {
+            inbox.rests = true;
+            self.family.rests();
+        }
+        begins
+    }
+
+    /// The actor does not rest any more. Whether it may stay.
+    pub(crate) fn awake(&self) -> bool {
+        let mut inbox = lock(&self.inbox);
+        if std::mem::take(&mut inbox.rests) {
+            self.family.awakes();
+        }
+        inbox.sender.is_some()
+    }
+
+    /// Whether there is an actor.
+    pub(crate) fn has_actor(&self) -> bool {
+        lock(&self.inbox).sender.is_some()
     }
 
     /// Hands an event to the actor and waits until its turn is committed.
@@ -177,11 +238,8 @@ impl Record {
             return Err(RuntimeError::Ended(self.about.id.clone()));
         }
         let (message, receiver) = self.message(event)?;
-        let sent = match &*lock(&self.inbox) {
-            Some(inbox) => inbox.send(message).is_ok(),
-            None => false,
-        };
-        if !sent {
+        let unsent = self.send(&mut lock(&self.inbox), message);
+        if unsent.is_some() {
             return Err(self.gone());
         }
         self.answer(receiver).await

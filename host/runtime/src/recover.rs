@@ -1,21 +1,28 @@
 //! Brings executions back from the journal, and has them go on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ostro_core::{ExecutionId, Value};
 use ostro_engine::EventKind;
 use ostro_journal::{Journal, Unfinished};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::record::{Message, Outcome, Record, Standing};
+use crate::family::Held;
+use crate::record::{Message, Outcome, Record, Reply, Standing};
 use crate::replay::{Replay, Revived};
 use crate::shared::Shared;
-use crate::{ExecutionInfo, RuntimeError};
+use crate::{ExecutionInfo, RuntimeError, lock};
 
 /// How many root executions are looked up at a time.
 const PAGE: usize = 256;
+
+/// What somebody wants of an execution that may have to be brought back for it.
+pub(crate) struct Request {
+    id: ExecutionId,
+    event: EventKind,
+    answer: oneshot::Sender<Result<(), RuntimeError>>,
+}
 
 impl Shared {
     /// Brings back all executions that something moves by itself. How many roots there were.
@@ -28,7 +35,7 @@ impl Shared {
         loop {
             let page = journal.unfinished(Unfinished::Moving, last.as_ref(), PAGE)?;
             for root in &page {
-                self.bring_back(&journal, &root.id).await?;
+                self.bring_back(&journal, &root.id, &mut None).await?;
                 count += 1;
             }
             match page.into_iter().next_back() {
@@ -38,13 +45,23 @@ impl Shared {
         }
     }
 
-    /// The record of an execution that the journal has, if it does.
+    /// An execution that is in memory or in the journal, if it is.
     pub(crate) async fn find(
         self: &Arc<Self>,
         id: &ExecutionId,
-    ) -> Result<Option<Arc<Record>>, RuntimeError> {
-        if let Some(record) = self.record(id) {
-            return Ok(Some(record));
+    ) -> Result<Option<Held>, RuntimeError> {
+        self.find_for(id, &mut None).await
+    }
+
+    /// As [`Shared::find`]. If the execution that `request` is for is brought back for it, the
+    /// request is taken there, and decided before anything is carried out again.
+    async fn find_for(
+        self: &Arc<Self>,
+        id: &ExecutionId,
+        request: &mut Option<Request>,
+    ) -> Result<Option<Held>, RuntimeError> {
+        if let Some(held) = self.hold(id) {
+            return Ok(Some(held));
         }
         let Some(journal) = self.store.journal().cloned() else {
             return Ok(None);
@@ -53,30 +70,50 @@ impl Shared {
             return Ok(None);
         };
         let root = row.root_execution_id.unwrap_or(row.id);
-        self.bring_back(&journal, &root).await?;
-        Ok(self.record(id))
+        // Until it is in hand itself, it is by its root.
+        let _root = self.bring_back(&journal, &root, request).await?;
+        Ok(self.hold(id))
     }
 
-    /// Brings back a root execution and all below it.
+    /// Has `event` happen to an execution that has not ended.
+    pub(crate) async fn request(
+        self: &Arc<Self>,
+        id: &ExecutionId,
+        event: EventKind,
+    ) -> Result<(), RuntimeError> {
+        let (answer, answered) = oneshot::channel();
+        let mut request = Some(Request {
+            id: id.clone(),
+            event,
+            answer,
+        });
+        let held = self.find_for(id, &mut request).await?;
+        let held = held.ok_or_else(|| RuntimeError::UnknownExecution(id.clone()))?;
+        match request {
+            Some(request) => held.request(request.event).await,
+            None => held.answer(answered).await,
+        }
+    }
+
+    /// Brings back a root execution and all below it, if it is not in memory.
     async fn bring_back(
         self: &Arc<Self>,
         journal: &Journal,
         root: &ExecutionId,
-    ) -> Result<(), RuntimeError> {
+        request: &mut Option<Request>,
+    ) -> Result<Option<Held>, RuntimeError> {
         let _alone = self.reviving.lock().await;
-        if self.record(root).is_some() {
-            return Ok(());
+        if let Some(held) = self.hold(root) {
+            return Ok(Some(held));
         }
         let shared = Arc::clone(self);
         let journal = journal.clone();
         let id = root.clone();
         let blocks = journal.blocks();
         let read = move || {
-            let mut replay = Replay {
-                journal: &journal,
-                runner: &*shared.runner,
-                libraries: HashMap::from([(shared.library.digest(), Arc::clone(&shared.library))]),
-            };
+            let mut replay = Replay::new(&journal, &*shared.runner);
+            let own = Arc::clone(&shared.library);
+            replay.libraries.insert(own.digest(), own);
             replay.family(&id)
         };
         let family = if blocks {
@@ -88,44 +125,82 @@ impl Shared {
             tokio::task::yield_now().await;
             read()?
         };
-        self.adopt(family);
-        Ok(())
+        Ok(self.adopt(family, request))
     }
 
-    /// Makes a family known, and has each of it go on.
-    fn adopt(self: &Arc<Self>, family: Vec<Revived>) {
+    /// Makes a family known, and has each of it go on. Gives its root.
+    fn adopt(
+        self: &Arc<Self>,
+        family: Vec<Revived>,
+        request: &mut Option<Request>,
+    ) -> Option<Held> {
+        let root = family.first().map(|root| root.row.id.clone());
         let mut asleep = Vec::with_capacity(family.len());
         let mut letters = Vec::new();
+        let mut held = Vec::with_capacity(family.len());
         for revived in family {
             let (record, inbox) = self.record_of(&revived);
-            let unread = revived.letters.into_iter();
-            letters.extend(unread.map(|letter| (Arc::clone(&record), letter)));
-            if let Some(inbox) = inbox {
-                asleep.push((record, inbox, revived.outstanding, revived.next));
-            }
-        }
-        for (record, inbox, outstanding, next) in asleep {
-            let actor = self.actor(record, inbox);
-            if next > 1 {
-                tokio::spawn(actor.go_on(outstanding));
-            } else {
-                // It was created, and its first turn never came.
-                tokio::spawn(actor.run(Message {
-                    event: EventKind::Started,
-                    letter: None,
+            // Until all have begun, none leaves.
+            held.extend(self.hold(&record.about.id));
+            let mut first: Vec<Message> = revived
+                .letters
+                .into_iter()
+                .map(|(id, event)| Message {
+                    event,
+                    letter: Some(id),
                     reply: None,
-                }));
-            }
-        }
-        for (record, (id, event)) in letters {
-            let message = Message {
-                event,
-                letter: Some(id),
-                reply: None,
+                })
+                .collect();
+            let Some(inbox) = inbox else {
+                letters.extend(
+                    first
+                        .into_iter()
+                        .map(|letter| (Arc::clone(&record), letter)),
+                );
+                continue;
             };
-            // It fails only when the runtime shuts down; the letter stays then.
-            let _ = self.wake(&record, message);
+            if let Some(request) = request.take_if(|request| request.id == record.about.id) {
+                first.push(Message {
+                    event: request.event,
+                    letter: None,
+                    reply: Some(Reply {
+                        sender: request.answer,
+                        _place: None,
+                    }),
+                });
+            }
+            let actor = self.actor(Arc::clone(&record), inbox);
+            asleep.push((actor, revived.outstanding, revived.next, first));
         }
+        // All may be over before anybody takes it in hand.
+        let root = root.and_then(|root| self.hold(&root));
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            // From the top down: what one is told by those above it, it knows before anything of
+            // it is carried out again.
+            let mut restored = Vec::with_capacity(asleep.len());
+            let mut fresh = Vec::new();
+            for (actor, outstanding, next, first) in asleep {
+                if next > 1 {
+                    restored.push(actor.restore(outstanding, first).await);
+                } else {
+                    fresh.push((actor, first));
+                }
+            }
+            for actor in restored {
+                tokio::spawn(actor.go_on());
+            }
+            for (actor, first) in fresh {
+                // It was created, and its first turn never came.
+                tokio::spawn(actor.begin(first));
+            }
+            for (record, letter) in letters {
+                // It fails only when the runtime shuts down; the letter stays then.
+                let _ = shared.wake(&record, letter);
+            }
+            drop(held);
+        });
+        root
     }
 
     /// The record of an execution that is brought back, and its inbox if it has not ended.
@@ -159,6 +234,7 @@ impl Shared {
             self.options.max_requests,
         );
         record.next_event.store(revived.next, Ordering::Relaxed);
+        *lock(&record.pace) = revived.pace;
         let ended = execution.state().is_completed();
         self.readmit(&record, !ended);
         if !ended {

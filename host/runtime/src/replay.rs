@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ostro_core::{ActionExecutionId, ActionOutcome, ActionRunner, ExecutionId};
-use ostro_engine::{Command, Event, EventKind, Execution, TimerId, Waiting, decide};
-use ostro_journal::{Digest, ExecutionRow, Journal, JournalError, LetterId, Reached};
+use ostro_core::{ActionExecutionId, ActionRunner, ExecutionId};
+use ostro_engine::{Event, EventKind, Execution, TimerId, Waiting, decide};
+use ostro_journal::{
+    Digest, ExecutionRow, Journal, JournalError, LetterId, Loaded, Reached, StoredEvent,
+};
 use ostro_lang::Workflow;
 
 use crate::entry::{Entry, Letter, decode};
+use crate::keep::{self, Pace};
 use crate::notice::ActionRef;
 use crate::plan::Call;
 use crate::shared::workflow;
@@ -25,6 +28,7 @@ pub(crate) struct Revived {
     pub(crate) outstanding: Outstanding,
     /// The number of its next event.
     pub(crate) next: u64,
+    pub(crate) pace: Pace,
     /// What it was told and has not taken in.
     pub(crate) letters: Vec<(LetterId, EventKind)>,
 }
@@ -50,10 +54,16 @@ pub(crate) enum Known {
     Lost,
 }
 
-/// An action that a turn commanded.
-struct Commanded {
-    call: Call,
-    safe_rerun: bool,
+/// Where the replay of an execution starts.
+#[derive(Default)]
+struct Start {
+    execution: Option<Execution>,
+    /// How many events its snapshot covers.
+    covered: u64,
+    /// How many bytes its snapshot takes.
+    size: usize,
+    /// The events that follow, if they are others than those after the newest snapshot.
+    events: Option<Vec<StoredEvent>>,
 }
 
 /// Reads executions from a journal.
@@ -61,9 +71,23 @@ pub(crate) struct Replay<'a> {
     pub(crate) journal: &'a Journal,
     pub(crate) runner: &'a dyn ActionRunner,
     pub(crate) libraries: HashMap<Digest, Arc<Library>>,
+    /// Whether snapshots are left alone.
+    pub(crate) only_events: bool,
+    /// How many events were decided again.
+    pub(crate) decided: usize,
 }
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
+    pub(crate) fn new(journal: &'a Journal, runner: &'a dyn ActionRunner) -> Self {
+        Self {
+            journal,
+            runner,
+            libraries: HashMap::new(),
+            only_events: false,
+            decided: 0,
+        }
+    }
+
     /// A root execution and all below it, each after the one above it.
     pub(crate) fn family(&mut self, root: &ExecutionId) -> Result<Vec<Revived>, RuntimeError> {
         let ids = self.journal.family(root, false)?;
@@ -78,20 +102,26 @@ impl Replay<'_> {
         let library = self.library(&loaded.row)?;
         let row = &loaded.row;
         let workflow = workflow(&library, &row.workflow_namespace, &row.workflow_name)?;
-        let mut execution = None;
-        let mut commanded = HashMap::new();
-        for stored in &loaded.events {
+        let (library, workflow) = (&library, &workflow);
+        let start = self.start(id, &loaded)?;
+        let mut execution = start.execution;
+        let mut next = start.covered;
+        let mut since = 0;
+        for stored in start.events.as_ref().unwrap_or(&loaded.events) {
             let what = || format!("event {} of execution {id}", stored.number);
             execution = Some(
                 match (decode(self.journal, &what(), &stored.body)?, execution) {
                     (Entry::Created(created), None) => *created,
                     (Entry::Happened(event), Some(execution)) => {
-                        let again = again(&library, &workflow, execution, event, &mut commanded);
-                        again.map_err(|reason| self.corrupt(format!("{}: {reason}", what())))?
+                        self.decided += 1;
+                        again(library, workflow, execution, event)
+                            .map_err(|reason| self.corrupt(format!("{}: {reason}", what())))?
                     }
                     _ => return Err(self.corrupt(format!("{} is out of place", what()))),
                 },
             );
+            next = stored.number + 1;
+            since += stored.body.len();
         }
         let Some(execution) = execution else {
             return Err(self.corrupt(format!("execution {id} has no events")));
@@ -102,13 +132,14 @@ impl Replay<'_> {
             Ok((letter.id, event))
         });
         Ok(Revived {
-            outstanding: self.outstanding(&execution, commanded)?,
+            outstanding: self.outstanding(&execution)?,
             letters: letters.collect::<Result<_, RuntimeError>>()?,
             row: loaded.row,
-            workflow,
-            library,
+            workflow: Arc::clone(workflow),
+            library: Arc::clone(library),
             execution,
-            next: loaded.next,
+            next,
+            pace: Pace::after(start.covered, start.size, since),
         })
     }
 
@@ -131,28 +162,70 @@ impl Replay<'_> {
         Ok(library)
     }
 
-    fn outstanding(
-        &self,
-        execution: &Execution,
-        mut commanded: HashMap<ActionExecutionId, Commanded>,
-    ) -> Result<Outstanding, RuntimeError> {
+    /// Where replay starts: after the newest snapshot, if it can be read, and otherwise at the
+    /// first event.
+    fn start(&self, id: &ExecutionId, loaded: &Loaded) -> Result<Start, RuntimeError> {
+        let Some(snapshot) = &loaded.snapshot else {
+            return Ok(Start::default());
+        };
+        // Where history was pruned, the snapshot is all that there is of it.
+        let pruned = self
+            .journal
+            .events(id, 0, 1)?
+            .first()
+            .is_none_or(|event| event.number > 0);
+        if pruned || !self.only_events {
+            match keep::read(self.journal, snapshot) {
+                Some(Ok((execution, size))) => {
+                    return Ok(Start {
+                        execution: Some(execution),
+                        covered: snapshot.events,
+                        size,
+                        events: None,
+                    });
+                }
+                Some(Err(error)) => {
+                    tracing::warn!(execution = %id, %error, "its events are read, all of them");
+                }
+                None => {}
+            }
+        }
+        Ok(Start {
+            events: Some(self.journal.events(id, 0, usize::MAX)?),
+            ..Start::default()
+        })
+    }
+
+    fn outstanding(&self, execution: &Execution) -> Result<Outstanding, RuntimeError> {
         let mut outstanding = Outstanding::default();
+        if execution.state().is_completed() {
+            return Ok(outstanding);
+        }
+        for (task, action) in execution.actions_in_flight() {
+            let call = Call {
+                action: Arc::new(ActionRef {
+                    id: action.id.clone(),
+                    name: Arc::clone(action.name),
+                    task_id: task.id().clone(),
+                    task_name: Arc::clone(task.name()),
+                    attempt: action.attempt,
+                }),
+                input: Arc::clone(action.input),
+                timeout: task.timeout(),
+                slot: None,
+            };
+            let known = if action.deferred {
+                Known::Elsewhere
+            } else {
+                self.known(action.id, &call, action.safe_rerun)?
+            };
+            outstanding.calls.push((call, known));
+        }
         for waiting in execution.waits_for() {
             match waiting {
-                Waiting::Action { id, deferred, .. } => {
-                    let Some(Commanded { call, safe_rerun }) = commanded.remove(&id) else {
-                        return Err(self.corrupt(format!("nothing has action {id} run")));
-                    };
-                    let known = if deferred {
-                        Known::Elsewhere
-                    } else {
-                        self.known(&id, &call, safe_rerun)?
-                    };
-                    outstanding.calls.push((call, known));
-                }
                 Waiting::Timer { id, at, .. } => outstanding.timers.push((id, at)),
                 Waiting::Child { id, .. } => outstanding.children.push(id),
-                Waiting::Start | Waiting::Person => {}
+                Waiting::Action { .. } | Waiting::Start | Waiting::Person => {}
             }
         }
         Ok(outstanding)
@@ -187,14 +260,7 @@ fn again(
     workflow: &Workflow,
     execution: Execution,
     event: Event,
-    commanded: &mut HashMap<ActionExecutionId, Commanded>,
 ) -> Result<Execution, String> {
-    // What has ended is forgotten, or a long history would be kept whole.
-    if let EventKind::ActionFinished { id, outcome } = &event.kind
-        && *outcome != ActionOutcome::Deferred
-    {
-        commanded.remove(id);
-    }
     let definitions = &**library.definitions();
     let decision = catch_unwind(AssertUnwindSafe(|| {
         decide(definitions, workflow, execution, event)
@@ -202,40 +268,6 @@ fn again(
     .map_err(|panic| panic_message(panic.as_ref()))?;
     if decision.question.is_some() {
         return Err("it asks what it did not ask before".to_owned());
-    }
-    for command in decision.commands {
-        match command {
-            Command::RunAction {
-                id,
-                task_id,
-                task_name,
-                name,
-                input,
-                attempt,
-                timeout,
-                safe_rerun,
-                ..
-            } => {
-                let action = Arc::new(ActionRef {
-                    id: id.clone(),
-                    name,
-                    task_id,
-                    task_name,
-                    attempt,
-                });
-                let call = Call {
-                    action,
-                    input,
-                    timeout,
-                    slot: None,
-                };
-                commanded.insert(id, Commanded { call, safe_rerun });
-            }
-            Command::CancelAction { id } => {
-                commanded.remove(&id);
-            }
-            _ => {}
-        }
     }
     Ok(decision.execution)
 }

@@ -13,11 +13,12 @@ use ostro_lang::Definitions;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+use crate::family::Held;
 use crate::hub::Subscription;
-use crate::record::{Record, Reply, Standing};
+use crate::record::{Reply, Standing};
 use crate::shared::{Launch, Phase, Shared, workflow};
 use crate::store::Store;
-use crate::{ExecutionInfo, Library, Options, Outcome, RuntimeError, lock};
+use crate::{ExecutionInfo, Library, Options, Outcome, RuntimeError};
 
 /// How long to wait at most for the executions above one that runs again.
 const REOPENING: Duration = Duration::from_secs(10);
@@ -117,9 +118,14 @@ impl Runtime {
         self.shared.recover().await
     }
 
-    /// Brings an execution back, and all of its root, if the journal has it. Whether it is known.
+    /// Brings an execution back, and all of its root, if the journal has it; they stay in memory
+    /// then, until [`Runtime::forget`]. Whether it is known.
     pub async fn load(&self, id: &ExecutionId) -> Result<bool, RuntimeError> {
-        Ok(self.shared.find(id).await?.is_some())
+        let found = self.shared.find(id).await?;
+        if let Some(held) = &found {
+            held.family.stay(true);
+        }
+        Ok(found.is_some())
     }
 
     /// Starts an execution and gives its id once its first turn is committed.
@@ -180,7 +186,7 @@ impl Runtime {
         }
         // It came to nothing, and is not known any more; or everything has stopped.
         match self.shared.record(id) {
-            Some(known) if Arc::ptr_eq(&known, &record) => Err(RuntimeError::ShutDown),
+            Some(known) if Arc::ptr_eq(&known, &*record) => Err(RuntimeError::ShutDown),
             _ => Ok(false),
         }
     }
@@ -190,7 +196,7 @@ impl Runtime {
         self.known(id).await?.wait().await
     }
 
-    /// How an execution ended; none while it runs, and for one that is not known.
+    /// How an execution ended; none while it runs, and for one that is not in memory.
     pub fn outcome(&self, id: &ExecutionId) -> Option<Arc<Outcome>> {
         match &*self.shared.record(id)?.standing.borrow() {
             Standing::Ended(outcome) => Some(Arc::clone(outcome)),
@@ -203,7 +209,8 @@ impl Runtime {
         self.shared.hub.subscribe()
     }
 
-    /// An execution as of its last committed turn; none if it is not running nor kept.
+    /// An execution as of its last committed turn; none if it is not in memory:
+    /// [`Runtime::load`] brings it there.
     pub fn snapshot(&self, id: &ExecutionId) -> Option<Arc<Execution>> {
         self.shared.record(id).map(|record| record.snapshot())
     }
@@ -213,24 +220,24 @@ impl Runtime {
         self.shared.record(id).map(|record| record.about.clone())
     }
 
-    /// The root of an execution and all its sub-workflows, in the order of their start.
+    /// The root of an execution and all its sub-workflows, in the order of their start; empty if
+    /// it is not in memory.
     pub fn family(&self, id: &ExecutionId) -> Vec<ExecutionId> {
         self.shared
             .record(id)
-            .map(|record| lock(&record.family).clone())
+            .map(|record| record.family.ids())
             .unwrap_or_default()
     }
 
     /// Pauses an execution and its sub-workflows: what is in flight comes to its end, and
     /// nothing new starts.
     pub async fn pause(&self, id: &ExecutionId) -> Result<(), RuntimeError> {
-        self.known(id).await?.request(EventKind::Paused).await
+        self.shared.request(id, EventKind::Paused).await
     }
 
     /// Resumes an execution, with `env` merged into its environment.
     pub async fn resume(&self, id: &ExecutionId, env: Option<Map>) -> Result<(), RuntimeError> {
-        let record = self.known(id).await?;
-        record.request(EventKind::Resumed { env }).await
+        self.shared.request(id, EventKind::Resumed { env }).await
     }
 
     /// Ends an execution as `Success`, `Error` or `Cancelled`, and cancels its actions in flight.
@@ -245,8 +252,8 @@ impl Runtime {
                 "an execution cannot be stopped as {state}: take SUCCESS, ERROR or CANCELLED"
             )));
         }
-        let record = self.known(id).await?;
-        record.request(EventKind::Stopped { state, message }).await
+        let event = EventKind::Stopped { state, message };
+        self.shared.request(id, event).await
     }
 
     /// Has a task run again that ended in ERROR, with `env` merged into the environment; with
@@ -342,13 +349,13 @@ impl Runtime {
             .await
     }
 
-    async fn known(&self, id: &ExecutionId) -> Result<Arc<Record>, RuntimeError> {
+    async fn known(&self, id: &ExecutionId) -> Result<Held, RuntimeError> {
         let found = self.shared.find(id).await?;
         found.ok_or_else(|| RuntimeError::UnknownExecution(id.clone()))
     }
 
     /// The execution that an action in flight belongs to.
-    async fn execution_of(&self, id: &ActionExecutionId) -> Result<Arc<Record>, RuntimeError> {
+    async fn execution_of(&self, id: &ActionExecutionId) -> Result<Held, RuntimeError> {
         let unknown = || RuntimeError::UnknownAction(id.clone());
         if let Some(record) = self.shared.execution_of(id) {
             return Ok(record);
@@ -359,15 +366,15 @@ impl Runtime {
             .await
     }
 
-    /// Drops a root execution that has ended, and its sub-workflows, before newer ones take
-    /// their place. Whether there was one.
+    /// Takes back [`Runtime::load`]; and drops a root execution that has ended, and its
+    /// sub-workflows, before newer ones take their place. Whether there was one.
     pub fn forget(&self, root: &ExecutionId) -> bool {
         self.shared.forget(root)
     }
 
     /// Takes no more executions, lets those that run end for up to `grace`, and then stops the
     /// rest where they are: actions in flight are cancelled, and whoever waits is told
-    /// [`RuntimeError::ShutDown`]. Whether all executions had ended.
+    /// [`RuntimeError::ShutDown`]. Whether all executions had ended, or had left memory.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         self.phase.send_if_modified(|phase| {
             let open = *phase == Phase::Open;

@@ -2,22 +2,30 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ostro_core::{ActionExecutionId, ActionRunner, Clock, ExecutionId, TaskExecutionId};
-use ostro_engine::{EventKind, Execution, Records};
+use ostro_engine::{EventKind, Execution, Records, TimerId, Waiting};
 use ostro_lang::Workflow;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 use crate::actor::Actor;
 use crate::clock::SteadyClock;
+use crate::family::Held;
 use crate::hub::Hub;
 use crate::record::{Message, Record, Reply};
 use crate::slots::Slots;
 use crate::store::Store;
+use crate::timers::Timers;
 use crate::{ExecutionInfo, Library, Options, RuntimeError, lock};
 
 /// How many workflows an error names at most.
 const MAX_NAMES: usize = 30;
+
+/// How long to wait before an execution that could not be read is read again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// Whether a runtime takes executions, waits for the last ones, or is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +58,11 @@ pub(crate) struct Shared {
 struct Book {
     records: HashMap<ExecutionId, Arc<Record>>,
     /// The execution that each action in flight, or finished from outside, belongs to.
-    actions: HashMap<ActionExecutionId, ExecutionId>,
+    actions: HashMap<ActionExecutionId, Arc<Record>>,
     running_roots: usize,
     finished_roots: VecDeque<ExecutionId>,
+    /// What brings back root executions that have left memory, when their time has come.
+    alarms: HashMap<ExecutionId, AbortHandle>,
 }
 
 /// An execution that is to start.
@@ -131,6 +141,13 @@ impl Shared {
         lock(&self.book).records.get(id).cloned()
     }
 
+    /// Takes an execution in hand, if it is in memory.
+    pub(crate) fn hold(self: &Arc<Self>, id: &ExecutionId) -> Option<Held> {
+        let book = lock(&self.book);
+        let record = book.records.get(id)?;
+        Some(Held::new(Arc::clone(self), Arc::clone(record)))
+    }
+
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.clone()
     }
@@ -179,7 +196,7 @@ impl Shared {
         if record.parent.is_none() {
             book.running_roots += 1;
         }
-        lock(&record.family).push(id.clone());
+        record.family.add(id.clone());
         book.records.insert(id, Arc::clone(&record));
         Ok(Some(Prepared {
             record,
@@ -208,13 +225,16 @@ impl Shared {
         let mut book = lock(&self.book);
         let id = record.about.id.clone();
         if record.parent.is_none() {
+            if let Some(alarm) = book.alarms.remove(&id) {
+                alarm.abort();
+            }
             if with_actor {
                 book.running_roots += 1;
             } else {
                 book.finished_roots.push_back(id.clone());
             }
         }
-        lock(&record.family).push(id.clone());
+        record.family.add(id.clone());
         book.records.insert(id, Arc::clone(record));
     }
 
@@ -231,7 +251,8 @@ impl Shared {
     /// Takes the place away again from an execution that does not start after all.
     pub(crate) fn give_up(&self, record: &Record) {
         let mut book = lock(&self.book);
-        lock(&record.family).retain(|id| *id != record.about.id);
+        record.family.remove(&record.about.id);
+        record.dismiss();
         book.records.remove(&record.about.id);
     }
 
@@ -283,7 +304,7 @@ impl Shared {
         if record.about.depth > max_depth {
             return refuse(format!("sub-workflows nest {max_depth} deep at most"));
         }
-        if lock(&record.family).len() >= max_family {
+        if record.family.len() >= max_family {
             return refuse(format!(
                 "an execution and its sub-workflows are {max_family} executions at most"
             ));
@@ -293,47 +314,91 @@ impl Shared {
 
     /// An actor has ended. A root whose actor has ended is kept for reports until newer ones
     /// take its place.
-    pub(crate) fn retire(&self, record: &Record) {
+    pub(crate) fn retire(self: &Arc<Self>, record: &Record) {
         if record.parent.is_none() {
             let mut book = lock(&self.book);
             book.running_roots -= 1;
-            if book.records.contains_key(&record.about.id) {
+            if book.has(record) {
                 book.finished_roots.push_back(record.about.id.clone());
             }
-            while book.finished_roots.len() > self.options.kept_roots {
-                if let Some(oldest) = book.finished_roots.pop_front() {
-                    book.drop_family(&oldest);
-                }
-            }
+            while book.finished_roots.len() > self.options.kept_roots && book.drop_oldest() {}
         }
+        self.unload(record);
         self.actors.send_modify(|count| *count -= 1);
     }
 
-    /// Drops a finished root execution and its sub-workflows. Whether there was one.
-    pub(crate) fn forget(&self, root: &ExecutionId) -> bool {
-        let mut book = lock(&self.book);
-        let Some(index) = book.finished_roots.iter().position(|id| id == root) else {
-            return false;
+    /// Has an execution leave memory with its family, if nothing of that is at work and nobody
+    /// looks at it: the journal has all of it, and whoever asks for it brings it back. Called
+    /// whenever one of these becomes true.
+    pub(crate) fn unload(self: &Arc<Self>, record: &Record) {
+        if !record.family.may_leave() {
+            return;
+        }
+        // Without tokio everything ends.
+        let (Some(_), Ok(tokio)) = (self.store.journal(), Handle::try_current()) else {
+            return;
         };
-        book.finished_roots.remove(index);
+        let mut book = lock(&self.book);
+        // It may be taken in hand only under this lock.
+        if !book.has(record) || !record.family.may_leave() {
+            return;
+        }
+        let root = &record.about.root_id;
+        // One that has ended is kept for reports.
+        if !book.records.get(root).is_some_and(|root| root.has_actor()) {
+            return;
+        }
+        if let Some(at) = book.next_timer(record) {
+            let alarm = alarm(Arc::clone(self), root.clone(), at);
+            let alarm = tokio.spawn(alarm).abort_handle();
+            book.alarms.insert(root.clone(), alarm);
+        }
         book.drop_family(root);
-        true
     }
 
-    pub(crate) fn add_action(&self, id: &ActionExecutionId, execution: &ExecutionId) {
+    /// Drops a finished root execution and its sub-workflows. Whether there was one.
+    pub(crate) fn forget(self: &Arc<Self>, root: &ExecutionId) -> bool {
+        let record = {
+            let mut book = lock(&self.book);
+            let Some(record) = book.records.get(root).cloned() else {
+                return false;
+            };
+            record.family.stay(false);
+            let index = book.finished_roots.iter().position(|id| id == root);
+            if let Some(index) = index
+                && record.family.may_leave()
+            {
+                book.finished_roots.remove(index);
+                book.drop_family(root);
+                return true;
+            }
+            record
+        };
+        self.unload(&record);
+        false
+    }
+
+    pub(crate) fn add_action(&self, id: &ActionExecutionId, record: &Arc<Record>) {
         lock(&self.book)
             .actions
-            .insert(id.clone(), execution.clone());
+            .insert(id.clone(), Arc::clone(record));
     }
 
-    pub(crate) fn remove_action(&self, id: &ActionExecutionId) {
-        lock(&self.book).actions.remove(id);
+    pub(crate) fn remove_action(&self, id: &ActionExecutionId, record: &Record) {
+        let mut book = lock(&self.book);
+        // One that was brought back meanwhile has it now.
+        let is_its = |of: &Arc<Record>| std::ptr::eq(&raw const **of, record);
+        if book.actions.get(id).is_some_and(is_its) {
+            book.actions.remove(id);
+        }
     }
 
     /// The execution that an action in flight belongs to.
-    pub(crate) fn execution_of(&self, id: &ActionExecutionId) -> Option<Arc<Record>> {
+    pub(crate) fn execution_of(self: &Arc<Self>, id: &ActionExecutionId) -> Option<Held> {
         let book = lock(&self.book);
-        book.records.get(book.actions.get(id)?).cloned()
+        let record = book.actions.get(id)?;
+        book.has(record)
+            .then(|| Held::new(Arc::clone(self), Arc::clone(record)))
     }
 
     /// Waits until no actor is left.
@@ -341,6 +406,27 @@ impl Shared {
         // The sender is `self`'s, so that waiting cannot fail.
         let _ = self.actors.subscribe().wait_for(|count| *count == 0).await;
     }
+}
+
+/// Brings a root execution back at `at`.
+async fn alarm(shared: Arc<Shared>, root: ExecutionId, at: i64) {
+    let mut timers = Timers::default();
+    timers.set(TimerId(root.to_string()), at);
+    let mut phase = shared.phase();
+    tokio::select! {
+        _ = phase.wait_for(|phase| *phase == Phase::Closed) => return,
+        _ = timers.next(&*shared.clock) => {}
+    }
+    // Now it is not to be stopped by what it brings back.
+    tokio::spawn(async move {
+        while let Err(error) = shared.find(&root).await {
+            if matches!(error, RuntimeError::ShutDown) || *shared.phase.borrow() == Phase::Closed {
+                return;
+            }
+            tracing::error!(execution = %root, %error, "its time has come, and it cannot be read");
+            tokio::time::sleep(AGAIN).await;
+        }
+    });
 }
 
 impl Records for Shared {
@@ -356,13 +442,46 @@ impl Records for Shared {
 }
 
 impl Book {
+    /// Whether `record` is the one that is known of its execution.
+    fn has(&self, record: &Record) -> bool {
+        let known = self.records.get(&record.about.id);
+        known.is_some_and(|known| std::ptr::eq(&raw const **known, record))
+    }
+
+    /// When the first timer of a family is due.
+    fn next_timer(&self, record: &Record) -> Option<i64> {
+        let ids = record.family.ids();
+        let members = ids.iter().filter_map(|id| self.records.get(id));
+        let waiting = members.flat_map(|member| member.snapshot().waits_for());
+        let due = waiting.filter_map(|waiting| match waiting {
+            Waiting::Timer { at, .. } => Some(at),
+            _ => None,
+        });
+        due.min()
+    }
+
+    /// Drops the finished root that is kept longest, of those that nobody looks at. Whether
+    /// there was one.
+    fn drop_oldest(&mut self) -> bool {
+        let index = self.finished_roots.iter().position(|id| {
+            let root = self.records.get(id);
+            root.is_none_or(|root| root.family.may_leave())
+        });
+        let Some(oldest) = index.and_then(|index| self.finished_roots.remove(index)) else {
+            return false;
+        };
+        self.drop_family(&oldest);
+        true
+    }
+
     fn drop_family(&mut self, root: &ExecutionId) {
         let Some(record) = self.records.get(root) else {
             return;
         };
-        let family = std::mem::take(&mut *lock(&record.family));
-        for id in family {
-            self.records.remove(&id);
+        for id in record.family.ids() {
+            if let Some(record) = self.records.remove(&id) {
+                record.dismiss();
+            }
         }
     }
 }

@@ -18,16 +18,24 @@ use crate::{Library, RuntimeError};
 pub struct Snapshots {
     executions: HashMap<ExecutionId, Arc<Execution>>,
     library: Option<Arc<Library>>,
+    decided: usize,
 }
 
 impl Snapshots {
     /// Reads what `journal` has of `root`. Nothing goes on by it.
     pub fn read(journal: &Journal, root: &ExecutionId) -> Result<Self, RuntimeError> {
-        let mut replay = Replay {
-            journal,
-            runner: &Nobody,
-            libraries: HashMap::new(),
-        };
+        Self::by(Replay::new(journal, &Nobody), root)
+    }
+
+    /// As [`Snapshots::read`], by the events alone: what the journal has of earlier states, which
+    /// spares work, is left alone.
+    pub fn read_events(journal: &Journal, root: &ExecutionId) -> Result<Self, RuntimeError> {
+        let mut replay = Replay::new(journal, &Nobody);
+        replay.only_events = true;
+        Self::by(replay, root)
+    }
+
+    fn by(mut replay: Replay<'_>, root: &ExecutionId) -> Result<Self, RuntimeError> {
         let family = replay.family(root)?;
         if family.is_empty() {
             return Err(RuntimeError::UnknownExecution(root.clone()));
@@ -40,6 +48,7 @@ impl Snapshots {
         Ok(Self {
             executions,
             library,
+            decided: replay.decided,
         })
     }
 
@@ -51,6 +60,11 @@ impl Snapshots {
     /// All of them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Execution>> {
         self.executions.values()
+    }
+
+    /// How many events were decided again to read them.
+    pub fn decided(&self) -> usize {
+        self.decided
     }
 
     /// The definitions that they run by.

@@ -31,6 +31,11 @@ impl Timers {
         }
     }
 
+    /// When the next one is due.
+    pub(crate) fn earliest(&self) -> Option<i64> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
     /// Takes the timer that has been due longest, if one is.
     fn take_due(&mut self, now: i64) -> Option<TimerId> {
         if self.due.first()?.0 > now {

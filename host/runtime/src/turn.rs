@@ -14,7 +14,7 @@ use crate::plan::Step;
 use crate::record::Record;
 use crate::shared::Shared;
 use crate::store::Unwritten;
-use crate::{persist, store};
+use crate::{lock, persist, store};
 
 /// What is to be done after a committed turn. There is no other way to get at it, so that nothing
 /// can be carried out before it is durable.
@@ -90,6 +90,7 @@ pub(crate) async fn commit(
                 steps: &decided.steps,
             }
             .turn()
+            .inspect(|turn| lock(&record.pace).wrote(turn.bytes()))
         };
         let written = if may_fail {
             write_once(journal, make()).await

@@ -212,7 +212,7 @@ fn action(view: &ActionView<'_>, told: &Told) -> ActionNode {
             .get(view.id)
             .cloned()
             .unwrap_or_else(|| Failure {
-                kind: ActionErrorKind::Action,
+                kind: view.blame.unwrap_or(ActionErrorKind::Action),
                 message: match view.output {
                     Value::String(text) => text.to_string(),
                     other => other.to_string(),

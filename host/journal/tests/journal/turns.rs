@@ -360,3 +360,25 @@ fn a_journal_that_somebody_holds_can_be_read() {
     assert_eq!(Journal::holder(dir.path()), None);
     assert!(reader.execution(&execution(1)).unwrap().is_some());
 }
+
+#[test]
+fn a_snapshot_that_is_damaged_is_as_good_as_none() {
+    let dir = tempdir().unwrap();
+    let journal = open(dir.path());
+    let id = execution(1);
+    journal.write(first_turn(1)).unwrap();
+    let mut turn = Turn::new();
+    turn.event(event(&id, 1)).snapshot(snapshot(&id, 2));
+    journal.write(turn).unwrap();
+    drop(journal);
+    let db = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    db.execute("UPDATE snapshot SET body = x'00'", []).unwrap();
+    drop(db);
+
+    let journal = open(dir.path());
+    let loaded = journal.load(&id).unwrap().unwrap();
+    assert_eq!(loaded.snapshot, None);
+    let numbers: Vec<u64> = loaded.events.iter().map(|event| event.number).collect();
+    assert_eq!(numbers, [0, 1]);
+    assert!(!journal.check().unwrap().is_sound());
+}

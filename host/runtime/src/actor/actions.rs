@@ -56,7 +56,7 @@ impl Actor {
                 action: Arc::clone(&action),
             }),
         };
-        self.shared.add_action(&action.id, &about.id);
+        self.shared.add_action(&action.id, &self.record);
         let run = self.runs.spawn(run(
             Arc::clone(&self.shared),
             Arc::clone(&self.record),
@@ -74,8 +74,9 @@ impl Actor {
         );
     }
 
-    /// Goes on with what the execution waited for when the host stopped.
-    pub(super) async fn take_up(&mut self, outstanding: Outstanding) {
+    /// Knows what the execution waited for when it was last in memory. Gives the actions, none of
+    /// which runs.
+    pub(super) fn take_up(&mut self, outstanding: Outstanding) -> Vec<(Call, Known)> {
         let Outstanding {
             calls,
             timers,
@@ -85,16 +86,25 @@ impl Actor {
             self.timers.set(id, at);
         }
         self.expects(children);
+        for (call, _) in &calls {
+            let action = Arc::clone(&call.action);
+            self.shared.add_action(&action.id, &self.record);
+            self.actions
+                .insert(action.id.clone(), InFlight { action, run: None });
+        }
+        calls
+    }
+
+    /// Goes on with those of the actions that are still wanted.
+    pub(super) async fn carry_out_again(&mut self, calls: Vec<(Call, Known)>) {
         let mut lost = Vec::new();
         for (call, known) in calls {
+            if !self.actions.contains_key(&call.action.id) {
+                continue;
+            }
             match known {
                 Known::NotStarted | Known::MayRunAgain => self.run_action(call),
-                Known::Elsewhere => {
-                    let action = call.action;
-                    self.shared.add_action(&action.id, &self.record.about.id);
-                    self.actions
-                        .insert(action.id.clone(), InFlight { action, run: None });
-                }
+                Known::Elsewhere => {}
                 Known::Lost => lost.push(call.action),
             }
         }
@@ -160,7 +170,7 @@ impl Actor {
             in_flight.run = None;
         } else {
             self.actions.remove(&id);
-            self.shared.remove_action(&id);
+            self.shared.remove_action(&id, &self.record);
         }
         self.publish_end(action, &outcome);
         Some(EventKind::ActionFinished { id, outcome })
@@ -180,7 +190,7 @@ impl Actor {
 
     /// Lets go of an action that is not in flight any more, and of its run.
     fn release(&mut self, id: &ActionExecutionId, in_flight: &InFlight) {
-        self.shared.remove_action(id);
+        self.shared.remove_action(id, &self.record);
         if let Some(run) = &in_flight.run {
             run.abort();
             self.running.remove(&run.id());

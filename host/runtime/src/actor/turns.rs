@@ -6,12 +6,12 @@ use ostro_core::{Clock as _, ExecutionId, State, Value};
 use ostro_engine::{Decision, Event, EventKind};
 use ostro_journal::{JournalError, LetterId, Turn};
 
-use super::Actor;
+use super::{Actor, Place};
 use crate::plan::{Planner, Step, Tell};
 use crate::record::{Message, Standing};
 use crate::store::{self, Unwritten};
 use crate::turn::{self, Committed, Decided};
-use crate::{NoticeKind, RuntimeError};
+use crate::{NoticeKind, RuntimeError, keep};
 
 /// Why an execution whose data nests without an end comes to one.
 const TOO_DEEP: &str = "what it holds nests more than 127 levels deep, which cannot be kept";
@@ -46,6 +46,7 @@ impl Actor {
             Ok(committed) => {
                 self.settle(&kind);
                 self.carry_out(committed);
+                keep::snapshot(&self.shared, &self.record);
                 Ok(())
             }
             Err(Unwritten::TooDeep) if may_fail => {
@@ -105,39 +106,44 @@ impl Actor {
             state: State::Error,
             message: Some(reason.clone()),
         };
-        let Ok(decided) = self.decide(stop) else {
-            self.runs.abort_all();
-            self.fail(reason);
-            return Ok(());
+        // An output that somebody wrote for errors may be what cannot be kept, or what the engine
+        // fails at.
+        let given_up = EventKind::GivenUp {
+            reason: reason.clone(),
         };
-        match self.write(decided, letter, false).await {
-            Ok(committed) => {
-                self.settle(kind);
-                self.carry_out(committed);
-                Ok(())
-            }
-            Err(Unwritten::Journal(error)) => Err(self.unwritten(false, error)),
-            Err(Unwritten::TooDeep) => {
-                // What is left is the reason itself, which is flat; and an output that somebody
-                // wrote for errors.
-                self.runs.abort_all();
-                self.fail(reason);
-                Ok(())
+        for event in [stop, given_up] {
+            let Ok(decided) = self.decide(event) else {
+                continue;
+            };
+            match self.write(decided, letter.clone(), false).await {
+                Ok(committed) => {
+                    self.settle(kind);
+                    self.carry_out(committed);
+                    return Ok(());
+                }
+                Err(Unwritten::Journal(error)) => return Err(self.unwritten(false, error)),
+                Err(Unwritten::TooDeep) => {}
             }
         }
+        self.runs.abort_all();
+        self.fail(reason);
+        Ok(())
     }
 
     /// What was asked for does not happen. If that was to start, there is no execution.
     fn refuse(&mut self) {
-        self.unborn = self.record.next_event.load(Ordering::Relaxed) == 0;
-        self.stuck = self.unborn;
+        if self.record.next_event.load(Ordering::Relaxed) == 0 {
+            self.place = Place::Unborn;
+        }
     }
 
     /// Its turn could not be written. What was asked for has not happened; but what has happened
     /// is not known to the journal, so that the execution goes on after a restart only.
     fn unwritten(&mut self, may_fail: bool, error: JournalError) -> RuntimeError {
         self.refuse();
-        self.stuck |= !may_fail;
+        if !may_fail && self.place == Place::AtWork {
+            self.place = Place::Stuck;
+        }
         if !may_fail && !matches!(error, JournalError::Closed) {
             let execution = &self.record.about.id;
             tracing::error!(%execution, %error, "its turn cannot be written, and it stops here");

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ostro_core::{ActionOutcome, ExecutionId, Map, State, Value};
+use ostro_core::{ActionError, ActionErrorKind, ActionOutcome, ExecutionId, Map, State, Value};
 use ostro_journal::{Journal, JournalError};
-use ostro_runtime::{File, Library, Options, Outcome, Runtime, StartRequest, SystemClock};
+use ostro_runtime::{
+    File, Library, Options, Outcome, Runtime, Snapshots, StartRequest, SystemClock,
+};
 use tempfile::TempDir;
 
 use crate::support::{Scripted, map, start};
@@ -20,6 +22,13 @@ struct Host {
 impl Host {
     /// Starts on `dir`, and has everything go on that goes on by itself.
     async fn start(dir: &Path, options: Options) -> Self {
+        let host = Self::idle(dir, options).await;
+        host.runtime.recover().await.unwrap();
+        host
+    }
+
+    /// Starts on `dir`, and has nothing go on.
+    async fn idle(dir: &Path, options: Options) -> Self {
         let journal = open(dir).await;
         let runner = Arc::new(Scripted::default());
         let library = Library::new(
@@ -28,7 +37,6 @@ impl Host {
         );
         let clock = Arc::new(SystemClock);
         let runtime = Runtime::durable(journal, library, Arc::clone(&runner) as _, clock, options);
-        runtime.recover().await.unwrap();
         Self { runtime, runner }
     }
 
@@ -332,6 +340,206 @@ async fn what_would_never_move_again_is_found_and_put_right() {
     }
     assert!(problems().is_empty(), "{:?}", problems());
     assert_eq!(journal.execution(&below).unwrap().unwrap().state, row.state);
+}
+
+/// The failed task of the only execution of `id`, and who is to blame for its action.
+fn blamed(host: &Host, id: &ExecutionId) -> Option<ActionErrorKind> {
+    let execution = host.runtime.snapshot(id).unwrap();
+    let task = execution.tasks().next().unwrap();
+    task.actions().next().unwrap().blame
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_to_blame_is_known_after_a_restart() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "blocks", []).await;
+    eventually(|| host.runner.running() == 1).await;
+    let action = host.runner.calls()[0].action_execution_id.clone();
+    let limit = ActionError::new(ActionErrorKind::Limit, "it took too much");
+    let limit = ActionOutcome::Error(limit);
+    host.runtime.finish_action(&action, limit).await.unwrap();
+    assert_eq!(ends(&host, &id).await.state, State::Error);
+    assert_eq!(blamed(&host, &id), Some(ActionErrorKind::Limit));
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert!(host.runtime.load(&id).await.unwrap());
+    assert_eq!(blamed(&host, &id), Some(ActionErrorKind::Limit));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_execution_below_cannot_tell_ends_it_and_it_says_why() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "nests_below", []).await;
+    let outcome = ends(&host, &id).await;
+    assert_eq!(outcome.state, State::Error);
+    let below = host.runtime.family(&id)[1].clone();
+    host.kill().await;
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert!(
+        host.runtime.info(&id).is_none(),
+        "nothing of it is to go on"
+    );
+    assert_eq!(ends(&host, &id).await, outcome);
+    let below = ends(&host, &below).await;
+    assert_eq!(below.state, State::Error);
+    let reason = below.state_info.unwrap();
+    assert!(
+        reason.contains("nests more than 127 levels deep"),
+        "{reason}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cancelled_as_it_is_brought_back_starts_nothing() {
+    let dir = dir();
+    let one = Options {
+        max_actions: 1,
+        ..Options::default()
+    };
+    let host = Host::start(dir.path(), one).await;
+    start(&host.runtime, "blocks", []).await;
+    eventually(|| host.runner.running() == 1).await;
+    let alone = start(&host.runtime, "two_steps", [("value", 1.into())]).await;
+    let with_below = start(&host.runtime, "parent", [("value", 1.into())]).await;
+    let has_below = || {
+        let family = host.runtime.family(&with_below);
+        let below = family.get(1).and_then(|id| host.runtime.snapshot(id));
+        below.is_some_and(|below| below.tasks().count() == 1)
+    };
+    eventually(has_below).await;
+    host.kill().await;
+
+    let host = Host::idle(dir.path(), Options::default()).await;
+    for id in [alone, with_below] {
+        let stopped = host.runtime.stop(&id, State::Cancelled, None).await;
+        stopped.unwrap();
+        assert_eq!(ends(&host, &id).await.state, State::Cancelled);
+        for id in host.runtime.family(&id) {
+            assert_eq!(ends(&host, &id).await.state, State::Cancelled);
+        }
+    }
+    assert!(host.runner.calls().is_empty(), "{:?}", host.runner.calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rests_leaves_memory_and_comes_back_when_somebody_asks_for_it() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let mut paused = Vec::new();
+    for _ in 0..20 {
+        let id = start(&host.runtime, "short_then_more", []).await;
+        host.runtime.pause(&id).await.unwrap();
+        paused.push(id);
+    }
+    let deferred = start(&host.runtime, "defers_below_and_answers", []).await;
+    let all = || paused.iter().chain([&deferred]);
+    eventually(|| all().all(|id| host.runtime.info(id).is_none())).await;
+
+    let calls = host.runner.calls();
+    let deferring = calls
+        .iter()
+        .find(|call| !paused.contains(&call.execution_id) && call.execution_id != deferred);
+    let action = deferring.unwrap();
+    let found = ActionOutcome::Success("found".into());
+    let finished = host
+        .runtime
+        .finish_action(&action.action_execution_id, found);
+    finished.await.unwrap();
+    let outcome = ends(&host, &deferred).await;
+    assert_eq!(outcome.output.get("answer"), Some(&"found".into()));
+
+    assert!(host.runtime.load(&paused[0]).await.unwrap());
+    let looked = host.runtime.snapshot(&paused[0]).unwrap();
+    assert_eq!(looked.state(), State::Paused, "it stays for who loaded it");
+    for (number, id) in paused.iter().enumerate() {
+        if number % 2 == 0 {
+            host.runtime.resume(id, None).await.unwrap();
+            assert_eq!(ends(&host, id).await.state, State::Success);
+        } else {
+            let stopped = host.runtime.stop(id, State::Cancelled, None);
+            stopped.await.unwrap();
+            assert_eq!(ends(&host, id).await.state, State::Cancelled);
+        }
+    }
+    assert!(host.runtime.shutdown(Duration::from_secs(5)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_time_leaves_memory_until_then() {
+    let dir = dir();
+    let options = Options {
+        rest_millis: 100,
+        ..Options::default()
+    };
+    let host = Host::start(dir.path(), options).await;
+    let id = start(&host.runtime, "delayed", []).await;
+    eventually(|| host.runtime.info(&id).is_none()).await;
+    eventually(|| host.runtime.outcome(&id).is_some()).await;
+    assert_eq!(ends(&host, &id).await.state, State::Success);
+}
+
+/// The bytes of all executions of `root`.
+fn bytes(snapshots: &Snapshots) -> Vec<(ExecutionId, Vec<u8>)> {
+    let mut bytes: Vec<_> = snapshots
+        .iter()
+        .map(|execution| {
+            let saved = ostro_core::stored::save(&**execution).unwrap();
+            let values = saved.values.iter().flat_map(|value| value.bytes.to_vec());
+            let all = saved.body.iter().copied().chain(values);
+            (execution.id().clone(), all.collect())
+        })
+        .collect();
+    bytes.sort();
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_execution_is_brought_back_by_few_events_and_is_the_same() {
+    let dir = dir();
+    let options = Options {
+        snapshot_events: 20,
+        snapshot_distance: 1,
+        ..Options::default()
+    };
+    let host = Host::start(dir.path(), options).await;
+    let items: Value = (0..400_i64).map(Value::from).collect();
+    let id = start(&host.runtime, "items_and_blocks", [("items", items)]).await;
+    eventually(|| host.runner.running() == 1 && host.runner.calls().len() == 401).await;
+    let before = host.runtime.snapshot(&id).unwrap();
+    host.kill().await;
+
+    let journal = open(dir.path()).await;
+    let by_snapshot = Snapshots::read(&journal, &id).unwrap();
+    let by_events = Snapshots::read_events(&journal, &id).unwrap();
+    assert_eq!(by_events.decided(), 401);
+    assert!(by_snapshot.decided() < 250, "{}", by_snapshot.decided());
+    assert_eq!(bytes(&by_snapshot), bytes(&by_events));
+    assert_eq!(by_snapshot.get(&id).unwrap(), before);
+
+    // One that is of an older form, or no state at all, is no hindrance.
+    let newest = journal.load(&id).unwrap().unwrap().snapshot.unwrap();
+    for (version, body) in [(0, &newest.body[..]), (newest.version, b"no state")] {
+        let mut turn = ostro_journal::Turn::new();
+        turn.snapshot(ostro_journal::NewSnapshot {
+            execution: id.clone(),
+            events: newest.events,
+            version,
+            body: body.into(),
+            values: Vec::new(),
+        });
+        journal.write(turn).unwrap();
+        let read = Snapshots::read(&journal, &id).unwrap();
+        assert_eq!(read.decided(), 401);
+        assert_eq!(bytes(&read), bytes(&by_events));
+    }
+    drop(journal);
+
+    let host = Host::start(dir.path(), Options::default()).await;
+    assert_eq!(ends(&host, &id).await.state, State::Error, "it was lost");
 }
 
 #[tokio::test(flavor = "multi_thread")]

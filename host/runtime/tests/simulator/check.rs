@@ -6,6 +6,7 @@ use ostro_core::{ActionErrorKind, ActionExecutionId, ActionOutcome, ExecutionId,
 use ostro_engine::{Event, EventKind, Execution, TaskView, decide};
 use ostro_journal::{Digest, Journal, JournalError, Reached};
 use ostro_lang::Definitions;
+use ostro_runtime::{Snapshots, diagnose};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -25,6 +26,10 @@ enum Entry {
 pub(crate) struct Kept {
     pub(crate) family: Family,
     pub(crate) events: u64,
+    /// How many events were decided again to bring all executions back.
+    pub(crate) decided: u64,
+    /// How many executions have a snapshot.
+    pub(crate) snapshots: u64,
     /// How actions ended that were lost.
     pub(crate) lost: BTreeMap<Place, ActionOutcome>,
     /// How often what happened, by what and about whom.
@@ -41,6 +46,11 @@ pub(crate) fn check(
 ) -> Result<Kept, String> {
     let mut kept = Kept::default();
     for root in roots {
+        let found = diagnose(journal, root).map_err(text)?;
+        if !found.is_empty() {
+            return Err(format!("what is kept of {root} is not sound: {found:?}"));
+        }
+        kept.decided += Snapshots::read(journal, root).map_err(text)?.decided() as u64;
         for id in journal.family(root, false).map_err(text)? {
             kept.execution(journal, definitions, &id)
                 .map_err(|fault| format!("{id}: {fault}"))?;
@@ -62,6 +72,8 @@ impl Kept {
         id: &ExecutionId,
     ) -> Result<(), String> {
         let loaded = journal.load(id).map_err(text)?.ok_or("it is gone")?;
+        let events = journal.events(id, 0, usize::MAX).map_err(text)?;
+        self.snapshots += u64::from(loaded.snapshot.is_some());
         self.events += loaded.next;
         let workflow = definitions
             .workflow_in(&loaded.row.workflow_namespace, &loaded.row.workflow_name)
@@ -69,7 +81,7 @@ impl Kept {
         let mut execution: Option<Execution> = None;
         let mut ended: BTreeMap<ActionExecutionId, ActionOutcome> = BTreeMap::new();
         let mut started = 0;
-        for event in &loaded.events {
+        for event in &events {
             execution = Some(match (load(journal, &event.body)?, execution) {
                 (Entry::Created(created), None) => *created,
                 (Entry::Happened(event), Some(before)) => {

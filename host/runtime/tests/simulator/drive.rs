@@ -36,6 +36,10 @@ pub(crate) struct Plan {
     stride: usize,
     max_actions: usize,
     queue: usize,
+    /// After how many events snapshots are written.
+    snapshot_events: u64,
+    /// How far off what executions wait for has to be for them to leave memory.
+    rest_millis: i64,
 }
 
 /// What simulations came to.
@@ -48,6 +52,8 @@ pub(crate) struct Figures {
     pub(crate) commits: u64,
     pub(crate) disk_faults: u64,
     pub(crate) events: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) decided: u64,
     pub(crate) actions: u64,
     pub(crate) lost: u64,
     pub(crate) requests: u64,
@@ -62,6 +68,8 @@ impl Figures {
         self.commits += other.commits;
         self.disk_faults += other.disk_faults;
         self.events += other.events;
+        self.snapshots += other.snapshots;
+        self.decided += other.decided;
         self.actions += other.actions;
         self.lost += other.lost;
         self.requests += other.requests;
@@ -153,6 +161,8 @@ impl Plan {
             stride: [2, 50, 2_000][dice.below(3)],
             max_actions: [1, 2, 64][dice.below(3)],
             queue: [1, 4, 4_096][dice.below(3)],
+            snapshot_events: [1, 3, 10, 1_000_000][dice.below(4)],
+            rest_millis: [0, 500, 60_000][dice.below(3)],
         }
     }
 
@@ -202,6 +212,8 @@ impl Simulation {
         };
         self.figures.executions = kept.family.len() as u64;
         self.figures.events = kept.events;
+        self.figures.snapshots = kept.snapshots;
+        self.figures.decided = kept.decided;
         self.figures.lost = kept.lost.len() as u64;
         {
             let world = self.world.lock();
@@ -271,6 +283,9 @@ impl Simulation {
         self.world.lock().journal = Some(self.disk.journal().clone());
         let options = Options {
             max_actions: self.plan.max_actions,
+            snapshot_events: self.plan.snapshot_events,
+            snapshot_distance: 0,
+            rest_millis: self.plan.rest_millis,
             ..Options::default()
         };
         let runtime = Runtime::durable(

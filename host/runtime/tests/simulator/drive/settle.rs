@@ -40,6 +40,7 @@ impl Simulation {
         }
         for _ in 0..PATIENCE {
             self.rest().await?;
+            self.rested(runtime)?;
             let journal = self.disk.journal().clone();
             if self.unended(&journal)?.is_empty() {
                 return Ok(());
@@ -94,19 +95,24 @@ impl Simulation {
             tokio::time::sleep(Duration::from_millis(250)).await;
             quiet += 1;
             if quiet > QUIET && self.disk.waiting() == 0 {
-                return self.rested();
+                return Ok(());
             }
         }
         Err(self.stuck(self.disk.journal(), "it moves and comes to nothing"))
     }
 
     /// What must hold while nothing moves.
-    fn rested(&self) -> Result<(), String> {
+    fn rested(&self, runtime: &Runtime) -> Result<(), String> {
         let journal = self.disk.journal();
         for root in &self.plan.roots {
             for id in journal.family(root, false).map_err(text)? {
                 if !journal.letters(&id).map_err(text)?.is_empty() {
                     return Err(format!("{id} rests, and does not take in its letters"));
+                }
+                let row = journal.execution(root).map_err(text)?;
+                let ended = row.is_none_or(|row| row.state.is_completed());
+                if !ended && runtime.snapshot(&id).is_some() {
+                    return Err(format!("{id} rests, and is in memory"));
                 }
             }
         }
