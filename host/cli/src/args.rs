@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use ostro_openstack::ServiceLimit;
 
 /// Ostro runs Mistral workflows whose custom actions are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -115,6 +116,10 @@ pub(crate) struct Sources {
     /// are Mistral's: this machine and the link.
     #[arg(long, value_name = "CIDR")]
     pub(crate) http_deny: Vec<String>,
+    /// How many requests a service may have to answer at a time, as baremetal=20; those beyond
+    /// wait their turn.
+    #[arg(long, value_name = "SERVICE=N")]
+    pub(crate) limit: Vec<ServiceLimit>,
     /// Let the `proxy_command` of std.ssh_proxied run commands on this machine.
     #[arg(long)]
     pub(crate) ssh_proxy_commands: bool,

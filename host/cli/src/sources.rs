@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use ostro_actions::{HttpOptions, Registry, SshOptions};
 use ostro_core::Value;
-use ostro_openstack::Session;
+use ostro_openstack::{Cloud, Session, Throttled};
 use ostro_packs::{Grants, Pack, PackError};
 use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
 
@@ -46,8 +46,13 @@ pub(crate) fn load(sources: &Sources) -> Result<Actions> {
     }
     let session = Session::open(sources.cloud.as_deref())
         .hint(|| "--cloud takes a name from clouds.yaml".to_owned())?;
+    let session: Arc<dyn Cloud> = Arc::new(session);
+    let cloud = match &sources.limit[..] {
+        [] => session,
+        limits => Arc::new(Throttled::new(session, limits)),
+    };
     let registry = builder
-        .cloud(Arc::new(session))
+        .cloud(cloud)
         .build()
         .hint(|| "--pack: each action may come from one pack only".to_owned())?;
     Ok(Actions { registry, packs })
@@ -65,12 +70,14 @@ pub(crate) fn origin(sources: &Sources) -> Value {
             .map(|text| Value::from(text.as_str()))
             .collect()
     };
+    let limits = sources.limit.iter().map(ToString::to_string);
     let packs: Value = sources.pack.iter().map(absolute).collect();
     Value::from_iter([
         ("pack", packs),
         ("grants", sources.grants.as_ref().map(absolute).into()),
         ("cloud", sources.cloud.as_deref().into()),
         ("http_deny", texts(&sources.http_deny)),
+        ("limit", limits.map(Value::from).collect()),
         ("ssh_proxy_commands", sources.ssh_proxy_commands.into()),
     ])
 }
@@ -91,6 +98,10 @@ pub(crate) fn from_origin(origin: &Value) -> Sources {
         grants: text("grants").map(PathBuf::from),
         cloud: text("cloud"),
         http_deny: texts("http_deny"),
+        limit: texts("limit")
+            .iter()
+            .filter_map(|limit| limit.parse().ok())
+            .collect(),
         ssh_proxy_commands: origin.get("ssh_proxy_commands") == Some(&Value::Bool(true)),
     }
 }
@@ -101,6 +112,7 @@ pub(crate) fn are_given(sources: &Sources) -> bool {
         || sources.grants.is_some()
         || sources.cloud.is_some()
         || !sources.http_deny.is_empty()
+        || !sources.limit.is_empty()
         || sources.ssh_proxy_commands
 }
 

@@ -33,8 +33,10 @@ mod cloud;
 mod config;
 pub mod operations;
 mod session;
+mod throttle;
 
 pub use cloud::{Cloud, CloudError};
 pub use config::{CloudConfig, Environment};
 pub use operations::OperationError;
 pub use session::{Limits, Session};
+pub use throttle::{NoServiceLimit, ServiceLimit, Throttled};

@@ -13,6 +13,8 @@ use async_trait::async_trait;
 use ostro_core::{ServiceRequest, ServiceResponse};
 use uuid::Uuid;
 
+pub(crate) use catalogue::official;
+
 use crate::config::Login;
 use crate::{Cloud, CloudConfig, CloudError, Environment};
 use exchange::{Exchange, Outcome};

@@ -41,7 +41,7 @@ const ALIASES: [&[&str]; 17] = [
 ];
 
 /// The type that `service` is an alias of, or itself.
-pub(super) fn official(service: &str) -> &str {
+pub(crate) fn official(service: &str) -> &str {
     names(service).first().copied().unwrap_or(service)
 }
 

@@ -1,0 +1,85 @@
+//! Limits for services: how many requests each may have to answer at a time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ostro_core::{ServiceRequest, ServiceResponse};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::session::official;
+use crate::{Cloud, CloudError};
+
+/// How many requests a service may have to answer at a time, as `baremetal=20`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceLimit {
+    /// The type of the service in Keystone's catalogue, or an alias of it.
+    pub service: String,
+    /// How many; at least one.
+    pub requests: usize,
+}
+
+impl fmt::Display for ServiceLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.service, self.requests)
+    }
+}
+
+/// Why a text is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a limit is a service's type and how many requests it may have at a time, as baremetal=20")]
+pub struct NoServiceLimit;
+
+impl FromStr for ServiceLimit {
+    type Err = NoServiceLimit;
+
+    fn from_str(text: &str) -> Result<Self, NoServiceLimit> {
+        let (service, requests) = text.split_once('=').ok_or(NoServiceLimit)?;
+        let requests = requests.trim().parse().map_err(|_| NoServiceLimit)?;
+        let service = service.trim().to_owned();
+        if service.is_empty() || requests == 0 || requests > Semaphore::MAX_PERMITS {
+            return Err(NoServiceLimit);
+        }
+        Ok(Self { service, requests })
+    }
+}
+
+/// A cloud whose services have limits. Requests beyond a limit wait their turn, in the order in
+/// which they came, so that a with-items task over a thousand nodes doesn't take Ironic down.
+///
+/// One that waits longer than its caller has time is dropped and never sent.
+pub struct Throttled {
+    cloud: Arc<dyn Cloud>,
+    /// By the services' official types.
+    services: BTreeMap<String, Semaphore>,
+}
+
+impl Throttled {
+    /// `cloud` with `limits`; of two for one service the last one counts.
+    pub fn new(cloud: Arc<dyn Cloud>, limits: &[ServiceLimit]) -> Self {
+        let services = limits.iter().map(|limit| {
+            let service = official(&limit.service).to_owned();
+            (service, Semaphore::new(limit.requests))
+        });
+        Self {
+            services: services.collect(),
+            cloud,
+        }
+    }
+}
+
+#[async_trait]
+impl Cloud for Throttled {
+    async fn send(&self, request: ServiceRequest) -> Result<ServiceResponse, CloudError> {
+        let limit = self.services.get(official(&request.service));
+        // They are never closed.
+        let _place = match limit {
+            Some(limit) => limit.acquire().await.ok(),
+            None => None,
+        };
+        self.cloud.send(request).await
+    }
+}
