@@ -6,7 +6,7 @@ use ostro_runtime::diagnose;
 
 use crate::args::Doctor;
 use crate::errors::Exit;
-use crate::state::{RunDir, StateDir};
+use crate::state::{RunDir, StateDir, moment};
 use crate::terminal;
 
 /// Carries out `ostro doctor`.
@@ -93,7 +93,8 @@ fn examine(run: &RunDir, repair: bool) -> Result<Found> {
     }
     let ended = row.state.is_completed();
     if ended && !held {
-        run.mark(true)?;
+        let at = row.finished_at.unwrap_or(row.updated_at);
+        run.mark_ended(row.state, moment(at))?;
     }
     Ok(Found {
         problems,

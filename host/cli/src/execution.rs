@@ -144,7 +144,7 @@ fn run_again(args: &Change, task: &str, again: Again, verbose: bool) -> Result<E
     let env = environment(args)?;
     let opened = Opened::new(args, run.clone())?;
     let (execution, task) = failed_task(&opened.snapshots, task)?;
-    run.mark(false)?;
+    run.mark_open()?;
     opened.go_on(args.output, verbose, async |runtime, _| {
         match again {
             Again::Rerun { reset } => runtime.rerun(&execution, &task, reset, env).await?,

@@ -9,6 +9,7 @@ pub(crate) mod tree;
 mod watch;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, anyhow};
 use ostro_actions::Registry;
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
 /// The folder of a run that is to start.
 fn keep(args: &Run) -> Result<RunDir> {
     let state = StateDir::new(args.state.state_dir.as_deref())?;
-    state.prune()?;
+    state.prune(&args.expiry, SystemTime::now())?;
     let id = args.id.unwrap_or_else(uuid::Uuid::new_v4).to_string();
     let run = state.run(ExecutionId::new(id));
     if run.exists() {
@@ -184,7 +185,7 @@ impl Host {
         let root = tree::tree(runtime, id, &told)
             .with_context(|| format!("execution {id} has ended and is not kept"))?;
         if let Some(run) = kept {
-            run.mark(true)?;
+            run.mark_ended(root.state, SystemTime::now())?;
         }
         terminal::print(&match output {
             Output::Table => report::summary(&root),
