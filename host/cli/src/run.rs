@@ -23,7 +23,8 @@ use crate::definitions::Files;
 use crate::errors::{Exit, WithHint as _, hinted};
 use crate::state::{RunDir, StateDir};
 use crate::{input, sources, terminal};
-use watch::{Shows, Watched};
+pub(crate) use watch::Shows;
+use watch::Watched;
 
 /// How many changes may wait to be shown. Fast workflows make many in a turn.
 const BACKLOG: usize = 65_536;
