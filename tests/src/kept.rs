@@ -86,7 +86,9 @@ pub struct Kept {
 impl Kept {
     /// A folder with these definitions.
     pub fn new(definitions: &str) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
+        let mut dir = tempfile::tempdir()?;
+        // To look at what a test that failed has left.
+        dir.disable_cleanup(std::env::var_os("OSTRO_KEEP_FOLDERS").is_some());
         std::fs::write(dir.path().join("test.yaml"), definitions)?;
         Ok(Self { dir })
     }

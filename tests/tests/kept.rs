@@ -1,6 +1,7 @@
 //! Executions that are kept: killed and resumed, paused, run again, looked at, by the real binary.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
@@ -103,7 +104,9 @@ one:
         let _ = writeln!(text, "      input: {{url: \"{url}\", method: POST}}");
         let _ = writeln!(text, "      safe-rerun: {}", kind == "safe");
         if link + 1 < links {
-            let _ = writeln!(text, "      on-complete: {next}_{}", link + 1);
+            // A failure that is handled so is none of the execution's.
+            let _ = writeln!(text, "      on-success: {next}_{}", link + 1);
+            let _ = writeln!(text, "      on-error: {next}_{}", link + 1);
         }
     }
     text
@@ -120,8 +123,9 @@ fn a_thousand_executions_survive_kills_at_random_moments() -> Result<()> {
     let links = (wanted / 5).max(2).next_multiple_of(2);
     let counter = Counter::start()?;
     let kept = Kept::new(&family(counter.port, links))?;
+    let said = || File::create(kept.path().join("said"));
     let run = kept.ostro(["run", &kept.file(), "family", "--http-deny", "none"])?;
-    let mut child = run.spawn()?;
+    let mut child = run.spawn_saying(said()?)?;
     eventually("the first step", || Ok(!kept.list()?.is_empty()))?;
     let id = kept.list()?[0]["id"].as_str().context("an id")?.to_owned();
     let mut seed = 1_u64;
@@ -145,10 +149,17 @@ fn a_thousand_executions_survive_kills_at_random_moments() -> Result<()> {
         child.kill()?;
         child.wait()?;
         kills += 1;
-        child = kept.ostro(["execution", "resume", &id])?.spawn()?;
+        let resume = kept.ostro(["execution", "resume", &id])?;
+        child = resume.spawn_saying(said()?)?;
     }
-    child.wait()?;
-    ensure!(kept.state(&id)? == "SUCCESS", "it came to its end");
+    let status = child.wait()?;
+    let last = std::fs::read_to_string(kept.path().join("said"))?;
+    let last: Vec<&str> = last.lines().rev().take(20).collect();
+    let state = kept.state(&id)?;
+    ensure!(
+        status.success() && state == "SUCCESS",
+        "{state} with {status} after {kills} kills, having said at last {last:#?}"
+    );
     let shown = kept.ostro(["execution", "show", &id, "--output", "json"])?;
     let shown = shown.run()?.json(0)?;
     let executions = shown["tasks"][0]["executions"]

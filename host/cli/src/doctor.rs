@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use console::style;
+use ostro_journal::JournalError;
 use ostro_runtime::diagnose;
 
 use crate::args::Doctor;
@@ -65,8 +66,14 @@ fn examine(run: &RunDir, repair: bool) -> Result<Found> {
         });
     };
     let report = journal.check()?;
-    for problem in &report.problems {
-        tell(run, problem);
+    for (place, problem) in report.problems.iter().enumerate() {
+        let damage = || JournalError::Corrupt {
+            path: run.database(),
+            detail: problem.clone(),
+        };
+        // What to do about it is said once.
+        let said = (place == 0).then(|| damage().to_string());
+        tell(run, said.as_ref().unwrap_or(problem));
     }
     let mut problems = report.problems.len();
     // What is read while somebody writes may be of two moments.

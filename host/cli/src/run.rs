@@ -20,7 +20,7 @@ use ostro_runtime::{Library, Options, Runtime, StartRequest, Subscription, Syste
 
 use crate::args::{Output, Run};
 use crate::definitions::Files;
-use crate::errors::{Exit, WithHint as _, hinted};
+use crate::errors::{Exit, WithHint as _, hinted, warn};
 use crate::state::{RunDir, StateDir};
 use crate::{input, sources, terminal};
 pub(crate) use watch::Shows;
@@ -186,7 +186,13 @@ impl Host {
         let root = tree::tree(runtime, id, &told)
             .with_context(|| format!("execution {id} has ended and is not kept"))?;
         if let Some(run) = kept {
-            run.mark_ended(root.state, SystemTime::now())?;
+            // What came of it is told all the same.
+            if let Err(error) = run.mark_ended(root.state, SystemTime::now()) {
+                warn(
+                    &format!("it is not noted that it has ended: {error:#}"),
+                    Some("`ostro doctor` notes it"),
+                );
+            }
         }
         terminal::print(&match output {
             Output::Table => report::summary(&root),

@@ -35,7 +35,9 @@ pub(super) fn tell(id: &ExecutionId, snapshots: &Snapshots, what: &str, detailed
     if !detailed {
         return;
     }
-    let now = SystemClock.now_millis();
+    // As the runtime does: where the machine's clock was set back, time goes on from what was.
+    let last = executions.iter().map(|execution| execution.updated_at());
+    let now = last.max().unwrap_or_default().max(SystemClock.now_millis());
     let lines: Vec<String> = executions
         .iter()
         .flat_map(|execution| waits(execution, now))
