@@ -120,6 +120,11 @@ fn a_full_disk_is_told_and_the_run_goes_on_once_there_is_room() -> Result<()> {
     };
     let counter = Counter::start()?;
     let kept = Kept::new(&items(counter.port, 600))?;
+    let small = kept.path().join("small.yaml");
+    fs::write(
+        &small,
+        "{version: '2.0', small: {tasks: {one: {action: std.noop}}}}",
+    )?;
     // What it says is on another disk, which has room.
     let said = disk.with_file_name("said");
     let mut child = run_until(&kept, &said, &counter, 20)?;
@@ -136,13 +141,21 @@ fn a_full_disk_is_told_and_the_run_goes_on_once_there_is_room() -> Result<()> {
     ensure!(line.contains("journal.db: "), "{line}");
     ensure!(line.contains("free space on its disk"), "{line}");
 
-    let refused = kept.ostro(["run", &kept.file(), "--http-deny", "none"])?;
-    let refused = refused.run()?;
-    let line = error_line(&refused)?;
-    ensure!(line.contains("no room to write "), "{line}");
+    // Another one is refused; or it finds just the room to begin, and waits as the first one.
+    let run = kept.ostro(["run", &small.display().to_string()])?;
+    let second = disk.with_file_name("second");
+    let mut other = run.spawn_saying(File::create(&second)?)?;
+    eventually("the fault", || {
+        let text = fs::read_to_string(&second)?;
+        Ok(["error: ", "waits: "].iter().any(|word| {
+            text.contains(&format!("{word}no room to write "))
+                || text.contains(": No space left on device")
+        }))
+    })?;
 
     ensure!(child.try_wait()?.is_none(), "it waits for room");
     fs::remove_file(&filler)?;
+    other.wait()?;
     ensure!(child.wait()?.success(), "{}", said()?);
     ensure!(said()?.contains("goes on"), "{}", said()?);
     each_once(&counter, 600)?;

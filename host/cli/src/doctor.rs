@@ -52,8 +52,12 @@ struct Found {
 
 fn examine(run: &RunDir, repair: bool) -> Result<Found> {
     let held = run.holder().is_some();
-    let journal = run.look()?;
-    let Some(row) = journal.execution(&run.id)? else {
+    let journal = run.look_if_begun()?;
+    let row = match &journal {
+        Some(journal) => journal.execution(&run.id)?,
+        None => None,
+    };
+    let (Some(journal), Some(row)) = (journal, row) else {
         if !held {
             tell(
                 run,

@@ -150,9 +150,14 @@ impl StateDir {
 impl RunDir {
     /// Opens the journal to write to it; an error if another process has it.
     pub(crate) fn open(&self) -> Result<Journal> {
-        make(&self.path)?;
-        let journal = Journal::open(&self.path, &Options::default())?;
-        Ok(journal)
+        let is_new = !self.exists();
+        let opened =
+            make(&self.path).and_then(|()| Ok(Journal::open(&self.path, &Options::default())?));
+        if is_new && opened.is_err() {
+            // What is left would be a run that never began.
+            let _ = self.remove();
+        }
+        opened
     }
 
     /// Where it is.
@@ -178,16 +183,19 @@ impl RunDir {
 
     /// As [`RunDir::look`]; none before the first turn of the root execution was written.
     pub(crate) fn look_if_begun(&self) -> Result<Option<Journal>> {
-        let Some(journal) = Journal::open_to_read(&self.path, &Options::default())? else {
-            return Ok(None);
-        };
-        let has_begun = journal.execution(&self.id)?.is_some();
-        Ok(has_begun.then_some(journal))
+        let journal = Journal::open_to_read(&self.path, &Options::default())?;
+        match journal {
+            Some(journal) if journal.execution(&self.id)?.is_some() => Ok(Some(journal)),
+            _ => Ok(None),
+        }
     }
 
     /// The root execution's row, if its first turn was written.
     pub(crate) fn row(&self) -> Result<Option<ExecutionRow>> {
-        Ok(self.look()?.execution(&self.id)?)
+        match Journal::open_to_read(&self.path, &Options::default())? {
+            Some(journal) => Ok(journal.execution(&self.id)?),
+            None => Ok(None),
+        }
     }
 
     /// Which process runs it: its id, host and since when.
