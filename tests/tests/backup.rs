@@ -56,7 +56,7 @@ fn what_was_copied_while_it_ran_goes_on_elsewhere() -> Result<()> {
     let mut child = run.spawn()?;
     eventually("progress", || Ok(counter.counts().len() >= 50))?;
 
-    let copy = kept.path().join("copy");
+    let copy = kept.path().join("backups/copy");
     let create = |ids: &[&str], to: &Path| {
         let command = kept.ostro(["backup", "create", "--to"])?.args([to]);
         command.args(ids).run()

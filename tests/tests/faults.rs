@@ -296,12 +296,20 @@ fn faketime() -> Result<PathBuf> {
     if let Some(path) = find()? {
         return Ok(path);
     }
-    let installed = Command::new("apt-get")
-        .args(["install", "-y", "--no-install-recommends", "libfaketime"])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .output();
     let missing = "libfaketime is missing: `apt-get install libfaketime` as root";
-    ensure!(installed.context(missing)?.status.success(), "{missing}");
+    for arguments in [
+        &["update"][..],
+        &["install", "--yes", "--no-install-recommends", "libfaketime"],
+    ] {
+        let output = Command::new("apt-get")
+            .args(["-qq", "-o", "DPkg::Lock::Timeout=300"])
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .output()
+            .context(missing)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{missing}\n{said}");
+    }
     find()?.context(missing)
 }
 

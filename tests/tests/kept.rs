@@ -153,12 +153,12 @@ fn a_thousand_executions_survive_kills_at_random_moments() -> Result<()> {
         child = resume.spawn_saying(said()?)?;
     }
     let status = child.wait()?;
-    let last = std::fs::read_to_string(kept.path().join("said"))?;
-    let last: Vec<&str> = last.lines().rev().take(20).collect();
+    let text = std::fs::read_to_string(kept.path().join("said"))?;
+    let newest: Vec<&str> = text.lines().rev().take(20).collect();
     let state = kept.state(&id)?;
     ensure!(
         status.success() && state == "SUCCESS",
-        "{state} with {status} after {kills} kills, having said at last {last:#?}"
+        "{state} with {status} after {kills} kills, having said {newest:#?}"
     );
     let shown = kept.ostro(["execution", "show", &id, "--output", "json"])?;
     let shown = shown.run()?.json(0)?;

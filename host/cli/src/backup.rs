@@ -37,6 +37,7 @@ fn create(ids: &[String], to: &Path, state: &StateDir) -> Result<Exit> {
     }
     let runs = chosen(ids, state)?;
     let (above, name) = place(to)?;
+    fs::create_dir_all(above).with_context(|| format!("cannot make {}", above.display()))?;
     let partial = temporary(above, &format!("{name}.partial-"))?;
     let copies = StateDir::at(partial.path().to_owned());
     let mut made = 0;
