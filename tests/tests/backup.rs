@@ -118,10 +118,11 @@ fn what_was_copied_while_it_ran_goes_on_elsewhere() -> Result<()> {
     ensure!(damaged.status == 2, "{damaged:?}");
     ensure!(damaged.stderr.contains("is damaged: "), "{damaged:?}");
     ensure!(list(&kept, &other)?.is_empty(), "nothing was restored");
-    fs::copy(
-        &path,
-        kept.path().join("state/runs").join(id).join("journal.db"),
-    )?;
+    let own = kept.path().join("state/runs").join(id);
+    for log in ["journal.db-wal", "journal.db-shm"] {
+        let _ = fs::remove_file(own.join(log));
+    }
+    fs::copy(&path, own.join("journal.db"))?;
     let rest = kept.path().join("rest");
     let created = create(&[], &rest)?;
     ensure!(created.status == 1, "{created:?}");
