@@ -4,6 +4,7 @@
 //! `cargo xtask test` prepares all of it.
 
 mod cloud;
+mod kept;
 mod ostro;
 mod tripleo;
 
@@ -13,6 +14,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, Result, bail};
 
 pub use cloud::{Cloud, Ramdisks};
+pub use kept::{Counter, Kept, eventually};
 pub use ostro::{Ostro, Run};
 pub use tripleo::workbooks;
 

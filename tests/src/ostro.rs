@@ -1,6 +1,7 @@
 //! The real `ostro` binary.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -79,6 +80,15 @@ impl Ostro {
         self.0
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .spawn()
+            .context("cannot run ostro")
+    }
+
+    /// Starts it, and has it say to `file` what it tells on the side.
+    pub fn spawn_saying(mut self, file: File) -> Result<Child> {
+        self.0
+            .stdout(Stdio::null())
+            .stderr(file)
             .spawn()
             .context("cannot run ostro")
     }

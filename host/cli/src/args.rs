@@ -92,6 +92,9 @@ pub(crate) enum Command {
     Execution(Execution),
     /// Check that what is kept is whole, and that all of it will come to its end.
     Doctor(Doctor),
+    /// Copy what is kept of executions, also while they run, and take it back.
+    #[command(subcommand, arg_required_else_help = true)]
+    Backup(Backup),
     /// Run single actions, and find out which there are.
     #[command(subcommand, arg_required_else_help = true)]
     Action(Action),
@@ -195,6 +198,8 @@ pub(crate) struct Run {
     /// In which form to print the result.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) expiry: Expiry,
 }
 
 /// Where executions are kept.
@@ -203,6 +208,76 @@ pub(crate) struct State {
     /// The folder in which executions are kept; `ostro` in the user's state folder without it.
     #[arg(long, value_name = "DIR", env = "OSTRO_STATE_DIR", value_hint = ValueHint::DirPath)]
     pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Which executions that have ended are deleted when a run starts: Mistral's
+/// `[execution_expiration_policy]`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is kept of earlier executions")]
+pub(crate) struct Expiry {
+    /// Delete those that ended this many minutes ago, or earlier.
+    #[arg(long, value_name = "MINUTES", env = "OSTRO_OLDER_THAN",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) older_than: Option<u32>,
+    /// Delete all that have ended but the newest ones, this many; 0 deletes none.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "OSTRO_MAX_FINISHED_EXECUTIONS",
+        default_value_t = 100
+    )]
+    pub(crate) max_finished_executions: usize,
+    /// Neither delete nor count those that ended in these states, as ERROR,CANCELLED.
+    #[arg(
+        long,
+        value_name = "STATES",
+        env = "OSTRO_IGNORED_STATES",
+        value_delimiter = ',',
+        value_parser = end_state
+    )]
+    pub(crate) ignored_states: Vec<ostro_core::State>,
+}
+
+/// A state in which an execution can end.
+fn end_state(text: &str) -> Result<ostro_core::State, String> {
+    use ostro_core::State;
+    let states = [State::Success, State::Error, State::Cancelled];
+    let known = |state: &State| state.as_str().eq_ignore_ascii_case(text.trim());
+    let found = states.into_iter().find(known);
+    found.ok_or_else(|| "executions end in SUCCESS, ERROR or CANCELLED".to_owned())
+}
+
+/// Copies of executions. A copy is a state folder by itself: `ostro execution list --state-dir DIR`
+/// shows what is in it, and `ostro doctor --state-dir DIR` checks it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backup {
+    /// Copy executions as they are now to a new folder, and check the copy. They may run
+    /// meanwhile.
+    ///
+    /// The folder is there once all of it is written. The exit status is 1 if an execution is
+    /// damaged: it is left out then, and the others are copied.
+    Create {
+        /// Their ids; all that are kept without any.
+        ids: Vec<String>,
+        /// The folder to make. It must not be there.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        to: PathBuf,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Check a copy and take executions back from it: all that were named, or none.
+    ///
+    /// What is there already is not overwritten. An execution that had not ended goes on with
+    /// `ostro execution resume`, from where it was when it was copied.
+    Restore {
+        /// The folder that `ostro backup create` made.
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        from: PathBuf,
+        /// Their ids; all that are in the copy without any.
+        ids: Vec<String>,
+        #[command(flatten)]
+        state: State,
+    },
 }
 
 /// Check that what is kept is whole, and that all of it will come to its end.

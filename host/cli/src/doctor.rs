@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use console::style;
+use ostro_journal::JournalError;
 use ostro_runtime::diagnose;
 
 use crate::args::Doctor;
 use crate::errors::Exit;
-use crate::state::{RunDir, StateDir};
+use crate::state::{RunDir, StateDir, moment};
 use crate::terminal;
 
 /// Carries out `ostro doctor`.
@@ -51,8 +52,12 @@ struct Found {
 
 fn examine(run: &RunDir, repair: bool) -> Result<Found> {
     let held = run.holder().is_some();
-    let journal = run.look()?;
-    let Some(row) = journal.execution(&run.id)? else {
+    let journal = run.look_if_begun()?;
+    let row = match &journal {
+        Some(journal) => journal.execution(&run.id)?,
+        None => None,
+    };
+    let (Some(journal), Some(row)) = (journal, row) else {
         if !held {
             tell(
                 run,
@@ -65,8 +70,14 @@ fn examine(run: &RunDir, repair: bool) -> Result<Found> {
         });
     };
     let report = journal.check()?;
-    for problem in &report.problems {
-        tell(run, problem);
+    for (place, problem) in report.problems.iter().enumerate() {
+        let damage = || JournalError::Corrupt {
+            path: run.database(),
+            detail: problem.clone(),
+        };
+        // What to do about it is said once.
+        let said = (place == 0).then(|| damage().to_string());
+        tell(run, said.as_ref().unwrap_or(problem));
     }
     let mut problems = report.problems.len();
     // What is read while somebody writes may be of two moments.
@@ -93,7 +104,8 @@ fn examine(run: &RunDir, repair: bool) -> Result<Found> {
     }
     let ended = row.state.is_completed();
     if ended && !held {
-        run.mark(true)?;
+        let at = row.finished_at.unwrap_or(row.updated_at);
+        run.mark_ended(row.state, moment(at))?;
     }
     Ok(Found {
         problems,

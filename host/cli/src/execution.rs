@@ -1,5 +1,6 @@
 //! `ostro execution`: what is kept of executions, and what can be done with them.
 
+mod going_on;
 mod look;
 mod start;
 
@@ -11,7 +12,7 @@ use ostro_runtime::{Runtime, Snapshots};
 
 use crate::args::{Change, Execution, Look, Output};
 use crate::errors::{Exit, WithHint as _, hinted};
-use crate::run::{Host, shows};
+use crate::run::{Host, Shows, shows};
 use crate::state::{Request, RunDir, StateDir};
 use crate::{input, sources};
 
@@ -97,7 +98,7 @@ fn resume(args: &Change, verbose: bool) -> Result<Exit> {
             "`ostro execution rerun` runs a task again that failed",
         ));
     }
-    opened.go_on(args.output, verbose, async |runtime, id| {
+    opened.go_on("goes on", args.output, verbose, async |runtime, id| {
         runtime.load(id).await?;
         let paused = |execution: &ostro_engine::Execution| execution.state() == State::Paused;
         if runtime
@@ -124,7 +125,7 @@ fn cancel(args: &Change, verbose: bool) -> Result<Exit> {
             root.state()
         ));
     }
-    opened.go_on(args.output, verbose, async |runtime, id| {
+    opened.go_on("is cancelled", args.output, verbose, async |runtime, id| {
         let message = "cancelled by `ostro execution cancel`".to_owned();
         runtime.stop(id, State::Cancelled, Some(message)).await?;
         Ok(())
@@ -144,9 +145,13 @@ fn run_again(args: &Change, task: &str, again: Again, verbose: bool) -> Result<E
     let run = find(&args.id, &args.state)?;
     let env = environment(args)?;
     let opened = Opened::new(args, run.clone())?;
+    let what = match again {
+        Again::Rerun { .. } => format!("runs task {task} again"),
+        Again::Skip => format!("takes task {task} as done"),
+    };
     let (execution, task) = failed_task(&opened.snapshots, task)?;
-    run.mark(false)?;
-    opened.go_on(args.output, verbose, async |runtime, _| {
+    run.mark_open()?;
+    opened.go_on(&what, args.output, verbose, async |runtime, _| {
         match again {
             Again::Rerun { reset } => runtime.rerun(&execution, &task, reset, env).await?,
             Again::Skip => runtime.skip(&execution, &task, env).await?,
@@ -232,19 +237,26 @@ impl Opened {
         root.with_context(|| format!("execution {} cannot be read", self.id))
     }
 
-    /// Does something with the execution, which brings it back, and watches it to its end.
+    /// Does `what` with the execution, which brings it back, and watches it to its end.
     fn go_on(
         self,
+        what: &str,
         output: Output,
         verbose: bool,
         act: impl AsyncFnOnce(&Runtime, &ExecutionId) -> Result<()>,
     ) -> Result<Exit> {
-        let Self { id, host, .. } = self;
+        let Self {
+            id,
+            host,
+            snapshots,
+        } = self;
+        let shows = shows(false, output, verbose);
+        going_on::tell(&id, &snapshots, what, shows == Shows::Lines);
+        drop(snapshots);
         crate::block_on(async {
             let runtime = host.runtime();
             let notices = runtime.subscribe();
             act(&runtime, &id).await?;
-            let shows = shows(false, output, verbose);
             host.follow(&runtime, &id, notices, shows, output).await
         })?
     }

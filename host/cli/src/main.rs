@@ -5,6 +5,7 @@
 
 mod action;
 mod args;
+mod backup;
 mod definitions;
 mod doctor;
 mod errors;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Fmt(args) => format::format(args),
         Command::Pack(command) => pack::pack(command),
         Command::Action(command) => action::action(command),
+        Command::Backup(command) => backup::backup(command),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Execution(command) => execution::execution(command, cli.global.verbose > 0),
     };

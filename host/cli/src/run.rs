@@ -9,6 +9,7 @@ pub(crate) mod tree;
 mod watch;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, anyhow};
 use ostro_actions::Registry;
@@ -19,10 +20,11 @@ use ostro_runtime::{Library, Options, Runtime, StartRequest, Subscription, Syste
 
 use crate::args::{Output, Run};
 use crate::definitions::Files;
-use crate::errors::{Exit, WithHint as _, hinted};
+use crate::errors::{Exit, WithHint as _, hinted, warn};
 use crate::state::{RunDir, StateDir};
 use crate::{input, sources, terminal};
-use watch::{Shows, Watched};
+pub(crate) use watch::Shows;
+use watch::Watched;
 
 /// How many changes may wait to be shown. Fast workflows make many in a turn.
 const BACKLOG: usize = 65_536;
@@ -79,7 +81,7 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
 /// The folder of a run that is to start.
 fn keep(args: &Run) -> Result<RunDir> {
     let state = StateDir::new(args.state.state_dir.as_deref())?;
-    state.prune()?;
+    state.prune(&args.expiry, SystemTime::now())?;
     let id = args.id.unwrap_or_else(uuid::Uuid::new_v4).to_string();
     let run = state.run(ExecutionId::new(id));
     if run.exists() {
@@ -184,7 +186,13 @@ impl Host {
         let root = tree::tree(runtime, id, &told)
             .with_context(|| format!("execution {id} has ended and is not kept"))?;
         if let Some(run) = kept {
-            run.mark(true)?;
+            // What came of it is told all the same.
+            if let Err(error) = run.mark_ended(root.state, SystemTime::now()) {
+                warn(
+                    &format!("it is not noted that it has ended: {error:#}"),
+                    Some("`ostro doctor` notes it"),
+                );
+            }
         }
         terminal::print(&match output {
             Output::Table => report::summary(&root),

@@ -1,21 +1,21 @@
 //! The state folder: where runs are kept, each in a folder of its own.
 //!
 //! `runs/ID/` has the journal of one run of a workflow, which is held by the process that runs it.
-//! `runs/ID/ended` is there once it has ended.
+//! `runs/ID/ended` is there once it has ended: it says in which state, and is as old as that.
+
+mod expiry;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
-use ostro_core::ExecutionId;
+use ostro_core::{ExecutionId, State};
 use ostro_journal::{ExecutionRow, Journal, Options};
 
 use crate::errors::hinted;
 
-/// How many runs that have ended are kept, the newest.
-const KEPT: usize = 100;
 /// The fewest characters of an id that stand for it.
 const SHORTEST: usize = 4;
 /// Where a process asks the one that runs an execution for something.
@@ -26,6 +26,7 @@ const ENDED: &str = "ended";
 /// A state folder.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir {
+    path: PathBuf,
     runs: PathBuf,
 }
 
@@ -77,9 +78,28 @@ impl StateDir {
                 "name one with --state-dir, or keep nothing with --ephemeral",
             )
         })?;
-        Ok(Self {
-            runs: path.join("runs"),
-        })
+        Ok(Self::at(path))
+    }
+
+    /// The folder `path`.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        let runs = path.join("runs");
+        Self { path, runs }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its runs are.
+    pub(crate) fn runs_path(&self) -> &Path {
+        &self.runs
+    }
+
+    /// Makes it, if it is not there.
+    pub(crate) fn make(&self) -> Result<()> {
+        make(&self.runs)
     }
 
     /// The folder of a run that is to start.
@@ -125,35 +145,34 @@ impl StateDir {
             )),
         }
     }
-
-    /// Deletes the oldest of the runs that have ended, so that no more than some are kept.
-    pub(crate) fn prune(&self) -> Result<()> {
-        let mut ended: Vec<_> = self
-            .runs()?
-            .into_iter()
-            .filter_map(|run| Some((fs::metadata(run.path.join(ENDED)).ok()?, run)))
-            .filter_map(|(mark, run)| Some((mark.modified().ok()?, run)))
-            .collect();
-        ended.sort_by_key(|(when, _)| std::cmp::Reverse(*when));
-        for (_, run) in ended.into_iter().skip(KEPT) {
-            run.delete()?;
-        }
-        Ok(())
-    }
 }
 
 impl RunDir {
     /// Opens the journal to write to it; an error if another process has it.
     pub(crate) fn open(&self) -> Result<Journal> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        // Inputs and results are nobody else's business: there are passwords among them.
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.path);
-        made.with_context(|| format!("cannot make {}", self.path.display()))?;
-        let journal = Journal::open(&self.path, &Options::default())?;
-        Ok(journal)
+        let is_new = !self.exists();
+        let opened =
+            make(&self.path).and_then(|()| Ok(Journal::open(&self.path, &Options::default())?));
+        if is_new && opened.is_err() {
+            // What is left would be a run that never began.
+            let _ = self.remove();
+        }
+        opened
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes its folder.
+    pub(crate) fn make(&self) -> Result<()> {
+        make(&self.path)
+    }
+
+    /// The journal's file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join(Journal::DATABASE)
     }
 
     /// Opens the journal to look at it.
@@ -162,9 +181,21 @@ impl RunDir {
             .with_context(|| format!("{} has no journal", self.path.display()))
     }
 
+    /// As [`RunDir::look`]; none before the first turn of the root execution was written.
+    pub(crate) fn look_if_begun(&self) -> Result<Option<Journal>> {
+        let journal = Journal::open_to_read(&self.path, &Options::default())?;
+        match journal {
+            Some(journal) if journal.execution(&self.id)?.is_some() => Ok(Some(journal)),
+            _ => Ok(None),
+        }
+    }
+
     /// The root execution's row, if its first turn was written.
     pub(crate) fn row(&self) -> Result<Option<ExecutionRow>> {
-        Ok(self.look()?.execution(&self.id)?)
+        match Journal::open_to_read(&self.path, &Options::default())? {
+            Some(journal) => Ok(journal.execution(&self.id)?),
+            None => Ok(None),
+        }
     }
 
     /// Which process runs it: its id, host and since when.
@@ -205,18 +236,29 @@ impl RunDir {
             .find(|request| request.word() == word)
     }
 
-    /// Notes that the run has ended, or that it goes on again.
-    pub(crate) fn mark(&self, ended: bool) -> Result<()> {
+    /// Notes that the run has ended in `state` at `at`, unless that was noted before.
+    pub(crate) fn mark_ended(&self, state: State, at: SystemTime) -> Result<()> {
         let path = self.path.join(ENDED);
-        let marked = if ended {
-            fs::write(&path, "")
-        } else {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            }
-        };
-        marked.with_context(|| path.display().to_string())
+        if path.exists() {
+            return Ok(());
+        }
+        fs::write(&path, state.as_str())
+            .and_then(|()| {
+                fs::File::options()
+                    .write(true)
+                    .open(&path)?
+                    .set_modified(at)
+            })
+            .with_context(|| path.display().to_string())
+    }
+
+    /// Notes that the run goes on again.
+    pub(crate) fn mark_open(&self) -> Result<()> {
+        let path = self.path.join(ENDED);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.with_context(|| path.display().to_string()),
+        }
     }
 
     /// Deletes the run and all that is kept of it.
@@ -234,4 +276,20 @@ impl RunDir {
     pub(crate) fn remove(&self) -> Result<()> {
         fs::remove_dir_all(&self.path).with_context(|| self.path.display().to_string())
     }
+}
+
+/// Makes a folder, and those above it, for nobody else: there are passwords among inputs and
+/// results.
+fn make(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.with_context(|| format!("cannot make {}", path.display()))
+}
+
+/// A moment in milliseconds since 1970 UTC, as files have it.
+pub(crate) fn moment(millis: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }

@@ -50,7 +50,7 @@ pub enum JournalError {
     },
     /// The database is damaged.
     #[error(
-        "{} is damaged: {detail}; stop ostro, keep a copy of the file, and restore the newest backup into an empty folder with `ostro restore`",
+        "{} is damaged: {detail}; stop ostro, keep a copy of the file, and take back what was in it from a backup with `ostro backup restore`",
         path.display()
     )]
     Corrupt {

@@ -99,6 +99,9 @@ struct Inner {
 }
 
 impl Journal {
+    /// The database's name in the state folder.
+    pub const DATABASE: &str = DATABASE;
+
     /// Opens the journal of the state folder `dir`, and makes both if they are not there. The
     /// folder is held until the journal is closed; the schema is brought to the newest one.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, JournalError> {

@@ -211,13 +211,13 @@ pub(crate) fn open(
     let fault = |error| JournalError::sqlite(path, error);
     let db = Connection::open(path).map_err(fault)?;
     let level = if durable { "FULL" } else { "OFF" };
-    // A checkpoint comes with a commit when the log has 48 MiB: often enough that it stays
-    // small, seldom enough that pages that change all the time are moved once.
+    // A checkpoint comes with a commit when the log has 4 MiB. It is there for each run that goes
+    // on, and on a disk that is full it must not be what takes the room.
     db.execute_batch(&format!(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = {level};
-         PRAGMA wal_autocheckpoint = 12000;
-         PRAGMA journal_size_limit = 67108864;
+         PRAGMA wal_autocheckpoint = 1000;
+         PRAGMA journal_size_limit = 4194304;
          PRAGMA cache_size = -32768;
          PRAGMA temp_store = MEMORY;
          PRAGMA cell_size_check = ON;
