@@ -389,5 +389,15 @@ pub(crate) fn nth_id(id: &ExecutionId, count: u64) -> String {
 fn nth_uuid(id: &ExecutionId, count: u64) -> Uuid {
     let namespace = Uuid::parse_str(id.as_str())
         .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_str().as_bytes()));
-    Uuid::new_v5(&namespace, &count.to_be_bytes())
+    let hash = Uuid::new_v5(&namespace, &count.to_be_bytes());
+    if !matches!(namespace.get_version_num(), 7 | 8) {
+        return hash;
+    }
+    // An id that begins with a time passes it on, and the count comes next: what is made together
+    // is then together in every index of ids.
+    let mut bytes = hash.into_bytes();
+    bytes[..6].copy_from_slice(&namespace.as_bytes()[..6]);
+    let [.., high, low] = count.to_be_bytes();
+    bytes[6..8].copy_from_slice(&[0x80 | (high & 0xf), low]);
+    Uuid::from_bytes(bytes)
 }
