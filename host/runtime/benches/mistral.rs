@@ -234,10 +234,7 @@ fn alone(workloads: &[Workload], wanted: &str) {
         let dir = tempfile::tempdir_in(folder()).unwrap();
         let ours = here(workload, (how == "durable").then(|| dir.path()));
         let (wall, cpu) = (ours.wall * 1e3, ours.cpu * 1e3);
-        println!(
-            "{:40} {wall:>9.3} ms wall {cpu:>9.3} ms CPU",
-            workload.name
-        );
+        println!("{:40} {wall:>9.3} ms wall {cpu:>9.3} ms CPU", workload.name);
     }
 }
 

@@ -250,7 +250,12 @@ fn condition(spec: &Spec, op: &Op) -> Sql {
                 sql.push(equal);
                 sql.bound.push(value(spec.kind, operand));
             }
-            None => compare(" = ", operand),
+            None => {
+                compare(" = ", operand);
+                if let (Some(indexed), true) = (spec.indexed, !is_empty(operand)) {
+                    sql.push(" AND ").push(indexed);
+                }
+            }
         },
         Op::Neq(operand) => compare(" <> ", operand),
         Op::Gt(operand) => compare(" > ", operand),
@@ -265,6 +270,10 @@ fn condition(spec: &Spec, op: &Op) -> Sql {
         }
     }
     sql
+}
+
+fn is_empty(operand: &Operand) -> bool {
+    matches!(operand, Operand::Text(text) if text.is_empty())
 }
 
 fn list(sql: &mut Sql, name: &str, verb: &str, kind: Kind, some: &[Operand]) {

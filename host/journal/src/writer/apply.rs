@@ -29,7 +29,7 @@ pub(crate) mod kind {
     pub(crate) const LETTER: i64 = 7;
 }
 
-/// How many executions are remembered at most, and how many tasks and actions.
+/// How many executions are remembered at most, and how many tasks, actions and values.
 const REMEMBERED: usize = 8192;
 
 /// What was written to lately, so that it need not be looked up. It holds as long as what was
@@ -39,6 +39,8 @@ pub(super) struct Memory {
     executions: HashMap<ExecutionId, Known>,
     tasks: HashMap<TaskExecutionId, Found>,
     actions: HashMap<ActionExecutionId, Found>,
+    /// The numbers of values: most executions have the definitions of one before.
+    values: HashMap<Digest, i64>,
 }
 
 impl Memory {
@@ -46,6 +48,7 @@ impl Memory {
         self.executions.clear();
         self.tasks.clear();
         self.actions.clear();
+        self.values.clear();
     }
 
     /// Forgets what has become too much.
@@ -58,6 +61,9 @@ impl Memory {
         }
         if self.actions.len() > REMEMBERED {
             self.actions.clear();
+        }
+        if self.values.len() > REMEMBERED {
+            self.values.clear();
         }
     }
 }
@@ -328,28 +334,37 @@ impl Apply<'_> {
     }
 
     /// Stores a value, unless it is stored: its number.
-    fn store(&self, blob: &Blob) -> Result<i64, JournalError> {
-        if let Some(seq) = self.find_value(&blob.digest())? {
+    fn store(&mut self, blob: &Blob) -> Result<i64, JournalError> {
+        let digest = blob.digest();
+        if let Some(seq) = self.find_value(&digest)? {
             return Ok(seq);
         }
         self.execute(
             "INSERT INTO value (digest, body) VALUES (?1, ?2)",
-            params![&blob.digest().as_bytes()[..], blob.bytes()],
+            params![&digest.as_bytes()[..], blob.bytes()],
         )?;
         let seq = self.db.last_insert_rowid();
         self.execute("INSERT OR IGNORE INTO loose VALUES (?1)", params![seq])?;
+        self.memory.values.insert(digest, seq);
         Ok(seq)
     }
 
-    fn find_value(&self, digest: &Digest) -> Result<Option<i64>, JournalError> {
-        self.one(
+    fn find_value(&mut self, digest: &Digest) -> Result<Option<i64>, JournalError> {
+        if let Some(seq) = self.memory.values.get(digest) {
+            return Ok(Some(*seq));
+        }
+        let found = self.one(
             "SELECT seq FROM value WHERE digest = ?1",
             params![&digest.as_bytes()[..]],
             |row| row.get(0),
-        )
+        )?;
+        if let Some(seq) = found {
+            self.memory.values.insert(*digest, seq);
+        }
+        Ok(found)
     }
 
-    fn value(&self, digest: &Digest) -> Result<i64, JournalError> {
+    fn value(&mut self, digest: &Digest) -> Result<i64, JournalError> {
         self.find_value(digest)?
             .ok_or(JournalError::UnknownValue(*digest))
     }
@@ -380,7 +395,7 @@ impl Apply<'_> {
         Ok(())
     }
 
-    fn unpin(&self, digest: &Digest) -> Result<(), JournalError> {
+    fn unpin(&mut self, digest: &Digest) -> Result<(), JournalError> {
         let Some(value) = self.find_value(digest)? else {
             return Ok(());
         };
@@ -393,7 +408,7 @@ impl Apply<'_> {
     }
 
     /// A text as it goes into its column. What is large goes among the values first.
-    fn store_cell<'c>(&self, cell: &'c Cell) -> Result<StoredCell<'c>, JournalError> {
+    fn store_cell<'c>(&mut self, cell: &'c Cell) -> Result<StoredCell<'c>, JournalError> {
         Ok(match cell {
             Cell::Null => StoredCell::Null,
             Cell::Text(text) => StoredCell::Text(text),
@@ -402,7 +417,7 @@ impl Apply<'_> {
     }
 
     fn store_cells<'c, const N: usize>(
-        &self,
+        &mut self,
         cells: &'c Cells<N>,
     ) -> Result<[StoredCell<'c>; N], JournalError> {
         let mut stored = [const { StoredCell::Null }; N];
