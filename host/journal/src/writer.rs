@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apply::Memory;
+use apply::{Memory, Statements};
 use rusqlite::Connection;
 
 use crate::JournalError;
@@ -149,15 +149,28 @@ impl Writer {
         one_by_one: bool,
     ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
         self.execute("BEGIN IMMEDIATE")?;
+        let statements = Statements::default();
         let mut results = Vec::with_capacity(group.len());
         for submission in group {
             if !one_by_one {
-                apply::apply(&self.db, &self.path, &mut self.memory, &submission.turn)?;
+                apply::apply(
+                    &self.db,
+                    &self.path,
+                    &mut self.memory,
+                    &statements,
+                    &submission.turn,
+                )?;
                 results.push(Ok(()));
                 continue;
             }
             self.execute("SAVEPOINT turn")?;
-            let result = apply::apply(&self.db, &self.path, &mut self.memory, &submission.turn);
+            let result = apply::apply(
+                &self.db,
+                &self.path,
+                &mut self.memory,
+                &statements,
+                &submission.turn,
+            );
             match &result {
                 Ok(()) => {}
                 Err(error) if error.is_disk() || self.db.is_autocommit() => {

@@ -5,12 +5,14 @@ mod executions;
 mod letters;
 mod tasks;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
+use std::ptr;
 
 use ostro_core::{ActionExecutionId, ExecutionId, State, TaskExecutionId};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::{CachedStatement, Connection, Params, Row, params};
 
 use crate::id::StoredId;
 use crate::read::Read;
@@ -78,11 +80,38 @@ struct Found {
     large: bool,
 }
 
+/// The statements of a group, at hand while it is written.
+#[derive(Default)]
+pub(super) struct Statements<'db> {
+    prepared: RefCell<Vec<(&'static str, CachedStatement<'db>)>>,
+}
+
+impl<'db> Statements<'db> {
+    fn execute(
+        &self,
+        db: &'db Connection,
+        sql: &'static str,
+        params: impl Params,
+    ) -> rusqlite::Result<usize> {
+        let mut prepared = self.prepared.borrow_mut();
+        // There are few, and to compare where they are is enough: one that is in two places is
+        // prepared for both.
+        if let Some((_, statement)) = prepared.iter_mut().find(|(one, _)| ptr::eq(*one, sql)) {
+            return statement.execute(params);
+        }
+        let mut statement = db.prepare_cached(sql)?;
+        let changed = statement.execute(params);
+        prepared.push((sql, statement));
+        changed
+    }
+}
+
 /// Writes `turn` within the transaction that is open.
-pub(super) fn apply(
-    db: &Connection,
+pub(super) fn apply<'db>(
+    db: &'db Connection,
     path: &Path,
     memory: &mut Memory,
+    statements: &Statements<'db>,
     turn: &Turn,
 ) -> Result<(), JournalError> {
     memory.bound();
@@ -90,6 +119,7 @@ pub(super) fn apply(
         db,
         path,
         memory,
+        statements,
         touched: Vec::new(),
     };
     for step in &turn.steps {
@@ -98,10 +128,11 @@ pub(super) fn apply(
     apply.flush()
 }
 
-struct Apply<'a> {
-    db: &'a Connection,
+struct Apply<'a, 'db> {
+    db: &'db Connection,
     path: &'a Path,
     memory: &'a mut Memory,
+    statements: &'a Statements<'db>,
     /// The executions that the turn has touched.
     touched: Vec<ExecutionId>,
 }
@@ -148,7 +179,7 @@ impl ToSql for StoredCell<'_> {
     }
 }
 
-impl Apply<'_> {
+impl Apply<'_, '_> {
     fn step(&mut self, step: &Step) -> Result<(), JournalError> {
         match step {
             Step::Value(blob) => self.store(blob).map(drop),
@@ -441,10 +472,9 @@ impl Apply<'_> {
         })
     }
 
-    fn execute(&self, sql: &str, params: impl Params) -> Result<usize, JournalError> {
-        self.db
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(params))
+    fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize, JournalError> {
+        self.statements
+            .execute(self.db, sql, params)
             .map_err(|error| JournalError::sqlite(self.path, error))
     }
 

@@ -15,7 +15,7 @@ mod part {
     pub(super) const OUTPUT: i64 = 2;
 }
 
-impl Apply<'_> {
+impl Apply<'_, '_> {
     pub(super) fn execution(
         &mut self,
         row: &ExecutionRow,
