@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
 fn keep(args: &Run) -> Result<RunDir> {
     let state = StateDir::new(args.state.state_dir.as_deref())?;
     state.prune()?;
-    let id = args.id.unwrap_or_else(uuid::Uuid::new_v4).to_string();
+    let id = args.id.unwrap_or_else(uuid::Uuid::now_v7).to_string();
     let run = state.run(ExecutionId::new(id));
     if run.exists() {
         return Err(hinted(

@@ -26,7 +26,7 @@ pub(crate) fn start(args: &Run) -> Result<Exit> {
         ));
     }
     let state = StateDir::new(args.state.state_dir.as_deref())?;
-    let id = args.id.unwrap_or_else(uuid::Uuid::new_v4).to_string();
+    let id = args.id.unwrap_or_else(uuid::Uuid::now_v7).to_string();
     let run = state.run(ExecutionId::new(id.as_str()));
     let program = std::env::current_exe().context("this program cannot be found")?;
     let mut words: Vec<_> = std::env::args_os().skip(1).collect();
