@@ -177,6 +177,9 @@ const TASK_KEYS: [&str; 11] = [
     "updated_at",
 ];
 
+/// Every `task()` makes a map of these, so that they are made once.
+static KEYS: LazyLock<[Arc<str>; TASK_KEYS.len()]> = LazyLock::new(|| TASK_KEYS.map(Arc::from));
+
 pub(crate) fn show_task(execution: &Execution, workflow: &Workflow, task: &TaskExecution) -> Value {
     let spec = workflow.tasks.get(&task.name);
     let with_items = spec.is_some_and(|spec| spec.with_items.is_some());
@@ -195,8 +198,6 @@ pub(crate) fn show_task(execution: &Execution, workflow: &Workflow, task: &TaskE
         time(task.created_at).into(),
         time(task.updated_at).into(),
     ];
-    // Every `task()` makes such a map, so that its keys are made once.
-    static KEYS: LazyLock<[Arc<str>; TASK_KEYS.len()]> = LazyLock::new(|| TASK_KEYS.map(Arc::from));
     let keys = KEYS.iter().map(Arc::clone);
     Value::from(keys.zip(values).collect::<Map>())
 }

@@ -245,18 +245,17 @@ fn condition(spec: &Spec, op: &Op) -> Sql {
     match op {
         Op::Eq(Operand::Null) => compare(" IS ", &Operand::Null),
         Op::Neq(Operand::Null) => compare(" IS NOT ", &Operand::Null),
-        Op::Eq(operand) => match spec.narrow {
-            Some(equal) => {
+        Op::Eq(operand) => {
+            if let Some(equal) = spec.narrow {
                 sql.push(equal);
                 sql.bound.push(value(spec.kind, operand));
-            }
-            None => {
+            } else {
                 compare(" = ", operand);
-                if let (Some(indexed), true) = (spec.indexed, !is_empty(operand)) {
+                if let (Some(indexed), false) = (spec.indexed, is_empty(operand)) {
                     sql.push(" AND ").push(indexed);
                 }
             }
-        },
+        }
         Op::Neq(operand) => compare(" <> ", operand),
         Op::Gt(operand) => compare(" > ", operand),
         Op::Gte(operand) => compare(" >= ", operand),
