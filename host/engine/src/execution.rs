@@ -406,13 +406,66 @@ fn number(id: &str) -> Option<u128> {
     Uuid::parse_str(id).ok().map(|id| id.as_u128())
 }
 
-/// The id number `count` of the execution `id`.
+/// Number `count` of the ids that expressions of the execution `id` ask for.
 pub(crate) fn nth_id(id: &ExecutionId, count: u64) -> String {
-    nth_uuid(id, count).to_string()
+    nth_hash(namespace(id), count).to_string()
 }
 
+/// Number `count` of the ids that the execution `id` gives to what is part of it.
 fn nth_uuid(id: &ExecutionId, count: u64) -> Uuid {
-    let namespace = Uuid::parse_str(id.as_str())
-        .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_str().as_bytes()));
+    let namespace = namespace(id);
+    let hash = nth_hash(namespace, count);
+    if !matches!(namespace.get_version_num(), 7 | 8) {
+        return hash;
+    }
+    // An id that begins with a time passes it on, and the count comes next: what is made together
+    // is then together in every index of ids.
+    let mut bytes = hash.into_bytes();
+    bytes[..6].copy_from_slice(&namespace.as_bytes()[..6]);
+    let [.., high, low] = count.to_be_bytes();
+    bytes[6..8].copy_from_slice(&[0x80 | (high & 0xf), low]);
+    Uuid::from_bytes(bytes)
+}
+
+fn nth_hash(namespace: Uuid, count: u64) -> Uuid {
     Uuid::new_v5(&namespace, &count.to_be_bytes())
+}
+
+fn namespace(id: &ExecutionId) -> Uuid {
+    Uuid::parse_str(id.as_str())
+        .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_str().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_an_execution_whose_id_begins_with_a_time_begin_with_it_and_are_in_order() {
+        let root = ExecutionId::new("01a20ef9-c054-72ea-a6d8-fd5292154f24");
+        let child = ExecutionId::new(nth_uuid(&root, 3).to_string());
+        let other = ExecutionId::new("01a20ef9-c054-72ea-a6d8-fd5292154f25");
+        for id in [&root, &child, &other] {
+            let ids: Vec<_> = (0..4096).map(|count| nth_uuid(id, count)).collect();
+            assert!(
+                ids.iter()
+                    .all(|id| id.to_string().starts_with("01a20ef9-c054-8"))
+            );
+            assert!(ids.is_sorted_by(|a, b| a < b));
+            assert_ne!(nth_uuid(id, 4096), ids[0]);
+        }
+        assert_ne!(nth_uuid(&root, 0), nth_uuid(&other, 0));
+        assert_ne!(nth_uuid(&root, 0), nth_uuid(&child, 0));
+    }
+
+    #[test]
+    fn other_ids_are_what_they_always_were() {
+        let random = ExecutionId::new("0f8fad5b-d9cb-469f-a165-70867728950e");
+        assert_eq!(nth_uuid(&random, 7), nth_hash(namespace(&random), 7));
+        assert_eq!(nth_uuid(&random, 7).get_version_num(), 5);
+        assert_eq!(
+            nth_uuid(&ExecutionId::new("a name"), 0).get_version_num(),
+            5
+        );
+    }
 }

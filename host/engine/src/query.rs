@@ -6,7 +6,7 @@
 //! answer into the event, and decides again. The answers are thereby part of what happened, and
 //! are stored and replayed with it, in whatever engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ostro_core::{ExecutionId, Map, State, TaskExecutionId, Value};
 use ostro_lang::{Work, Workflow};
@@ -163,27 +163,43 @@ impl Execution {
 }
 
 /// A task execution, as expressions see it.
+const TASK_KEYS: [&str; 11] = [
+    "id",
+    "name",
+    "spec",
+    "state",
+    "state_info",
+    "result",
+    "published",
+    "type",
+    "workflow_execution_id",
+    "created_at",
+    "updated_at",
+];
+
+/// Every `task()` makes a map of these, so that they are made once.
+static KEYS: LazyLock<[Arc<str>; TASK_KEYS.len()]> = LazyLock::new(|| TASK_KEYS.map(Arc::from));
+
 pub(crate) fn show_task(execution: &Execution, workflow: &Workflow, task: &TaskExecution) -> Value {
     let spec = workflow.tasks.get(&task.name);
     let with_items = spec.is_some_and(|spec| spec.with_items.is_some());
     let is_workflow = spec.is_some_and(|spec| matches!(spec.work, Work::Workflow(_)));
-    let entries: [(&str, Value); 11] = [
-        ("id", task.id.as_str().into()),
-        ("name", Arc::clone(&task.name).into()),
-        ("spec", task_spec(workflow, &task.name)),
-        ("state", task.state.as_str().into()),
-        ("state_info", task.state_info.clone().into()),
-        ("result", task.result(with_items)),
-        ("published", Value::Map(Arc::clone(&task.published))),
-        (
-            "type",
-            if is_workflow { "WORKFLOW" } else { "ACTION" }.into(),
-        ),
-        ("workflow_execution_id", execution.id.as_str().into()),
-        ("created_at", time(task.created_at).into()),
-        ("updated_at", time(task.updated_at).into()),
+    let kind = if is_workflow { "WORKFLOW" } else { "ACTION" };
+    let values: [Value; TASK_KEYS.len()] = [
+        task.id.as_str().into(),
+        Arc::clone(&task.name).into(),
+        task_spec(workflow, &task.name),
+        task.state.as_str().into(),
+        task.state_info.clone().into(),
+        task.result(with_items),
+        Value::Map(Arc::clone(&task.published)),
+        kind.into(),
+        execution.id.as_str().into(),
+        time(task.created_at).into(),
+        time(task.updated_at).into(),
     ];
-    entries.into_iter().collect()
+    let keys = KEYS.iter().map(Arc::clone);
+    Value::from(keys.zip(values).collect::<Map>())
 }
 
 fn task_spec(workflow: &Workflow, name: &Arc<str>) -> Value {

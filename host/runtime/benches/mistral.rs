@@ -3,6 +3,9 @@
 //! `cargo bench -p ostro-runtime` starts Mistral with RabbitMQ and PostgreSQL
 //! (`tests/mistral/record.py`, which installs what is missing), prints a table, and fails where a
 //! ratio is below what is promised.
+//!
+//! With `OSTRO_BENCH_HERE` set nothing but this runtime is measured, for a profiler to look at:
+//! `memory` or `durable` for how, and after a colon a part of a workload's name, for that alone.
 
 #![expect(
     clippy::unwrap_used,
@@ -221,8 +224,25 @@ fn folder() -> PathBuf {
     own.parent().unwrap().to_owned()
 }
 
+/// Measures what `wanted` names of this runtime alone.
+fn alone(workloads: &[Workload], wanted: &str) {
+    let (how, name) = wanted.split_once(':').unwrap_or((wanted, ""));
+    for workload in workloads {
+        if !workload.name.contains(name) {
+            continue;
+        }
+        let dir = tempfile::tempdir_in(folder()).unwrap();
+        let ours = here(workload, (how == "durable").then(|| dir.path()));
+        let (wall, cpu) = (ours.wall * 1e3, ours.cpu * 1e3);
+        println!("{:40} {wall:>9.3} ms wall {cpu:>9.3} ms CPU", workload.name);
+    }
+}
+
 fn main() {
     let workloads = workloads();
+    if let Ok(wanted) = std::env::var("OSTRO_BENCH_HERE") {
+        return alone(&workloads, &wanted);
+    }
     let theirs = mistral(&workloads);
     println!(
         "{:40} {:>12} {:>12} {:>9} {:>12} {:>12} {:>9}",

@@ -35,7 +35,8 @@ impl Written<'_> {
     pub(crate) fn turn(&self) -> Result<Turn, SaveError> {
         let mut turn = Turn::new();
         if self.number == 0 {
-            create(&mut turn, self.record, self.before)?;
+            // The row is written once, as it is after the turn.
+            create(&mut turn, self.record, self.before, self.row())?;
         }
         let number = self.number.max(1);
         event(
@@ -47,7 +48,9 @@ impl Written<'_> {
         if let Some(letter) = self.letter {
             turn.take_letter(letter.clone());
         }
-        self.execution(&mut turn);
+        if self.number > 0 {
+            turn.execution_change(self.change());
+        }
         // Of the actions that this turn has run, whether each starts right after it.
         let starts: HashMap<&ActionExecutionId, bool> = self
             .steps
@@ -74,7 +77,9 @@ impl Written<'_> {
             match step {
                 Step::Start(prepared) => {
                     let child = prepared.record();
-                    create(&mut turn, child, &child.snapshot())?;
+                    let execution = child.snapshot();
+                    let row = execution_row(child, &execution);
+                    create(&mut turn, child, &execution, row)?;
                 }
                 Step::Tell(tell) => letter(&mut turn, tell)?,
                 _ => {}
@@ -83,13 +88,27 @@ impl Written<'_> {
         Ok(turn)
     }
 
-    fn execution(&self, turn: &mut Turn) {
+    /// The row of an execution whose first turn this is.
+    fn row(&self) -> ExecutionRow {
+        let change = self.change();
+        ExecutionRow {
+            state: change.state,
+            moving: change.moving,
+            state_info: change.state_info,
+            output: change.output,
+            updated_at: change.updated_at,
+            finished_at: change.finished_at,
+            ..execution_row(self.record, self.before)
+        }
+    }
+
+    fn change(&self) -> ExecutionChange {
         let (before, after) = (self.before, self.after);
         let is_over = after.state().is_completed();
         let output = after
             .output()
             .filter(|_| is_over && before.output() != after.output());
-        turn.execution_change(ExecutionChange {
+        ExecutionChange {
             id: after.id().clone(),
             state: after.state(),
             moving: after.moves_by_itself(),
@@ -97,7 +116,7 @@ impl Written<'_> {
             output: output.map(json),
             updated_at: after.updated_at(),
             finished_at: after.ended_at().filter(|_| is_over),
-        });
+        }
     }
 
     fn action(
@@ -139,30 +158,39 @@ impl Written<'_> {
 }
 
 /// Writes the row of a new execution, and that it was created.
-fn create(turn: &mut Turn, record: &Record, execution: &Execution) -> Result<(), SaveError> {
-    let about = &record.about;
-    let blob = record.library.blob();
-    let params = execution.params();
-    turn.value(blob.clone());
-    turn.execution(ExecutionRow {
-        root_execution_id: about.parent.as_ref().map(|_| about.root_id.clone()),
-        parent_execution_id: about.parent.as_ref().map(|(id, _)| id.clone()),
-        task_execution_id: about.parent.as_ref().map(|(_, task)| task.clone()),
-        definitions: Some(blob.digest()),
-        state: execution.state(),
-        description: params.description.as_deref().map(str::to_owned),
-        tags: tags(&record.workflow.tags),
-        workflow_namespace: about.namespace.to_string(),
-        params: Some(json(&params.to_map())),
-        input: Some(json(&**execution.input())),
-        ..ExecutionRow::new(about.id.clone(), &*about.workflow, execution.created_at())
-    });
+fn create(
+    turn: &mut Turn,
+    record: &Record,
+    execution: &Execution,
+    row: ExecutionRow,
+) -> Result<(), SaveError> {
+    turn.value(record.library.blob().clone());
+    turn.execution(row);
     event(
         turn,
         record,
         0,
         &Entry::Created(Box::new(execution.clone())),
     )
+}
+
+/// The row of an execution that is created.
+fn execution_row(record: &Record, execution: &Execution) -> ExecutionRow {
+    let about = &record.about;
+    let params = execution.params();
+    ExecutionRow {
+        root_execution_id: about.parent.as_ref().map(|_| about.root_id.clone()),
+        parent_execution_id: about.parent.as_ref().map(|(id, _)| id.clone()),
+        task_execution_id: about.parent.as_ref().map(|(_, task)| task.clone()),
+        definitions: Some(record.library.digest()),
+        state: execution.state(),
+        description: params.description.as_deref().map(str::to_owned),
+        tags: tags(&record.workflow.tags),
+        params: Some(json(&params.to_map())),
+        input: Some(json(&**execution.input())),
+        workflow_namespace: about.namespace.to_string(),
+        ..ExecutionRow::new(about.id.clone(), &*about.workflow, execution.created_at())
+    }
 }
 
 fn event(turn: &mut Turn, record: &Record, number: u64, entry: &Entry) -> Result<(), SaveError> {

@@ -52,7 +52,7 @@ pub struct StartRequest {
     pub description: Option<String>,
     /// Other parameters, for `execution().params` to show.
     pub params: Map,
-    /// The execution's id; a random one if there is none. Starting with an id that is known
+    /// The execution's id; a new one if there is none. Starting with an id that is known
     /// already starts nothing and gives that id, so that starting again is harmless.
     pub id: Option<ExecutionId>,
 }
@@ -130,16 +130,17 @@ impl Runtime {
 
     /// Starts an execution and gives its id once its first turn is committed.
     pub async fn start(&self, request: StartRequest) -> Result<ExecutionId, RuntimeError> {
-        let id = request
-            .id
-            .unwrap_or_else(|| ExecutionId::new(Uuid::new_v4().to_string()));
+        // One that begins with the time keeps what is made together together in the journal.
+        let new = || ExecutionId::new(Uuid::now_v7().to_string());
+        let (mut is_new, id) = (request.id.is_none(), request.id.unwrap_or_else(new));
         let (env, extra) = (Arc::new(request.env), Arc::new(request.params));
         let namespace = match extra.get("namespace") {
             Some(Value::String(name)) => Arc::clone(name),
             _ => Arc::default(),
         };
         let library = Arc::clone(&self.shared.library);
-        while !self.is_started(&id).await? {
+        // Nobody can know an id that was drawn just now.
+        while std::mem::take(&mut is_new) || !self.is_started(&id).await? {
             let workflow = workflow(&library, &request.namespace, &request.workflow)?;
             let params = Params {
                 env: Arc::clone(&env),

@@ -25,6 +25,8 @@ pub(crate) struct Spec {
     pub(crate) nullable: bool,
     /// A condition on `?` that says that it is equal, by an index that leaves few rows.
     pub(crate) narrow: Option<&'static str>,
+    /// What holds of all rows that its index has, where that leaves out those with an empty text.
+    pub(crate) indexed: Option<&'static str>,
 }
 
 /// A table as statements name it.
@@ -67,6 +69,7 @@ const fn spec(name: &'static str, kind: Kind, sql: &'static str) -> Spec {
         sql,
         nullable: false,
         narrow: None,
+        indexed: None,
     }
 }
 
@@ -156,7 +159,10 @@ columns! {
         /// `source_execution_id`
         SourceExecutionId: nullable("source_execution_id", Kind::Id, "e.source_execution_id"),
         /// `project_id`
-        ProjectId: spec("project_id", Kind::Text, "e.project_id"),
+        ProjectId: Spec {
+            indexed: Some("e.project_id <> ''"),
+            ..spec("project_id", Kind::Text, "e.project_id")
+        },
         /// `state`
         State: spec("state", Kind::State, "e.state"),
         /// `state_info`

@@ -157,6 +157,9 @@ mod tests {
                 assert_quick(&journal, &named(), 9);
                 assert_quick(&journal, &named().filter(E::State, error()), 1);
             }
+            let project = by(E::CreatedAt).filter(E::ProjectId, Op::Eq("x".into()));
+            let plan = plan(&journal, &project, None);
+            assert_eq!(plan.matches("execution_project").count(), 9, "{plan}");
             for column in [E::RootExecutionId, E::TaskExecutionId, E::ParentExecutionId] {
                 let below = by(E::CreatedAt).filter(column, Op::Eq("x".into()));
                 assert_quick(&journal, &below, 1);

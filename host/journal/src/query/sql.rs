@@ -245,13 +245,17 @@ fn condition(spec: &Spec, op: &Op) -> Sql {
     match op {
         Op::Eq(Operand::Null) => compare(" IS ", &Operand::Null),
         Op::Neq(Operand::Null) => compare(" IS NOT ", &Operand::Null),
-        Op::Eq(operand) => match spec.narrow {
-            Some(equal) => {
+        Op::Eq(operand) => {
+            if let Some(equal) = spec.narrow {
                 sql.push(equal);
                 sql.bound.push(value(spec.kind, operand));
+            } else {
+                compare(" = ", operand);
+                if let (Some(indexed), false) = (spec.indexed, is_empty(operand)) {
+                    sql.push(" AND ").push(indexed);
+                }
             }
-            None => compare(" = ", operand),
-        },
+        }
         Op::Neq(operand) => compare(" <> ", operand),
         Op::Gt(operand) => compare(" > ", operand),
         Op::Gte(operand) => compare(" >= ", operand),
@@ -265,6 +269,10 @@ fn condition(spec: &Spec, op: &Op) -> Sql {
         }
     }
     sql
+}
+
+fn is_empty(operand: &Operand) -> bool {
+    matches!(operand, Operand::Text(text) if text.is_empty())
 }
 
 fn list(sql: &mut Sql, name: &str, verb: &str, kind: Kind, some: &[Operand]) {

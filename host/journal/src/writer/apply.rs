@@ -5,12 +5,14 @@ mod executions;
 mod letters;
 mod tasks;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
+use std::ptr;
 
 use ostro_core::{ActionExecutionId, ExecutionId, State, TaskExecutionId};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::{CachedStatement, Connection, Params, Row, params};
 
 use crate::id::StoredId;
 use crate::read::Read;
@@ -29,7 +31,7 @@ pub(crate) mod kind {
     pub(crate) const LETTER: i64 = 7;
 }
 
-/// How many executions are remembered at most, and how many tasks and actions.
+/// How many executions are remembered at most, and how many tasks, actions and values.
 const REMEMBERED: usize = 8192;
 
 /// What was written to lately, so that it need not be looked up. It holds as long as what was
@@ -39,6 +41,8 @@ pub(super) struct Memory {
     executions: HashMap<ExecutionId, Known>,
     tasks: HashMap<TaskExecutionId, Found>,
     actions: HashMap<ActionExecutionId, Found>,
+    /// The numbers of values: most executions have the definitions of one before.
+    values: HashMap<Digest, i64>,
 }
 
 impl Memory {
@@ -46,6 +50,7 @@ impl Memory {
         self.executions.clear();
         self.tasks.clear();
         self.actions.clear();
+        self.values.clear();
     }
 
     /// Forgets what has become too much.
@@ -58,6 +63,9 @@ impl Memory {
         }
         if self.actions.len() > REMEMBERED {
             self.actions.clear();
+        }
+        if self.values.len() > REMEMBERED {
+            self.values.clear();
         }
     }
 }
@@ -72,11 +80,38 @@ struct Found {
     large: bool,
 }
 
+/// The statements of a group, at hand while it is written.
+#[derive(Default)]
+pub(super) struct Statements<'db> {
+    prepared: RefCell<Vec<(&'static str, CachedStatement<'db>)>>,
+}
+
+impl<'db> Statements<'db> {
+    fn execute(
+        &self,
+        db: &'db Connection,
+        sql: &'static str,
+        params: impl Params,
+    ) -> rusqlite::Result<usize> {
+        let mut prepared = self.prepared.borrow_mut();
+        // There are few, and to compare where they are is enough: one that is in two places is
+        // prepared for both.
+        if let Some((_, statement)) = prepared.iter_mut().find(|(one, _)| ptr::eq(*one, sql)) {
+            return statement.execute(params);
+        }
+        let mut statement = db.prepare_cached(sql)?;
+        let changed = statement.execute(params);
+        prepared.push((sql, statement));
+        changed
+    }
+}
+
 /// Writes `turn` within the transaction that is open.
-pub(super) fn apply(
-    db: &Connection,
+pub(super) fn apply<'db>(
+    db: &'db Connection,
     path: &Path,
     memory: &mut Memory,
+    statements: &Statements<'db>,
     turn: &Turn,
 ) -> Result<(), JournalError> {
     memory.bound();
@@ -84,6 +119,7 @@ pub(super) fn apply(
         db,
         path,
         memory,
+        statements,
         touched: Vec::new(),
     };
     for step in &turn.steps {
@@ -92,10 +128,11 @@ pub(super) fn apply(
     apply.flush()
 }
 
-struct Apply<'a> {
-    db: &'a Connection,
+struct Apply<'a, 'db> {
+    db: &'db Connection,
     path: &'a Path,
     memory: &'a mut Memory,
+    statements: &'a Statements<'db>,
     /// The executions that the turn has touched.
     touched: Vec<ExecutionId>,
 }
@@ -142,7 +179,7 @@ impl ToSql for StoredCell<'_> {
     }
 }
 
-impl Apply<'_> {
+impl Apply<'_, '_> {
     fn step(&mut self, step: &Step) -> Result<(), JournalError> {
         match step {
             Step::Value(blob) => self.store(blob).map(drop),
@@ -328,28 +365,37 @@ impl Apply<'_> {
     }
 
     /// Stores a value, unless it is stored: its number.
-    fn store(&self, blob: &Blob) -> Result<i64, JournalError> {
-        if let Some(seq) = self.find_value(&blob.digest())? {
+    fn store(&mut self, blob: &Blob) -> Result<i64, JournalError> {
+        let digest = blob.digest();
+        if let Some(seq) = self.find_value(&digest)? {
             return Ok(seq);
         }
         self.execute(
             "INSERT INTO value (digest, body) VALUES (?1, ?2)",
-            params![&blob.digest().as_bytes()[..], blob.bytes()],
+            params![&digest.as_bytes()[..], blob.bytes()],
         )?;
         let seq = self.db.last_insert_rowid();
         self.execute("INSERT OR IGNORE INTO loose VALUES (?1)", params![seq])?;
+        self.memory.values.insert(digest, seq);
         Ok(seq)
     }
 
-    fn find_value(&self, digest: &Digest) -> Result<Option<i64>, JournalError> {
-        self.one(
+    fn find_value(&mut self, digest: &Digest) -> Result<Option<i64>, JournalError> {
+        if let Some(seq) = self.memory.values.get(digest) {
+            return Ok(Some(*seq));
+        }
+        let found = self.one(
             "SELECT seq FROM value WHERE digest = ?1",
             params![&digest.as_bytes()[..]],
             |row| row.get(0),
-        )
+        )?;
+        if let Some(seq) = found {
+            self.memory.values.insert(*digest, seq);
+        }
+        Ok(found)
     }
 
-    fn value(&self, digest: &Digest) -> Result<i64, JournalError> {
+    fn value(&mut self, digest: &Digest) -> Result<i64, JournalError> {
         self.find_value(digest)?
             .ok_or(JournalError::UnknownValue(*digest))
     }
@@ -380,7 +426,7 @@ impl Apply<'_> {
         Ok(())
     }
 
-    fn unpin(&self, digest: &Digest) -> Result<(), JournalError> {
+    fn unpin(&mut self, digest: &Digest) -> Result<(), JournalError> {
         let Some(value) = self.find_value(digest)? else {
             return Ok(());
         };
@@ -393,7 +439,7 @@ impl Apply<'_> {
     }
 
     /// A text as it goes into its column. What is large goes among the values first.
-    fn store_cell<'c>(&self, cell: &'c Cell) -> Result<StoredCell<'c>, JournalError> {
+    fn store_cell<'c>(&mut self, cell: &'c Cell) -> Result<StoredCell<'c>, JournalError> {
         Ok(match cell {
             Cell::Null => StoredCell::Null,
             Cell::Text(text) => StoredCell::Text(text),
@@ -402,7 +448,7 @@ impl Apply<'_> {
     }
 
     fn store_cells<'c, const N: usize>(
-        &self,
+        &mut self,
         cells: &'c Cells<N>,
     ) -> Result<[StoredCell<'c>; N], JournalError> {
         let mut stored = [const { StoredCell::Null }; N];
@@ -426,10 +472,9 @@ impl Apply<'_> {
         })
     }
 
-    fn execute(&self, sql: &str, params: impl Params) -> Result<usize, JournalError> {
-        self.db
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(params))
+    fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize, JournalError> {
+        self.statements
+            .execute(self.db, sql, params)
             .map_err(|error| JournalError::sqlite(self.path, error))
     }
 

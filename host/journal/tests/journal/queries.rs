@@ -86,7 +86,7 @@ fn some_row(dice: &mut Dice, number: u64) -> ExecutionRow {
     let updated_at = created_at + i64::try_from(dice.roll(40)).unwrap();
     ExecutionRow {
         workflow_name: dice.pick(&WORKFLOWS).to_owned(),
-        project_id: dice.pick(&["p", "q"]).to_owned(),
+        project_id: dice.pick(&["", "p", "q"]).to_owned(),
         state,
         description: dice
             .pick(&[None, Some("by night"), Some("by day")])

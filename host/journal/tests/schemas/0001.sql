@@ -145,7 +145,7 @@ CREATE INDEX reference_value ON reference (value);
 CREATE INDEX execution_created ON execution (state, created_at);
 CREATE INDEX execution_updated ON execution (state, updated_at);
 CREATE INDEX execution_workflow ON execution (workflow_name, state, created_at);
-CREATE INDEX execution_project ON execution (project_id, state, created_at);
+CREATE INDEX execution_project ON execution (project_id, state, created_at) WHERE project_id <> '';
 CREATE INDEX execution_root ON execution (root) WHERE root IS NOT NULL;
 CREATE INDEX execution_parent ON execution (parent) WHERE parent IS NOT NULL;
 CREATE INDEX execution_parent_task ON execution (task_execution_id) WHERE task_execution_id IS NOT NULL;

@@ -25,7 +25,7 @@ const FIND: &str = "SELECT seq, ifnull(execution, 0), 'integer' IN (typeof(state
         typeof(runtime_context), typeof(input), typeof(output))
     FROM action WHERE id = ?1";
 
-impl Apply<'_> {
+impl Apply<'_, '_> {
     pub(super) fn action(&mut self, row: &ActionRow, cells: &Cells<4>) -> Result<(), JournalError> {
         let (execution, task) = self.owners(row)?;
         let stored = self.store_cells(cells)?;
@@ -52,7 +52,12 @@ impl Apply<'_> {
             execution,
             large,
         };
-        self.memory.actions.insert(row.id.clone(), found);
+        // One that has ended is seldom changed again.
+        if row.reached == Reached::Ended {
+            self.memory.actions.remove(&row.id);
+        } else {
+            self.memory.actions.insert(row.id.clone(), found);
+        }
         let [state_info, runtime_context, input, output] = &stored;
         self.refer_to([runtime_context, input], execution, kind::ACTION, seq)?;
         self.refer_to([state_info, output], execution, kind::ACTION_END, seq)
@@ -96,7 +101,7 @@ impl Apply<'_> {
 
     fn write_action(
         &self,
-        sql: &str,
+        sql: &'static str,
         key: &dyn ToSql,
         (execution, task): (i64, Option<i64>),
         row: &ActionRow,

@@ -15,7 +15,7 @@ mod part {
     pub(super) const OUTPUT: i64 = 2;
 }
 
-impl Apply<'_> {
+impl Apply<'_, '_> {
     pub(super) fn execution(
         &mut self,
         row: &ExecutionRow,
@@ -30,8 +30,9 @@ impl Apply<'_> {
             updated_at: row.updated_at,
             finished_at: finished_at(row.state, row.finished_at, row.updated_at),
         };
-        let seq = match self.find(&row.id)? {
-            Some(known) => {
+        let seq = match self.insert_or_find_execution(row, root, parent, now)? {
+            Ok(new) => new,
+            Err(known) => {
                 known.now = Standing {
                     events: known.now.events,
                     last_event: known.now.last_event,
@@ -50,7 +51,6 @@ impl Apply<'_> {
                 self.update_execution(seq, row)?;
                 seq
             }
-            None => self.insert_execution(row, root, parent, now)?,
         };
         if let Some(definitions) = &row.definitions {
             let value = self.value(definitions)?;
@@ -99,18 +99,37 @@ impl Apply<'_> {
         }
     }
 
+    /// The `seq` of a row that is new, or the row that is there.
+    fn insert_or_find_execution(
+        &mut self,
+        row: &ExecutionRow,
+        root: Option<i64>,
+        parent: Option<i64>,
+        now: Standing,
+    ) -> Result<Result<i64, &mut Known>, JournalError> {
+        if !self.memory.executions.contains_key(&row.id)
+            && let Some(seq) = self.insert_execution(row, root, parent, now)?
+        {
+            self.touched.push(row.id.clone());
+            return Ok(Ok(seq));
+        }
+        self.known(&row.id).map(Err)
+    }
+
+    /// Inserts a row, unless there is one with its id.
     fn insert_execution(
         &mut self,
         row: &ExecutionRow,
         root: Option<i64>,
         parent: Option<i64>,
         now: Standing,
-    ) -> Result<i64, JournalError> {
-        self.execute(
+    ) -> Result<Option<i64>, JournalError> {
+        let inserted = self.execute(
             "INSERT INTO execution (id, root, parent, task_execution_id, state, moving, events,
                  events_from, created_at, updated_at, finished_at, workflow_name,
                  workflow_namespace, workflow_id, project_id, source_execution_id, definitions)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+             ON CONFLICT (id) DO NOTHING",
             params![
                 StoredId::new(row.id.as_str()),
                 root,
@@ -131,6 +150,9 @@ impl Apply<'_> {
                     .map(|digest| digest.as_bytes().to_vec()),
             ],
         )?;
+        if inserted == 0 {
+            return Ok(None);
+        }
         let seq = self.db.last_insert_rowid();
         let known = Known {
             seq,
@@ -139,7 +161,7 @@ impl Apply<'_> {
             now,
         };
         self.memory.executions.insert(row.id.clone(), known);
-        Ok(seq)
+        Ok(Some(seq))
     }
 
     fn update_execution(&self, seq: i64, row: &ExecutionRow) -> Result<(), JournalError> {

@@ -7,7 +7,7 @@ use crate::JournalError;
 use crate::id::StoredId;
 use crate::turn::{LetterId, NewLetter};
 
-impl Apply<'_> {
+impl Apply<'_, '_> {
     pub(super) fn letter(&mut self, letter: &NewLetter, seal: i64) -> Result<(), JournalError> {
         let recipient = self.known(&letter.recipient)?.seq;
         let LetterId {

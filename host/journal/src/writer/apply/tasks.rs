@@ -24,7 +24,7 @@ const FIND: &str = "SELECT seq, execution, 'integer' IN (typeof(state_info),
         typeof(runtime_context), typeof(published), typeof(published_global), typeof(result))
     FROM task WHERE id = ?1";
 
-impl Apply<'_> {
+impl Apply<'_, '_> {
     pub(super) fn task(&mut self, row: &TaskRow, cells: &Cells<5>) -> Result<(), JournalError> {
         let execution = self.known(&row.execution_id)?.seq;
         let stored = self.store_cells(cells)?;
@@ -75,7 +75,7 @@ impl Apply<'_> {
 
     fn write_task(
         &self,
-        sql: &str,
+        sql: &'static str,
         key: &dyn ToSql,
         execution: i64,
         row: &TaskRow,
