@@ -176,6 +176,11 @@ impl Shared {
         let root = root.and_then(|root| self.hold(&root));
         let shared = Arc::clone(self);
         tokio::spawn(async move {
+            // What was told to those that have ended comes before what the others tell them now.
+            for (record, letter) in letters {
+                // It fails only when the runtime shuts down; the letter stays then.
+                let _ = shared.wake(&record, letter);
+            }
             // From the top down: what one is told by those above it, it knows before anything of
             // it is carried out again.
             let mut restored = Vec::with_capacity(asleep.len());
@@ -193,10 +198,6 @@ impl Shared {
             for (actor, first) in fresh {
                 // It was created, and its first turn never came.
                 tokio::spawn(actor.begin(first));
-            }
-            for (record, letter) in letters {
-                // It fails only when the runtime shuts down; the letter stays then.
-                let _ = shared.wake(&record, letter);
             }
             drop(held);
         });

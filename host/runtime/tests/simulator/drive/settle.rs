@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ostro_core::{ExecutionId, State};
 use ostro_journal::Journal;
-use ostro_runtime::Runtime;
+use ostro_runtime::{Runtime, Snapshots};
 
 use super::Simulation;
 use crate::check::text;
@@ -60,7 +60,11 @@ impl Simulation {
                 let row = journal.execution(id).unwrap();
                 let row = row.map(|row| (row.workflow_name, row.state, row.moving));
                 let letters = journal.letters(id).unwrap().len();
-                format!("{id}: {row:?}, {letters} letters")
+                let read = Snapshots::read(journal, id)
+                    .ok()
+                    .and_then(|all| all.get(id));
+                let waits = read.map(|execution| format!("{:?}", execution.waits_for()));
+                format!("{id}: {row:?}, {letters} letters, waits for {waits:?}")
             })
             .collect();
         format!("{what}: {}", told.join("; "))
