@@ -63,8 +63,8 @@ pub trait Records {
     /// One of them, with its workflow.
     fn execution(&self, id: &ExecutionId) -> Option<(Arc<Execution>, Arc<Workflow>)>;
 
-    /// All of them, in any order.
-    fn executions(&self) -> Vec<Arc<Execution>>;
+    /// All of them that may be in the answer to `query`, in any order: others do no harm.
+    fn executions(&self, query: &Query) -> Vec<Arc<Execution>>;
 }
 
 impl Query {
@@ -84,7 +84,7 @@ impl Query {
                 // As text, times compare as times do; Mistral takes both forms.
                 let moment = |time: &Option<Arc<str>>| time.as_ref().map(|t| t.replace('T', " "));
                 let (from, to) = (moment(from_time), moment(to_time));
-                let mut found = records.executions();
+                let mut found = records.executions(&self);
                 found.retain(|execution| {
                     let root = execution.params.root_execution_id.as_ref();
                     let created = time(execution.created_at());

@@ -82,6 +82,11 @@ pub(crate) fn snapshot(shared: &Shared, record: &Arc<Record>) {
         let mut pace = lock(&record.pace);
         pace.size = size.unwrap_or(pace.size);
         pace.is_busy = false;
+        drop(pace);
+        // What only older ones referred to is of no use any more; what is left stays for the next.
+        if blocks && let Err(error) = journal.collect() {
+            tracing::debug!(%error, "values that nothing refers to stay");
+        }
     };
     // A large state takes a while: others get on meanwhile.
     if blocks {

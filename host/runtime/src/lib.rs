@@ -68,6 +68,7 @@ mod options;
 mod persist;
 mod plan;
 mod record;
+mod records;
 mod recover;
 mod replay;
 mod runtime;

@@ -94,7 +94,8 @@ impl<'a> Replay<'a> {
         ids.iter().map(|id| self.execution(id)).collect()
     }
 
-    fn execution(&mut self, id: &ExecutionId) -> Result<Revived, RuntimeError> {
+    /// One execution.
+    pub(crate) fn execution(&mut self, id: &ExecutionId) -> Result<Revived, RuntimeError> {
         let loaded = self
             .journal
             .load(id)?

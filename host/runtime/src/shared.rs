@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ostro_core::{ActionExecutionId, ActionRunner, Clock, ExecutionId, TaskExecutionId};
-use ostro_engine::{EventKind, Execution, Records, TimerId, Waiting};
+use ostro_engine::{EventKind, Execution, TimerId, Waiting};
 use ostro_lang::Workflow;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -429,15 +429,10 @@ async fn alarm(shared: Arc<Shared>, root: ExecutionId, at: i64) {
     });
 }
 
-impl Records for Shared {
-    fn execution(&self, id: &ExecutionId) -> Option<(Arc<Execution>, Arc<Workflow>)> {
-        let record = self.record(id)?;
-        Some((record.snapshot(), Arc::clone(&record.workflow)))
-    }
-
-    fn executions(&self) -> Vec<Arc<Execution>> {
-        let records: Vec<_> = lock(&self.book).records.values().cloned().collect();
-        records.iter().map(|record| record.snapshot()).collect()
+impl Shared {
+    /// The executions that are in memory.
+    pub(crate) fn records(&self) -> Vec<Arc<Record>> {
+        lock(&self.book).records.values().cloned().collect()
     }
 }
 

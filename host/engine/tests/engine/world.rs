@@ -13,8 +13,8 @@ use ostro_core::{
     TaskExecutionId, Value,
 };
 use ostro_engine::{
-    Change, Command, Decision, Event, EventKind, Execution, Params, Records, Waiting, decide,
-    explain,
+    Change, Command, Decision, Event, EventKind, Execution, Params, Query, Records, Waiting,
+    decide, explain,
 };
 use ostro_lang::{Definitions, Workflow};
 
@@ -593,7 +593,7 @@ impl Records for World {
         Some((Arc::new(execution.clone()), Arc::clone(workflow)))
     }
 
-    fn executions(&self) -> Vec<Arc<Execution>> {
+    fn executions(&self, _: &Query) -> Vec<Arc<Execution>> {
         self.executions.values().cloned().map(Arc::new).collect()
     }
 }

@@ -469,6 +469,30 @@ async fn what_rests_leaves_memory_and_comes_back_when_somebody_asks_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_rests_is_seen_by_expressions_of_others() {
+    let dir = dir();
+    let host = Host::start(dir.path(), Options::default()).await;
+    let id = start(&host.runtime, "short_then_more", []).await;
+    host.runtime.pause(&id).await.unwrap();
+    eventually(|| host.runtime.info(&id).is_none()).await;
+    let looks = start(
+        &host.runtime,
+        "looks_around",
+        [("other", id.as_str().into())],
+    )
+    .await;
+    let seen = ends(&host, &looks).await.output;
+    let list = |items: &[&str]| -> Value { items.iter().map(|item| Value::from(*item)).collect() };
+    assert_eq!(seen.get("paused"), Some(&list(&[id.as_str()])), "{seen}");
+    assert_eq!(seen.get("tasks"), Some(&list(&["first"])), "{seen}");
+    assert!(
+        host.runtime.info(&id).is_none(),
+        "nobody brought it back for that"
+    );
+    assert!(host.runtime.shutdown(Duration::from_secs(5)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_a_time_leaves_memory_until_then() {
     let dir = dir();
     let options = Options {
