@@ -60,7 +60,7 @@ struct Watch<'a> {
 }
 
 /// How often it is looked whether another process asks for something.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Watches the execution `id` until it ends. `notices` were subscribed to before it started.
 pub(crate) async fn watch(
