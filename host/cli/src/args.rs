@@ -485,6 +485,30 @@ pub(crate) enum Pack {
         #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
         output: Output,
     },
+    /// Show what a new version of a pack changes, asks for and breaks.
+    Diff(PackDiffArgs),
+}
+
+/// Show what a new version of a pack changes, asks for and breaks.
+///
+/// The exit status is 1 if it breaks what the old version had, or one of the workflows given.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro pack diff tripleo-1.2.0.pack plugins/tripleo
+  ostro pack diff old new -f workflows/baremetal.yaml")]
+pub(crate) struct PackDiffArgs {
+    /// The old version: a folder, or a file that `ostro pack build` made.
+    #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
+    pub(crate) old: PathBuf,
+    /// The new version.
+    #[arg(value_name = "NEW", value_hint = ValueHint::AnyPath)]
+    pub(crate) new: PathBuf,
+    /// Workflows to check with both: what is wrong with the new version alone is shown.
+    #[arg(short, long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// In which form to print it.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
 }
 
 /// Run single actions, and find out which there are.

@@ -1,5 +1,6 @@
 //! `ostro pack`: builds packs and looks into them.
 
+mod diff;
 mod inspect;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::{sources, terminal};
 pub(crate) fn pack(command: &Pack) -> Result<Exit> {
     match command {
         Pack::Build { dir } => build_pack(dir),
+        Pack::Diff(args) => diff::diff(args),
         Pack::Inspect { pack, output } => {
             let pack = sources::open(pack)?;
             terminal::print(&match output {

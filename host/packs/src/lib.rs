@@ -7,7 +7,7 @@
 //!
 //! Where to look: [`Manifest`] is `pack.yaml`; [`Grants`] holds every decision about what a
 //! pack may do; [`Signature`] is an action's type; [`lower`] is the one walk from workflow
-//! values to WIT values; [`Pack`] brings them together; [`mod@build`] makes packs from source.
+//! values to WIT values; [`PackDiff`] is what a new version changes; [`Pack`] brings them together; [`mod@build`] makes packs from source.
 //!
 //! ```
 //! use ostro_packs::Grants;
@@ -19,6 +19,8 @@
 //! ```
 
 pub mod build;
+mod compat;
+mod diff;
 mod docs;
 mod error;
 mod files;
@@ -34,6 +36,7 @@ mod signature;
 mod types;
 mod units;
 
+pub use diff::{Change, How, PackDiff, What};
 pub use error::PackError;
 pub use grants::{Denial, Grants, ServiceGrant};
 pub use imports::{Import, ImportError};

@@ -7,34 +7,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ostro_packs::{Pack, PackError};
-use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
-use wit_parser::{ManglingAndAbi, Resolve};
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+#[path = "support/component.rs"]
+mod component;
 
-/// A component of the world in `wit`, whose functions do nothing.
-fn component(wit: &Path) -> Vec<u8> {
-    let mut resolve = Resolve::default();
-    for package in ["ostro-host", "ostro-validation"] {
-        resolve
-            .push_dir(repository().join("wit").join(package))
-            .unwrap();
-    }
-    let package = resolve.push_file(wit).unwrap();
-    let world = resolve.select_world(&[package], None).unwrap();
-    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .encode()
-        .unwrap()
-}
+use component::component;
 
 /// A pack with that component, with and without its WIT text.
 fn pack(wit: &Path, with_text: bool) -> Result<Pack, PackError> {

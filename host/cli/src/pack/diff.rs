@@ -1,0 +1,213 @@
+//! `ostro pack diff`: what a new version of a pack changes, and which workflows it breaks.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use console::style;
+use ostro_actions::Registry;
+use ostro_core::Value;
+use ostro_lang::{ActionCatalogue, ActionParameter, Definitions, Diagnostic, check, parse};
+use ostro_packs::{Change, How, Pack, PackDiff};
+use serde_json::json;
+
+use crate::args::{Output, PackDiffArgs};
+use crate::errors::Exit;
+use crate::{input, sources, terminal};
+
+/// Carries out `ostro pack diff`.
+pub(super) fn diff(args: &PackDiffArgs) -> Result<Exit> {
+    let (old, new) = (sources::open(&args.old)?, sources::open(&args.new)?);
+    let diff = PackDiff::new(&old, &new);
+    let broken = Broken::find(&old, &new, &args.files)?;
+    terminal::print(&match args.output {
+        Output::Table => table(&old, &new, &diff, &broken),
+        Output::Json => serde_json::to_string_pretty(&json!({
+            "diff": diff,
+            "breaks": diff.breaks(),
+            "understates": diff.understates(),
+            "asks-for-more": diff.asks_for_more(),
+            "workflows": broken.json(),
+        }))?,
+    })?;
+    Ok(if diff.breaks() || !broken.found.is_empty() {
+        Exit::Failure
+    } else {
+        Exit::Success
+    })
+}
+
+/// What is wrong in workflows with the new version that is not with the old one.
+struct Broken {
+    files: usize,
+    /// Each with the text of its file.
+    found: Vec<(Diagnostic, String)>,
+}
+
+impl Broken {
+    fn find(old: &Pack, new: &Pack, files: &[PathBuf]) -> Result<Self> {
+        let mut texts = Vec::with_capacity(files.len());
+        for path in files {
+            let name = path.display().to_string();
+            let text = input::read(&name)?;
+            texts.push((name, text));
+        }
+        let parsed = texts.iter().map(|(name, text)| parse(text, name));
+        let definitions: Definitions = parsed.collect();
+        let others = Registry::builder().build()?;
+        let catalogue = |pack| Catalogue {
+            pack,
+            others: &others,
+        };
+        let before = check(&definitions, &catalogue(old));
+        let known = |found: &Diagnostic| {
+            before
+                .iter()
+                .any(|old| old.location == found.location && old.message == found.message)
+        };
+        let found = check(&definitions, &catalogue(new))
+            .into_iter()
+            .filter(|found| !known(found))
+            .map(|found| {
+                let text = texts
+                    .iter()
+                    .find(|(name, _)| **name == *found.location.file);
+                let text = text.map(|(_, text)| text.clone()).unwrap_or_default();
+                (found, text)
+            });
+        Ok(Self {
+            files: files.len(),
+            found: found.collect(),
+        })
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let found = self.found.iter().map(|(found, _)| {
+            json!({
+                "file": found.location.file,
+                "line": found.location.line,
+                "column": found.location.column,
+                "message": found.message,
+            })
+        });
+        found.collect()
+    }
+}
+
+/// The actions of one pack, and those that are built in.
+struct Catalogue<'a> {
+    pack: &'a Pack,
+    others: &'a Registry,
+}
+
+impl ActionCatalogue for Catalogue<'_> {
+    fn parameters(&self, action: &str) -> Option<Vec<ActionParameter>> {
+        let Some(signature) = self.pack.signature(action) else {
+            return self.others.parameters(action);
+        };
+        let params = signature.params.iter().map(|param| ActionParameter {
+            name: Arc::clone(&param.name.snake),
+            required: !param.ty.is_optional(),
+        });
+        Some(params.collect())
+    }
+
+    fn takes_more(&self, action: &str) -> bool {
+        self.pack.signature(action).is_none() && self.others.takes_more(action)
+    }
+
+    fn check_value(&self, action: &str, parameter: &str, value: &Value) -> Option<String> {
+        match self.pack.signature(action) {
+            Some(signature) => {
+                let wrong = signature.check_param(parameter, value).err();
+                wrong.map(|error| error.to_string())
+            }
+            None => self.others.check_value(action, parameter, value),
+        }
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        let own = self
+            .pack
+            .signatures()
+            .map(|signature| Arc::clone(&signature.name));
+        own.chain(ActionCatalogue::names(self.others)).collect()
+    }
+}
+
+fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) -> String {
+    let name = &new.manifest.name;
+    let mut text = format!("{name} {} → {}\n", diff.old, diff.new);
+    if old.manifest.name != *name {
+        text = format!(
+            "{} {} → {name} {}, which has another name\n",
+            old.manifest.name, diff.old, diff.new
+        );
+    }
+    if diff.changes.is_empty() {
+        text.push_str("nothing changes for those who use it\n");
+    }
+    for change in &diff.changes {
+        line(&mut text, change);
+    }
+    for (found, source) in &broken.found {
+        text.push('\n');
+        text.push_str(&terminal::clean(&found.render(source)));
+    }
+    text.push('\n');
+    text.push_str(&verdict(diff, broken));
+    text.trim_end().to_owned()
+}
+
+fn line(text: &mut String, change: &Change) {
+    let mark = match change.how {
+        How::Added => style("+").green(),
+        How::Removed => style("-").red(),
+        How::Changed => style("~").yellow(),
+    };
+    let detail = change.detail.as_deref();
+    let detail = detail.map(|detail| format!("  {}", terminal::clean(detail)));
+    let breaks = if change.breaks {
+        format!("  {}", style("breaks").red().bold())
+    } else {
+        String::new()
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "  {mark} {:<9} {}{}{breaks}",
+        change.what,
+        terminal::clean(&change.name),
+        detail.unwrap_or_default(),
+    );
+}
+
+/// What it comes to, in sentences.
+fn verdict(diff: &PackDiff, broken: &Broken) -> String {
+    let mut said = Vec::new();
+    if diff.understates() {
+        said.push(format!(
+            "{} breaks what {} had, and its number does not say so: a breaking version has \
+             another major number.",
+            diff.new, diff.old
+        ));
+    } else if diff.breaks() {
+        said.push("It breaks what the old version had, as its number says.".to_owned());
+    } else {
+        said.push("Workflows that were right stay right.".to_owned());
+    }
+    if diff.asks_for_more() {
+        said.push("It asks for more than before: look at its imports and grants.".to_owned());
+    }
+    match (broken.files, broken.found.len()) {
+        (0, _) => {}
+        (_, 0) => said.push("No workflow that was given breaks.".to_owned()),
+        (_, 1) => said
+            .push("The workflows given have an error with it that they have not now.".to_owned()),
+        (_, found) => said.push(format!(
+            "The workflows given have {found} errors with it that they have not now."
+        )),
+    }
+    said.join("\n")
+}
