@@ -304,6 +304,7 @@ impl Runtime {
         let (message, answer) = record.message(event)?;
         self.shared.wake(&record, message)?;
         record.answer(answer).await?;
+        drop(record);
         // Those above run again a moment later. Whoever waits for them now must not be told how
         // they ended before.
         for mut standing in ended_above {

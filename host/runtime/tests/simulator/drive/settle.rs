@@ -116,7 +116,7 @@ impl Simulation {
                 let row = journal.execution(root).map_err(text)?;
                 let ended = row.is_none_or(|row| row.state.is_completed());
                 if !ended && runtime.snapshot(&id).is_some() {
-                    return Err(format!("{id} rests, and is in memory"));
+                    return Err(self.stuck(journal, "it rests, and is in memory"));
                 }
             }
         }
