@@ -16,7 +16,7 @@ use crate::args::Output;
 use crate::errors::{Exit, hinted, warn};
 use crate::state::{self, StateDir};
 use crate::terminal;
-use crate::text::duration;
+use crate::text::{duration, trimmed};
 
 /// The fewest characters of an id that stand for it.
 const SHORTEST: usize = 4;
@@ -164,7 +164,7 @@ fn list(runs: &[Report], output: Output) -> Result<()> {
                     run.counts(),
                 ]);
             }
-            terminal::print(&table.to_string())
+            terminal::print(&trimmed(&table))
         }
     }
 }

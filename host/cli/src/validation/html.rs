@@ -116,6 +116,13 @@ fn details(page: &mut String, number: usize, result: &Outcome) {
         }
         page.push_str("</ul>\n");
     }
+    if !result.notes.is_empty() {
+        page.push_str("<details><summary>Notes for the operator</summary>\n<ul>\n");
+        for note in &result.notes {
+            let _ = writeln!(page, "<li class=\"message\">{}</li>", escape(note));
+        }
+        page.push_str("</ul>\n</details>\n");
+    }
     page.push_str("</section>\n");
 }
 

@@ -82,6 +82,10 @@ fn case(xml: &mut String, result: &Outcome) {
             );
         }
     }
+    if !result.notes.is_empty() {
+        let notes = escape(&result.notes.join("\n"));
+        let _ = write!(xml, "<system-err>{notes}</system-err>");
+    }
     xml.push_str("</testcase>\n");
 }
 

@@ -126,6 +126,8 @@ pub(crate) struct Outcome {
     pub(crate) findings: Vec<Finding>,
     /// Why it could not be made.
     pub(crate) cause: Option<Cause>,
+    /// Lines for the operator: what it logged, what it was denied, which service is out of reach.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Outcome {
@@ -144,6 +146,7 @@ impl Outcome {
             summary: String::new(),
             findings: Vec::new(),
             cause: Some(Cause::Host),
+            notes: Vec::new(),
         }
     }
 
@@ -178,7 +181,10 @@ impl Outcome {
     pub(crate) fn fail(&mut self, cause: Cause, message: String) {
         self.status = Status::Error;
         self.cause = Some(cause);
-        self.summary = message;
+        // Many messages say themselves who is to blame.
+        let rest = message.strip_prefix(cause.blame());
+        let rest = rest.and_then(|rest| rest.strip_prefix(": "));
+        self.summary = rest.map(str::to_owned).unwrap_or(message);
     }
 
     /// How long it took.
@@ -218,6 +224,7 @@ impl Outcome {
             "ended_at": self.ended_at,
             "summary": self.summary,
             "findings": self.findings,
+            "notes": self.notes,
             "error": self.cause.map(|cause| json!({ "kind": cause, "message": self.summary })),
         })
     }

@@ -100,15 +100,19 @@ impl Crew {
     async fn work(self, mut results: Vec<Outcome>, inputs: Vec<Map>) -> (Vec<Outcome>, bool) {
         let mut waiting: VecDeque<(usize, Map)> = inputs.into_iter().enumerate().collect();
         let mut running = JoinSet::new();
+        let sinks: Vec<Arc<Sink>> = results
+            .iter()
+            .map(|outcome| Sink::new(&outcome.id, &self.watch))
+            .collect();
         let mut interrupted = false;
         loop {
             while running.len() < self.jobs
                 && let Some((place, input)) = waiting.pop_front()
-                && let Some(outcome) = results.get_mut(place)
+                && let (Some(outcome), Some(sink)) = (results.get_mut(place), sinks.get(place))
             {
                 outcome.started_at = Some(Moment::now());
                 self.watch.begins(&outcome.id);
-                let call = self.call(outcome, input);
+                let call = self.call(outcome, input, sink);
                 let registry = self.registry.clone();
                 running.spawn(async move { (place, registry.run(call).await) });
             }
@@ -145,6 +149,9 @@ impl Crew {
                 (false, _) => outcome.fail(Cause::Host, "the host lost it".to_owned()),
             }
         }
+        for (outcome, sink) in results.iter_mut().zip(&sinks) {
+            outcome.notes = sink.notes();
+        }
         (results, interrupted)
     }
 
@@ -156,7 +163,7 @@ impl Crew {
         }
     }
 
-    fn call(&self, outcome: &Outcome, input: Map) -> ActionCall {
+    fn call(&self, outcome: &Outcome, input: Map, sink: &Arc<Sink>) -> ActionCall {
         ActionCall {
             name: outcome.id.as_str().into(),
             input: Arc::new(input),
@@ -170,10 +177,7 @@ impl Crew {
                 attempt: 1,
                 timeout: None,
             },
-            progress: Arc::new(Sink {
-                id: outcome.id.clone(),
-                watch: Arc::clone(&self.watch),
-            }),
+            progress: Arc::<Sink>::clone(sink),
         }
     }
 }

@@ -82,6 +82,11 @@ fn details(text: &mut String, result: &Outcome) {
     for line in clean(&result.summary).lines() {
         let _ = writeln!(text, "{indent}{line}");
     }
+    if result.status == Status::Error {
+        for note in &result.notes {
+            let _ = writeln!(text, "    {} {}", style("note:").dim(), clean_line(note));
+        }
+    }
     for finding in &result.findings {
         let _ = writeln!(
             text,

@@ -130,12 +130,31 @@ impl Live {
     }
 }
 
+/// How many lines for the operator are kept of a validation.
+const MAX_NOTES: usize = 50;
+
 /// What one validation says about itself.
 pub(crate) struct Sink {
-    /// The validation.
-    pub(crate) id: String,
-    /// Who hears it.
-    pub(crate) watch: Arc<Watch>,
+    id: String,
+    watch: Arc<Watch>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Sink {
+    /// What the validation `id` says, for `watch` to hear.
+    pub(crate) fn new(id: &str, watch: &Arc<Watch>) -> Arc<Self> {
+        Arc::new(Self {
+            id: id.to_owned(),
+            watch: Arc::clone(watch),
+            notes: Mutex::default(),
+        })
+    }
+
+    /// The first lines for the operator.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.clone()
+    }
 }
 
 impl ProgressSink for Sink {
@@ -149,6 +168,11 @@ impl ProgressSink for Sink {
     }
 
     fn note(&self, _context: &ActionContext, line: &str) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < MAX_NOTES {
+            notes.push(line.to_owned());
+        }
+        drop(notes);
         self.watch
             .notes(&self.id, &format!("note: {}", clean_line(line)));
     }
