@@ -27,7 +27,7 @@ pub(crate) use validation::{Validation, ValidationRun};
     ostro action run ironic.node_list --cloud admin
 
 Exit status: 0 for success, 1 for a workflow or action that failed, 2 for wrong usage or a \
-wrong definition, 130 after Ctrl-C."
+wrong definition, 3 for validations that could not be made, 130 after Ctrl-C."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

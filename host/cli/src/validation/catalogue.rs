@@ -124,7 +124,10 @@ pub(crate) fn find<'a>(all: &'a [Validation], name: &str) -> Result<&'a Validati
             format!("write {} or {}", one.id(), other.id()),
         )),
         (None, _) => {
-            let names = all.iter().flat_map(|known| [known.id(), known.short()]);
+            let names = all.iter().map(|known| match wanted.contains('.') {
+                true => known.id(),
+                false => known.short(),
+            });
             let hint = suggest::did_you_mean(&wanted, names).unwrap_or_else(|| {
                 let ids: Vec<&str> = all.iter().map(Validation::id).collect();
                 format!("there is {}", ids.join(", "))

@@ -101,7 +101,7 @@ fn details(page: &mut String, number: usize, result: &Outcome) {
         for finding in &result.findings {
             let _ = write!(
                 page,
-                "<li><b>{}</b> <span class=\"message\">{}</span>",
+                "<li><b>{}</b>: <span class=\"message\">{}</span>",
                 escape(&finding.subject),
                 escape(&finding.message)
             );

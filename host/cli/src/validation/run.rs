@@ -73,11 +73,14 @@ pub(crate) fn run(args: &ValidationRun) -> Result<Exit> {
     });
     terminal::print(&match args.output {
         Output::Json => serde_json::to_string_pretty(&report.as_json())?,
-        Output::Table if kept => {
-            format!("{}; kept as {}", table::text(&report), report.id)
-        }
         Output::Table => table::text(&report),
     })?;
+    if kept && args.output == Output::Table {
+        terminal::complain(&format!(
+            "`ostro validation history {}` shows it again",
+            report.id
+        ));
+    }
     if let Some(file) = junit {
         write("--junit", args.junit.as_deref(), file, &junit::xml(&report))?;
     }
