@@ -48,7 +48,7 @@ fn list(all: &[Known], groups: &[String], output: Output) -> Result<Exit> {
     let listed = catalogue::grouped(all, groups)?;
     if output == Output::Json {
         let listed: Vec<_> = listed.into_iter().map(Known::as_json).collect();
-        terminal::print(&serde_json::to_string_pretty(&listed)?)?;
+        terminal::print(&terminal::json(&listed)?)?;
         return Ok(Exit::Success);
     }
     let mut table = bare();
@@ -67,7 +67,7 @@ fn list(all: &[Known], groups: &[String], output: Output) -> Result<Exit> {
 fn show(all: &[Known], name: &str, output: Output) -> Result<Exit> {
     let validation = catalogue::find(all, name)?;
     if output == Output::Json {
-        terminal::print(&serde_json::to_string_pretty(&validation.as_json())?)?;
+        terminal::print(&terminal::json(&validation.as_json())?)?;
         return Ok(Exit::Success);
     }
     let mut text = format!(
@@ -89,7 +89,7 @@ fn show(all: &[Known], name: &str, output: Output) -> Result<Exit> {
     {
         text.push('\n');
         for line in clean(part).lines() {
-            let _ = write!(text, "\n  {line}");
+            let _ = write!(text, "\n{}", format!("  {line}").trim_end());
         }
     }
     text.push_str("\n\nTakes:");
@@ -98,9 +98,10 @@ fn show(all: &[Known], name: &str, output: Output) -> Result<Exit> {
     } else {
         let mut table = bare();
         for param in &validation.signature.params {
-            let need = match param.ty.is_optional() {
-                true => "optional",
-                false => "required",
+            let need = if param.ty.is_optional() {
+                "optional"
+            } else {
+                "required"
             };
             table.add_row([
                 format!("  {}", param.name),

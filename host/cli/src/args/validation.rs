@@ -97,6 +97,6 @@ pub(crate) struct ValidationRun {
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     pub(crate) keep: usize,
     /// Do not keep this run.
-    #[arg(long, conflicts_with_all = ["state_dir", "keep"])]
+    #[arg(long, conflicts_with = "keep")]
     pub(crate) ephemeral: bool,
 }

@@ -8,7 +8,8 @@ use anyhow::{Result, anyhow};
 use ostro_packs::{Pack, Signature, ValidationInfo};
 use serde_json::{Value, json};
 
-use crate::errors::hinted;
+use crate::errors::{hinted, warn};
+use crate::terminal::clean_line;
 use crate::{sources, suggest};
 
 /// A validation of a pack.
@@ -72,6 +73,7 @@ pub(crate) fn open(paths: &[PathBuf]) -> Result<Vec<Validation>> {
 pub(crate) fn of(packs: &[Pack]) -> Result<Vec<Validation>> {
     let mut found = Vec::new();
     for pack in packs {
+        check_names(pack);
         let validations = pack.signatures().filter(|action| action.is_validation);
         found.extend(validations.map(|signature| Validation {
             pack: pack.manifest.name.clone(),
@@ -100,6 +102,19 @@ pub(crate) fn of(packs: &[Pack]) -> Result<Vec<Validation>> {
     })
 }
 
+/// Warns of names in the manifest that are no validation's.
+fn check_names(pack: &Pack) {
+    let validations = || pack.signatures().filter(|action| action.is_validation);
+    for name in pack.manifest.validations.keys() {
+        if !validations().any(|known| *known.name == **name) {
+            let hint = suggest::did_you_mean(name, validations().map(|known| &*known.name));
+            let pack = &pack.manifest.name;
+            let message = format!("pack {pack}: no validation is called {}", clean_line(name));
+            warn(&message, hint.as_deref());
+        }
+    }
+}
+
 /// What the manifest says; without that, what the component says itself.
 fn info(pack: &Pack, signature: &Signature) -> ValidationInfo {
     let known = pack.manifest.validations.get(&*signature.name);
@@ -124,9 +139,12 @@ pub(crate) fn find<'a>(all: &'a [Validation], name: &str) -> Result<&'a Validati
             format!("write {} or {}", one.id(), other.id()),
         )),
         (None, _) => {
-            let names = all.iter().map(|known| match wanted.contains('.') {
-                true => known.id(),
-                false => known.short(),
+            let names = all.iter().map(|known| {
+                if wanted.contains('.') {
+                    known.id()
+                } else {
+                    known.short()
+                }
             });
             let hint = suggest::did_you_mean(&wanted, names).unwrap_or_else(|| {
                 let ids: Vec<&str> = all.iter().map(Validation::id).collect();

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, anyhow};
 use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::result::Report;
@@ -130,7 +129,7 @@ pub(crate) fn show(named: Option<&Path>, id: Option<&str>, output: Output) -> Re
         Some(id) => {
             let report = history.find(id)?;
             terminal::print(&match output {
-                Output::Json => serde_json::to_string_pretty(&report.as_json())?,
+                Output::Json => terminal::json(&report.as_json())?,
                 Output::Table => table::text(&report),
             })?;
         }
@@ -143,7 +142,7 @@ fn list(runs: &[Report], output: Output) -> Result<()> {
     match output {
         Output::Json => {
             let runs: Vec<_> = runs.iter().map(Report::overview).collect();
-            terminal::print(&serde_json::to_string_pretty(&json!(runs))?)
+            terminal::print(&terminal::json(&runs)?)
         }
         Output::Table if runs.is_empty() => {
             terminal::complain("no runs of validations are kept");

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::result::{Cause, Outcome, Report};
 use super::watch::{Sink, Watch};
 use super::{catalogue, html, inputs, junit, table};
 use crate::args::{Output, ValidationRun};
-use crate::errors::{Exit, WithHint as _, warn};
+use crate::errors::{self, Exit, WithHint as _, warn};
 use crate::{input, sources, terminal};
 
 /// Carries out `ostro validation run`.
@@ -31,9 +31,10 @@ pub(crate) fn run(args: &ValidationRun) -> Result<Exit> {
     let all = catalogue::of(&actions.packs)?;
     let chosen = catalogue::choose(&all, &args.names, &args.groups)?;
     let inputs = inputs::share(&chosen, &given, args.plan.as_deref())?;
-    let history = match args.ephemeral {
-        true => None,
-        false => Some(History::new(args.state.state_dir.as_deref())?),
+    let history = if args.ephemeral {
+        None
+    } else {
+        Some(History::new(args.state.state_dir.as_deref())?)
     };
     // A place where nothing can be written is told before the work, not after it.
     let junit = open("--junit", args.junit.as_deref())?;
@@ -71,8 +72,29 @@ pub(crate) fn run(args: &ValidationRun) -> Result<Exit> {
             false
         }
     });
+    let mut exit = report.exit();
+    let reports = [
+        (
+            "--junit",
+            &args.junit,
+            junit,
+            junit::xml as fn(&Report) -> String,
+        ),
+        ("--html", &args.html, html, html::page),
+    ];
+    for (option, path, file, text) in reports {
+        if let (Some(path), Some(file)) = (path, file)
+            && let Err(error) = write(file, &text(&report))
+        {
+            // The validations did run: this is not wrong usage, and no success either.
+            errors::show(&anyhow!("{option} {}: {error}", path.display()));
+            if exit == Exit::Success {
+                exit = Exit::Failure;
+            }
+        }
+    }
     terminal::print(&match args.output {
-        Output::Json => serde_json::to_string_pretty(&report.as_json())?,
+        Output::Json => terminal::json(&report.as_json())?,
         Output::Table => table::text(&report),
     })?;
     if kept && args.output == Output::Table {
@@ -81,13 +103,7 @@ pub(crate) fn run(args: &ValidationRun) -> Result<Exit> {
             report.id
         ));
     }
-    if let Some(file) = junit {
-        write("--junit", args.junit.as_deref(), file, &junit::xml(&report))?;
-    }
-    if let Some(file) = html {
-        write("--html", args.html.as_deref(), file, &html::page(&report))?;
-    }
-    Ok(report.exit())
+    Ok(exit)
 }
 
 /// What all validations of a run share.
@@ -198,16 +214,11 @@ fn open(option: &str, path: Option<&Path>) -> Result<Option<File>> {
         .map(Some)
 }
 
-fn write(option: &str, path: Option<&Path>, mut file: File, text: &str) -> Result<()> {
-    let written = || -> std::io::Result<()> {
-        // A pipe or a device has no length.
-        if file.metadata()?.is_file() {
-            file.set_len(0)?;
-        }
-        file.write_all(text.as_bytes())
-    }();
-    written.map_err(|error| {
-        let path = path.unwrap_or(Path::new("")).display();
-        anyhow!("{option} {path}: {error}")
-    })
+/// Writes a report over what was in its file.
+fn write(mut file: File, text: &str) -> io::Result<()> {
+    // A pipe or a device has no length.
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    file.write_all(text.as_bytes())
 }
