@@ -124,6 +124,9 @@ impl Crew {
             .map(|outcome| Sink::new(&outcome.id, &self.watch))
             .collect();
         let mut interrupted = false;
+        // One for all turns: what comes between two of them is heard, too.
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        let mut listens = true;
         loop {
             while running.len() < self.jobs
                 && let Some((place, input)) = waiting.pop_front()
@@ -142,9 +145,12 @@ impl Crew {
                     // It stays without an end, which is told below.
                     Some(Err(error)) => tracing::error!("a validation was lost: {error}"),
                 },
-                _ = tokio::signal::ctrl_c() => {
-                    interrupted = true;
-                    break;
+                came = &mut interrupt, if listens => {
+                    listens = false;
+                    if came.is_ok() {
+                        interrupted = true;
+                        break;
+                    }
                 }
             }
         }
