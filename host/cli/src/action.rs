@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::args::{Action, Inputs, Output, Sources};
 use crate::errors::{Exit, hinted};
-use crate::text::{blame, duration, milliseconds, pretty};
+use crate::text::{blame, duration, milliseconds, pretty, trimmed};
 use crate::{input, sources, suggest, terminal};
 
 /// Carries out `ostro action …`.
@@ -247,20 +247,6 @@ fn provider(kind: &ActionKind) -> String {
             ..
         } => format!("pack {pack}, validation"),
     }
-}
-
-/// A table without the blanks that fill up its lines.
-fn trimmed(table: &Table) -> String {
-    let lines: Vec<String> = table
-        .lines()
-        .map(|line| {
-            line.strip_prefix(' ')
-                .unwrap_or(&line)
-                .trim_end()
-                .to_owned()
-        })
-        .collect();
-    lines.join("\n")
 }
 
 /// Shows what an action says about itself, a line at a time.

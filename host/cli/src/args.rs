@@ -1,9 +1,13 @@
 //! The command line.
 
+mod validation;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
+
+pub(crate) use validation::{Validation, ValidationRun};
 
 /// Ostro runs Mistral workflows whose custom actions are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -23,7 +27,7 @@ use ostro_openstack::ServiceLimit;
     ostro action run ironic.node_list --cloud admin
 
 Exit status: 0 for success, 1 for a workflow or action that failed, 2 for wrong usage or a \
-wrong definition, 130 after Ctrl-C."
+wrong definition, 3 for validations that could not be made, 130 after Ctrl-C."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -98,6 +102,9 @@ pub(crate) enum Command {
     /// Run single actions, and find out which there are.
     #[command(subcommand, arg_required_else_help = true)]
     Action(Action),
+    /// Run validations, and find out which there are.
+    #[command(subcommand, arg_required_else_help = true)]
+    Validation(Validation),
 }
 
 /// Where actions come from, beside those that are built in.

@@ -16,6 +16,8 @@ pub(crate) enum Exit {
     Failure,
     /// The command line or a definition is wrong, so that nothing was run.
     Usage,
+    /// A validation could not be made, so that nobody knows.
+    Unknown,
     /// A person pressed Ctrl-C.
     Interrupted,
 }
@@ -27,6 +29,7 @@ impl Exit {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::Unknown => 3,
             Exit::Interrupted => 130,
         }
     }

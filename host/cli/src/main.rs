@@ -21,6 +21,7 @@ mod state;
 mod suggest;
 mod terminal;
 mod text;
+mod validation;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Fmt(args) => format::format(args),
         Command::Pack(command) => pack::pack(command),
         Command::Action(command) => action::action(command),
+        Command::Validation(command) => validation::validation(command),
         Command::Backup(command) => backup::backup(command),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Execution(command) => execution::execution(command, cli.global.verbose > 0),

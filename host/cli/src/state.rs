@@ -2,6 +2,7 @@
 //!
 //! `runs/ID/` has the journal of one run of a workflow, which is held by the process that runs it.
 //! `runs/ID/ended` is there once it has ended: it says in which state, and is as old as that.
+//! `validations/ID.json` is one run of validations.
 
 mod expiry;
 
@@ -95,6 +96,11 @@ impl StateDir {
     /// Where its runs are.
     pub(crate) fn runs_path(&self) -> &Path {
         &self.runs
+    }
+
+    /// Where runs of validations are.
+    pub(crate) fn validations(&self) -> PathBuf {
+        self.path.join("validations")
     }
 
     /// Makes it, if it is not there.
@@ -280,7 +286,7 @@ impl RunDir {
 
 /// Makes a folder, and those above it, for nobody else: there are passwords among inputs and
 /// results.
-fn make(path: &Path) -> Result<()> {
+pub(crate) fn make(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = fs::DirBuilder::new()
         .recursive(true)

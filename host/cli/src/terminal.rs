@@ -1,8 +1,10 @@
 //! The two ways out: results on standard output, everything else on standard error.
 
+use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
+use serde::Serialize;
 
 use crate::args::When;
 
@@ -44,14 +46,32 @@ pub(crate) fn complain(text: &str) {
 /// `text` in which nothing can steer a terminal. What comes from a component, a service or a
 /// definition goes through here.
 pub(crate) fn clean(text: &str) -> String {
-    let steers = |c: char| {
-        (c.is_control() && !matches!(c, '\n' | '\t'))
-            // Marks that turn the direction of text around.
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars()
         .map(|c| if steers(c) { '\u{fffd}' } else { c })
         .collect()
+}
+
+/// Whether a character can steer a terminal.
+fn steers(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        // Marks that turn the direction of text around.
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `value` as JSON in which nothing can steer a terminal, and nothing is lost: what could is
+/// escaped as JSON has it. Beyond what JSON itself demands, these are characters of strings.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<String> {
+    let plain = serde_json::to_string_pretty(value)?;
+    let mut text = String::with_capacity(plain.len());
+    for c in plain.chars() {
+        if steers(c) {
+            // Writing to a string cannot fail.
+            let _ = fmt::Write::write_fmt(&mut text, format_args!("\\u{:04x}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    Ok(text)
 }
 
 /// [`clean`] text on one line.
@@ -66,6 +86,10 @@ mod tests {
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(clean("a\u{1b}[31mred\nb"), "a\u{fffd}[31mred\nb");
+        assert_eq!(
+            json(&"\u{1b}\u{9b}\u{202e}é").unwrap(),
+            r#""\u001b\u009b\u202eé""#
+        );
         assert_eq!(clean_line("one\n  two\tthree\r"), "one two three\u{fffd}");
     }
 }

@@ -1,5 +1,6 @@
-//! Values, durations and blame, in words.
+//! Values, durations, blame and tables, in words.
 
+use comfy_table::Table;
 use ostro_core::{ActionErrorKind, Value};
 
 use crate::terminal;
@@ -65,6 +66,20 @@ pub(crate) fn kind(kind: ActionErrorKind) -> &'static str {
         ActionErrorKind::Call => "call",
         ActionErrorKind::Host => "host",
     }
+}
+
+/// A table without the blanks that fill up its lines.
+pub(crate) fn trimmed(table: &Table) -> String {
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| {
+            line.strip_prefix(' ')
+                .unwrap_or(&line)
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -3,14 +3,19 @@
 //! A folder of `tests/cases` is a case: `command` holds the arguments, one line of words as a
 //! shell would split them, `stdout` and `stderr` what is expected, `status` the exit status if it
 //! is not 0, `env` variables to set. Everything else are the case's own files; the command runs
-//! in a copy of the folder. What differs from run to run is replaced before texts are compared:
+//! in a copy of the folder. `[guest:NAME]` in a command is the pack in `tests/guests/NAME`, which is
+//! built first. What differs from run to run is replaced before texts are compared:
 //! durations by `[time]`, ids by `[id]`. `UPDATE_CASES=1` writes what the binary says.
+
+#[path = "cli/validations.rs"]
+mod validations;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
+use std::sync::Mutex;
 use std::thread;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -34,6 +39,10 @@ fn trials() -> std::io::Result<Vec<Trial>> {
         Trial::test("a_reader_who_leaves_early_is_no_error", broken_pipe),
         Trial::test("ctrl_c_cancels_the_workflow", ctrl_c),
         Trial::test("a_second_ctrl_c_leaves_at_once", ctrl_c_twice),
+        Trial::test("ctrl_c_ends_validations", validations::ctrl_c),
+        Trial::test("validation_reports_are_well_formed", validations::reports),
+        Trial::test("validation_history_keeps_the_newest", validations::history),
+        Trial::test("validations_run_at_the_same_time", validations::jobs),
     ];
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases"))? {
         let path = entry?.path();
@@ -75,7 +84,14 @@ fn case(case: &Path) -> Result<(), Failed> {
         fs::write(&clouds, text)?;
     }
     let mut command = ostro(folder.path());
-    command.args(words(&fs::read_to_string(case.join("command"))?));
+    let arguments = words(&fs::read_to_string(case.join("command"))?);
+    for argument in arguments {
+        let guest = argument.strip_prefix("[guest:");
+        match guest.and_then(|guest| guest.strip_suffix(']')) {
+            Some(guest) => command.arg(built(guest)?),
+            None => command.arg(argument),
+        };
+    }
     for line in read(case, "env")?.lines() {
         let (name, value) = line.split_once('=').ok_or("env: a line without =")?;
         command.env(name, value);
@@ -116,6 +132,26 @@ fn case(case: &Path) -> Result<(), Failed> {
     } else {
         Err(problems.join("\n").into())
     }
+}
+
+/// The pack in `tests/guests/NAME`, built once.
+fn built(guest: &str) -> Result<PathBuf, Failed> {
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/guests")
+        .join(guest);
+    let mut built = BUILT.lock().map_err(|_| "a build before this one failed")?;
+    if !built.iter().any(|name| name == guest) {
+        let output = Command::new(env!("CARGO_BIN_EXE_ostro"))
+            .args(["pack", "build"])
+            .arg(&path)
+            .output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+        }
+        built.push(guest.to_owned());
+    }
+    Ok(path)
 }
 
 /// The text of a case's own file; nothing if there is none.
@@ -183,9 +219,12 @@ fn steady(text: &str, folder: &Path) -> String {
 }
 
 fn line_steady(line: &str) -> String {
-    if let Some(start) = line.find("\"duration\": ") {
-        let comma = if line.ends_with(',') { "," } else { "" };
-        return format!("{}\"duration\": [time]{comma}", &line[..start]);
+    for key in ["duration", "Duration", "started_at", "ended_at"] {
+        let key = format!("\"{key}\": ");
+        if let Some(start) = line.find(&key) {
+            let comma = if line.ends_with(',') { "," } else { "" };
+            return format!("{}{key}[time]{comma}", &line[..start]);
+        }
     }
     let line = &without_ids(line);
     // A turn of `--trace` as JSON begins with its time.

@@ -78,6 +78,116 @@ async fn a_validation_reads_and_gives_a_verdict() {
     assert_eq!(called.asked, ["baremetal GET /v1/nodes"]);
 }
 
+/// An operation that writes is denied whatever is granted, and no request is made for it.
+#[tokio::test]
+async fn a_validation_does_not_write_through_a_read() {
+    let grants = Grants::parse("operations: [ironic.*, swift.*, zaqar.*]", "grants.yaml").unwrap();
+    let pack = sandbox().load(validation(), &grants).unwrap();
+    for operation in [
+        "ironic.node_delete",
+        "ironic.node_set_provision_state",
+        "swift.put_object",
+        "zaqar.queue_post",
+    ] {
+        let input = format!(r#"{{"operation": "{operation}", "arguments": "{{}}"}}"#);
+        let called = call(&pack, "test.ends.writes", &input).await;
+        let error = called.result.unwrap_err().to_string();
+        let wanted = format!("{operation} writes, and openstack-read only reads");
+        assert!(error.contains(&wanted), "{error}");
+        assert!(called.notes.contains(&wanted), "{}", called.notes);
+        assert_eq!(called.asked, [""; 0], "{operation}");
+    }
+    // One that reads comes as far as its arguments.
+    let input = r#"{"operation": "ironic.node_get", "arguments": "{}"}"#;
+    let called = call(&pack, "test.ends.writes", input).await;
+    let error = called.result.unwrap_err().to_string();
+    assert!(!error.contains("only reads"), "{error}");
+}
+
+/// A validation that imports what writes, or what nobody offers, does not load, whatever is
+/// granted; one that imports what reads does.
+#[test]
+fn a_validation_may_import_only_what_reads() {
+    let grants = Grants::parse(
+        "openstack: [{service: baremetal, methods: [GET, POST], paths: [/**]}]\n\
+         operations: [ironic.*, swift.*, zaqar.*]\nmessaging: [tripleo]",
+        "grants.yaml",
+    )
+    .unwrap();
+    for (interface, function, refused) in [
+        ("ostro:host/openstack", "call", "may only read"),
+        ("ostro:host/messaging", "post", "may only read"),
+        ("ostro:host/files", "call", "has no such interface"),
+        ("wasi:http/outgoing-handler", "call", "of WASI only"),
+        ("evil:host/keys", "call", "no host offers it"),
+        ("ostro:host/openstack-read", "call", ""),
+        ("ostro:host/progress", "call", ""),
+        ("ostro:host/log", "call", ""),
+        ("ostro:host/execution", "call", ""),
+        ("ostro:host/clock", "call", ""),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = "{name: check, version: 0.1.0, components: [{name: a, path: a.wasm}]}";
+        fs::write(dir.path().join("pack.yaml"), manifest).unwrap();
+        fs::write(
+            dir.path().join("a.wasm"),
+            validation_with_import(interface, function),
+        )
+        .unwrap();
+        let pack = Pack::open(dir.path()).unwrap();
+        assert!(pack.signature("test.check.look").unwrap().is_validation);
+        let said = pack.check_imports(&grants).err().map(|e| e.to_string());
+        let said = said.unwrap_or_default();
+        assert_eq!(said.is_empty(), refused.is_empty(), "{interface}: {said}");
+        assert!(said.contains(refused), "{interface}: {said}");
+        if !refused.is_empty() {
+            let error = sandbox().load(&pack, &grants).err().unwrap().to_string();
+            assert!(error.contains(refused), "{interface}: {error}");
+        }
+    }
+}
+
+/// A component with a validation that imports one function: for the check of imports only its
+/// name counts.
+fn validation_with_import(interface: &str, function: &str) -> Vec<u8> {
+    let (package, name) = interface.split_once('/').unwrap();
+    let version = if package.starts_with("wasi:") {
+        "0.2.0"
+    } else {
+        "0.1.0"
+    };
+    let wit = format!(
+        "package test:check@0.1.0;
+        interface check {{
+            use ostro:validation/types@0.1.0.{{verdict}};
+            look: func() -> result<verdict, string>;
+        }}
+        world guest {{ import {interface}@{version}; export check; }}
+        package {package}@{version} {{ interface {name} {{ {function}: func(); }} }}
+        package ostro:validation@0.1.0 {{
+            interface types {{
+                enum outcome {{ passed, failed, skipped }}
+                record finding {{ subject: string, message: string, hint: option<string> }}
+                record verdict {{ outcome: outcome, summary: string, findings: list<finding> }}
+            }}
+        }}"
+    );
+    let wat = format!(
+        r#"(module
+            (import "{interface}@{version}" "{function}" (func))
+            (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+            (func (export "test:check/check@0.1.0#look") (result i32) unreachable))"#
+    );
+    let mut resolve = Resolve::default();
+    let package = resolve.push_source("check.wit", &wit).unwrap();
+    let world = resolve.select_world(&[package], None).unwrap();
+    let mut module = wat::parse_str(wat).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let encoder = ComponentEncoder::default().module(&module).unwrap();
+    encoder.validate(true).encode().unwrap()
+}
+
 #[tokio::test]
 async fn compiled_components_are_kept_in_the_cache() {
     let dir = tempfile::tempdir().unwrap();
