@@ -193,7 +193,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) state: State,
     /// Keep nothing: an execution that is interrupted is lost.
-    #[arg(long, conflicts_with = "state_dir")]
+    #[arg(long)]
     pub(crate) ephemeral: bool,
     /// The execution's id; a random one without it.
     #[arg(long, value_name = "UUID", conflicts_with = "ephemeral")]
