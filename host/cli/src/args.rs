@@ -1,9 +1,13 @@
 //! The command line.
 
+mod packs;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
+
+pub(crate) use packs::{Action, Pack, Record, Replay};
 
 /// Ostro runs Mistral workflows whose custom actions are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -195,6 +199,8 @@ pub(crate) struct Run {
     /// `--output json` each turn is one JSON object on a line.
     #[arg(long)]
     pub(crate) trace: bool,
+    #[command(flatten)]
+    pub(crate) record: Record,
     /// In which form to print the result.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
@@ -465,66 +471,6 @@ pub(crate) struct Fmt {
     /// Change nothing: name the files that are not in order, with exit status 1 if there are any.
     #[arg(long)]
     pub(crate) check: bool,
-}
-
-/// Build packs and look into them.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Pack {
-    /// Build a pack's components and put the pack in one file.
-    Build {
-        /// The pack's folder.
-        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        dir: PathBuf,
-    },
-    /// Show a pack: its actions, what it imports, the grants that it asks for, its limits.
-    Inspect {
-        /// The pack: its folder, or the file that `ostro pack build` made.
-        #[arg(value_name = "DIR-or-FILE", value_hint = ValueHint::AnyPath)]
-        pack: PathBuf,
-        /// In which form to print it.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
-    },
-}
-
-/// Run single actions, and find out which there are.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Action {
-    /// Run one action and print its result.
-    #[command(after_help = "Examples:
-  ostro action run std.echo -i output=hello
-  ostro action run ironic.node_list --cloud admin -i 'fields=[\"name\", \"provision_state\"]'
-  ostro action run tripleo.baremetal.validate_nodes --pack plugins/tripleo \
--i nodes_json=@instackenv.json#/nodes")]
-    Run {
-        /// The action's full name.
-        name: String,
-        #[command(flatten)]
-        inputs: Inputs,
-        #[command(flatten)]
-        sources: Sources,
-        /// In which form to print the result.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
-    },
-    /// List the actions that there are.
-    List {
-        #[command(flatten)]
-        sources: Sources,
-        /// In which form to print them.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
-    },
-    /// Show what an action takes and gives.
-    Show {
-        /// The action's full name.
-        name: String,
-        #[command(flatten)]
-        sources: Sources,
-        /// In which form to print it.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
-    },
 }
 
 #[cfg(test)]

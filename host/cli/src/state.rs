@@ -280,7 +280,7 @@ impl RunDir {
 
 /// Makes a folder, and those above it, for nobody else: there are passwords among inputs and
 /// results.
-fn make(path: &Path) -> Result<()> {
+pub(crate) fn make(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = fs::DirBuilder::new()
         .recursive(true)

@@ -23,6 +23,13 @@ pub struct Difference {
     pub now: Option<Value>,
 }
 
+impl Difference {
+    /// The first difference between two values, if there is one.
+    pub fn first(place: &str, recorded: &Value, now: &Value) -> Option<Self> {
+        Comparison::plain().first(place, recorded, now)
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place)?;
@@ -41,6 +48,13 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
+    /// A comparison of values without secrets.
+    fn plain() -> Self {
+        Self {
+            told: HashSet::new(),
+        }
+    }
+
     pub(super) fn new(recording: &Recording) -> Self {
         let mut told = HashSet::new();
         note(&recording.input, &mut told);
