@@ -64,7 +64,8 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
 pub(crate) fn read(path: &Path) -> Result<Vec<Test>> {
     let named = || path.display().to_string();
     let text = fs::read_to_string(path).with_context(named)?;
-    let value: serde_yaml::Value = serde_yaml::from_str(&text).with_context(named)?;
+    let mut value: serde_yaml::Value = serde_yaml::from_str(&text).with_context(named)?;
+    value.apply_merge().with_context(named)?;
     let cases = match value {
         serde_yaml::Value::Sequence(cases) => cases,
         one => vec![one],

@@ -65,7 +65,7 @@ impl openstack_read::Host for State {
             body: Vec::new(),
             microversion,
         };
-        let arguments = self.tape.arguments(|| recording::request(&request));
+        let arguments = self.tape.arguments(|| recording::read(&request));
         let live = self.caller.request(request);
         self.tape
             .through("openstack-read.get", arguments, live)

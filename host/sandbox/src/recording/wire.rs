@@ -176,6 +176,15 @@ pub(crate) fn request(request: &openstack::Request) -> Value {
     value.into()
 }
 
+/// The arguments of a request that only reads: it has no method.
+pub(crate) fn read(request: &openstack::Request) -> Value {
+    let mut value = self::request(request);
+    if let Some(arguments) = value.as_object_mut() {
+        arguments.shift_remove("method");
+    }
+    value
+}
+
 /// The arguments of an operation.
 pub(crate) fn operation(name: &str, arguments: &str) -> Value {
     json!({ "operation": name, "arguments": json_text(arguments) })
