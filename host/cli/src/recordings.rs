@@ -14,11 +14,13 @@ use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, anyhow};
 use ostro_packs::Pack;
-use ostro_sandbox::{LoadedPack, Recorder, Recording, Replayed, Sandbox, SandboxConfig};
+use ostro_sandbox::{
+    LoadedPack, Recorder, Recording, RecordingError, Replayed, Sandbox, SandboxConfig,
+};
 use tempfile::NamedTempFile;
 
 use crate::args::Record;
-use crate::errors::{WithHint as _, hinted, warn};
+use crate::errors::{hinted, warn};
 use crate::state::{self, StateDir};
 use crate::{sources, terminal};
 
@@ -247,9 +249,7 @@ impl Player {
     }
 
     /// Runs a recording again.
-    pub(crate) async fn play(&self, recording: &Recording) -> Result<Replayed> {
-        self.loaded.replay(recording).await.hint(|| {
-            "`ostro pack inspect` shows the actions of a pack; --pack names another".to_owned()
-        })
+    pub(crate) async fn play(&self, recording: &Recording) -> Result<Replayed, RecordingError> {
+        self.loaded.replay(recording).await
     }
 }

@@ -7,7 +7,7 @@ use ostro_sandbox::Recording;
 use serde_json::json;
 
 use crate::args::{Output, Replay};
-use crate::errors::{Exit, hinted, warn};
+use crate::errors::{Exit, WithHint as _, hinted, warn};
 use crate::recordings::{self, Player, Words};
 use crate::terminal;
 
@@ -35,7 +35,12 @@ pub(crate) fn replay(args: &Replay) -> Result<Exit> {
             Some("what it gets from there may be different in each replay"),
         );
     }
-    let replayed = crate::block_on(async { player.play(&recording).await })??;
+    let replayed = crate::block_on(async { player.play(&recording).await })?.hint(|| {
+        format!(
+            "`ostro pack inspect {}` shows the actions of the pack",
+            pack.display()
+        )
+    })?;
     let is_same = replayed.difference.is_none();
     let count = recording.calls.len();
     if args.output == Output::Json {

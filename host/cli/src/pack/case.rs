@@ -75,8 +75,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Test>> {
         let case: Case = serde_yaml::from_value(case)
             .with_context(|| format!("{}: case {}", path.display(), at + 1))?;
         let name = case.name.clone();
-        let test = Test::of_case(case).with_context(|| format!("{}: {name}", path.display()))?;
-        tests.push(test);
+        let made = Test::of_case(case);
+        tests.push(made.with_context(|| format!("{}: {name}", path.display()))?);
     }
     Ok(tests)
 }

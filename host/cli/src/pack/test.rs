@@ -97,7 +97,7 @@ impl Problem {
 fn problem(player: &Player, test: &Test) -> Result<Option<Problem>> {
     let replayed = crate::block_on(async { player.play(&test.recording).await })?;
     Ok(match replayed {
-        Err(error) => Some(Problem::Reason(format!("{error:#}"))),
+        Err(error) => Some(Problem::Reason(error.to_string())),
         Ok(replayed) => match test.difference(&replayed) {
             Some(difference) => Some(Problem::Difference(Box::new(difference))),
             None => not_granted(&test.recording, &player.pack.manifest.grants).map(Problem::Reason),
@@ -117,10 +117,7 @@ fn shown(test: &Test, problem: Option<&Problem>) -> String {
     let Some(problem) = problem else {
         return format!("{}  {name}", style("ok").green());
     };
-    let mut text = format!("{}  {name}", style("FAILED").red().bold());
-    for line in problem.lines() {
-        text.push_str("\n    ");
-        text.push_str(&line);
-    }
-    text
+    let mut lines = vec![format!("{}  {name}", style("FAILED").red().bold())];
+    lines.extend(problem.lines().iter().map(|line| format!("    {line}")));
+    lines.join("\n")
 }

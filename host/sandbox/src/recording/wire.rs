@@ -195,6 +195,22 @@ pub(crate) fn json_text(text: &str) -> Value {
     bytes(text.as_bytes()).unwrap_or_else(|| json!({ "text": "" }))
 }
 
+/// Arguments whose JSON is given as a person would write it: how it is spaced does not matter.
+pub(crate) fn without_style(arguments: &Value) -> Value {
+    let mut arguments = arguments.clone();
+    for key in ["body", "arguments"] {
+        let Some(part) = arguments.get_mut(key) else {
+            continue;
+        };
+        let text = part.get("text").and_then(Value::as_str);
+        let nested: Option<Value> = text.and_then(|text| serde_json::from_str(text).ok());
+        if let Some(value) = nested.as_ref().or_else(|| part.get("json")) {
+            *part = json!({ "json": value });
+        }
+    }
+    arguments
+}
+
 fn put(value: &mut Map<String, Value>, key: &str, part: Option<Value>) {
     if let Some(part) = part {
         value.insert(key.to_owned(), part);
@@ -288,6 +304,17 @@ mod tests {
             assert_eq!(from_bytes(&value).unwrap(), body);
         }
         assert_eq!(bytes(b""), None);
+    }
+
+    #[test]
+    fn style_does_not_matter_to_a_person() {
+        let spaced = operation("a.b", r#"{"a": 1}"#);
+        let mixed = operation("a.b", r#"{"a":  1}"#);
+        let plain = operation("a.b", r#"{"a":1}"#);
+        assert_ne!(spaced, plain);
+        assert_eq!(without_style(&spaced), plain);
+        assert_eq!(without_style(&mixed), plain);
+        assert_eq!(without_style(&plain), plain);
     }
 
     #[test]
