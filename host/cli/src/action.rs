@@ -18,7 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::args::{Action, Inputs, Output, Sources};
-use crate::errors::{Exit, hinted};
+use crate::errors::{Exit, hinted, warn};
 use crate::recordings::Place;
 use crate::state::StateDir;
 use crate::text::{blame, duration, milliseconds, pretty};
@@ -40,7 +40,9 @@ pub(crate) fn action(command: &Action) -> Result<Exit> {
             let exit = run(name, inputs, sources, place.as_ref(), *output)?;
             if let Some(place) = place {
                 place.tell();
-                place.prune()?;
+                if let Err(error) = place.prune() {
+                    warn(&format!("old recordings are still there: {error:#}"), None);
+                }
             }
             Ok(exit)
         }

@@ -1,11 +1,7 @@
 //! Recordings, replays and tests of packs: the real binary with the stock pack, against an Ironic
 //! that is gone afterwards.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test says no better what is wrong"
-)]
+#![expect(clippy::unwrap_used, reason = "a test says no better what is wrong")]
 
 use std::fs;
 use std::io::{Read as _, Write as _};

@@ -13,6 +13,14 @@ use crate::terminal;
 
 /// Carries out `ostro action replay`.
 pub(crate) fn replay(args: &Replay) -> Result<Exit> {
+    if let Some(dir) = &args.save_test
+        && !dir.join("pack.yaml").is_file()
+    {
+        return Err(hinted(
+            anyhow!("--save-test {}: there is no pack.yaml in it", dir.display()),
+            "it takes the folder of a pack, where the pack's tests are",
+        ));
+    }
     let path = recordings::find(&args.recording, &args.state)?;
     let recording = recordings::read(&path)?;
     if let Some(reason) = &recording.cut {
@@ -114,12 +122,6 @@ fn tell_changes(recording: &Recording, player: &Player) {
 
 /// Makes a test of a recording.
 fn save(mut recording: Recording, dir: &Path) -> Result<PathBuf> {
-    if !dir.join("pack.yaml").is_file() {
-        return Err(hinted(
-            anyhow!("--save-test {}: there is no pack.yaml in it", dir.display()),
-            "it takes the folder of a pack, where the pack's tests are",
-        ));
-    }
     // Where it was recorded is nobody's business, and the same nowhere else.
     recording.pack.source = None;
     let action = recording.action.rsplit('.').next().unwrap_or_default();
