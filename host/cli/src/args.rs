@@ -379,6 +379,8 @@ pub(crate) struct Change {
     pub(crate) sources: Sources,
     #[command(flatten)]
     pub(crate) state: State,
+    #[command(flatten)]
+    pub(crate) record: Record,
     /// In which form to print the result.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,

@@ -333,3 +333,21 @@ fn a_run_keeps_its_recordings_with_it() {
     machine.prints(0, &["execution", "delete", id]);
     assert!(!folder.exists());
 }
+
+#[test]
+fn what_runs_again_is_recorded_where_that_is_asked_for() {
+    let machine = Machine::new();
+    let workflow = "version: '2.0'\ncheck:\n  tasks:\n    check:\n      \
+        action: tripleo.baremetal.validate_nodes\n      input:\n        nodes_json:\n          \
+        - {pm_type: nonsense}\n";
+    fs::write(machine.home.path().join("check.yaml"), workflow).unwrap();
+    let pack = pack().display().to_string();
+    let id = "0b0c9f64-0c35-4c3e-9f0c-0d8b1b3b7a33";
+    machine.prints(1, &["run", "check.yaml", "--pack", &pack, "--id", id]);
+    machine.prints(1, &["execution", "rerun", id, "check", "--record=again"]);
+    let again = machine.home.path().join("again");
+    let file = fs::read_dir(again).unwrap().next().unwrap().unwrap().path();
+    let file = file.display().to_string();
+    let printed = machine.prints(0, &["action", "replay", &file]);
+    assert!(printed.contains("validate_nodes: the same"), "{printed}");
+}
