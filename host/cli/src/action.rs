@@ -1,5 +1,7 @@
 //! `ostro action`: single actions.
 
+mod replay;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +18,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::args::{Action, Inputs, Output, Sources};
-use crate::errors::{Exit, hinted};
+use crate::errors::{Exit, hinted, warn};
+use crate::recordings::Place;
+use crate::state::StateDir;
 use crate::text::{blame, duration, milliseconds, pretty, trimmed};
 use crate::{input, sources, suggest, terminal};
 
@@ -27,8 +31,22 @@ pub(crate) fn action(command: &Action) -> Result<Exit> {
             name,
             inputs,
             sources,
+            record,
+            state,
             output,
-        } => run(name, inputs, sources, *output),
+        } => {
+            let home = || Ok(StateDir::new(state.state_dir.as_deref())?.path().to_owned());
+            let place = Place::of(record, home)?;
+            let exit = run(name, inputs, sources, place.as_ref(), *output)?;
+            if let Some(place) = place {
+                place.tell();
+                if let Err(error) = place.prune() {
+                    warn(&format!("old recordings are still there: {error:#}"), None);
+                }
+            }
+            Ok(exit)
+        }
+        Action::Replay(args) => replay::replay(args),
         Action::List { sources, output } => list(sources, *output),
         Action::Show {
             name,
@@ -38,9 +56,15 @@ pub(crate) fn action(command: &Action) -> Result<Exit> {
     }
 }
 
-fn run(name: &str, inputs: &Inputs, sources: &Sources, output: Output) -> Result<Exit> {
+fn run(
+    name: &str,
+    inputs: &Inputs,
+    sources: &Sources,
+    place: Option<&Arc<Place>>,
+    output: Output,
+) -> Result<Exit> {
     let input = input::gather(inputs)?;
-    let actions = sources::load(sources)?;
+    let actions = sources::load_recorded(sources, place)?;
     known(&actions, name)?;
     let call = ActionCall {
         name: name.into(),

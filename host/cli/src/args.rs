@@ -1,5 +1,6 @@
 //! The command line.
 
+mod packs;
 mod validation;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
+pub(crate) use packs::{Action, Pack, PackDiffArgs, Record, Replay};
 pub(crate) use validation::{Validation, ValidationRun};
 
 /// Ostro runs Mistral workflows whose custom actions are sandboxed WebAssembly components.
@@ -202,6 +204,8 @@ pub(crate) struct Run {
     /// `--output json` each turn is one JSON object on a line.
     #[arg(long)]
     pub(crate) trace: bool,
+    #[command(flatten)]
+    pub(crate) record: Record,
     /// In which form to print the result.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
@@ -380,6 +384,8 @@ pub(crate) struct Change {
     pub(crate) sources: Sources,
     #[command(flatten)]
     pub(crate) state: State,
+    #[command(flatten)]
+    pub(crate) record: Record,
     /// In which form to print the result.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
@@ -472,90 +478,6 @@ pub(crate) struct Fmt {
     /// Change nothing: name the files that are not in order, with exit status 1 if there are any.
     #[arg(long)]
     pub(crate) check: bool,
-}
-
-/// Build packs and look into them.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Pack {
-    /// Build a pack's components and put the pack in one file.
-    Build {
-        /// The pack's folder.
-        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        dir: PathBuf,
-    },
-    /// Show a pack: its actions, what it imports, the grants that it asks for, its limits.
-    Inspect {
-        /// The pack: its folder, or the file that `ostro pack build` made.
-        #[arg(value_name = "DIR-or-FILE", value_hint = ValueHint::AnyPath)]
-        pack: PathBuf,
-        /// In which form to print it.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
-    },
-    /// Show what a new version of a pack changes, asks for and breaks.
-    Diff(PackDiffArgs),
-}
-
-/// Show what a new version of a pack changes, asks for and breaks.
-///
-/// The exit status is 1 if it breaks what the old version had, or one of the workflows given.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  ostro pack diff tripleo-1.2.0.pack plugins/tripleo
-  ostro pack diff old new -f workflows/baremetal.yaml")]
-pub(crate) struct PackDiffArgs {
-    /// The old version: a folder, or a file that `ostro pack build` made.
-    #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
-    pub(crate) old: PathBuf,
-    /// The new version.
-    #[arg(value_name = "NEW", value_hint = ValueHint::AnyPath)]
-    pub(crate) new: PathBuf,
-    /// Workflows to check with both: what is wrong with the new version alone is shown.
-    #[arg(short, long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) files: Vec<PathBuf>,
-    /// In which form to print it.
-    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-    pub(crate) output: Output,
-}
-
-/// Run single actions, and find out which there are.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Action {
-    /// Run one action and print its result.
-    #[command(after_help = "Examples:
-  ostro action run std.echo -i output=hello
-  ostro action run ironic.node_list --cloud admin -i 'fields=[\"name\", \"provision_state\"]'
-  ostro action run tripleo.baremetal.validate_nodes --pack plugins/tripleo \
--i nodes_json=@instackenv.json#/nodes")]
-    Run {
-        /// The action's full name.
-        name: String,
-        #[command(flatten)]
-        inputs: Inputs,
-        #[command(flatten)]
-        sources: Sources,
-        /// In which form to print the result.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
-    },
-    /// List the actions that there are.
-    List {
-        #[command(flatten)]
-        sources: Sources,
-        /// In which form to print them.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
-    },
-    /// Show what an action takes and gives.
-    Show {
-        /// The action's full name.
-        name: String,
-        #[command(flatten)]
-        sources: Sources,
-        /// In which form to print it.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
-    },
 }
 
 #[cfg(test)]

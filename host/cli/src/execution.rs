@@ -4,6 +4,7 @@ mod going_on;
 mod look;
 mod start;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -11,7 +12,8 @@ use ostro_core::{ExecutionId, Map, State, TaskExecutionId};
 use ostro_runtime::{Runtime, Snapshots};
 
 use crate::args::{Change, Execution, Look, Output};
-use crate::errors::{Exit, WithHint as _, hinted};
+use crate::errors::{Exit, WithHint as _, hinted, warn};
+use crate::recordings::Place;
 use crate::run::{Host, Shows, shows};
 use crate::state::{Request, RunDir, StateDir};
 use crate::{input, sources};
@@ -87,6 +89,12 @@ fn ask(run: &RunDir, request: Request) -> Result<Exit> {
 fn resume(args: &Change, verbose: bool) -> Result<Exit> {
     let run = find(&args.id, &args.state)?;
     if run.holder().is_some() {
+        if args.record.record.is_some() {
+            warn(
+                "nothing more is recorded: another process runs it",
+                Some("--record is for the command that brings an execution back"),
+            );
+        }
         return ask(&run, Request::Resume);
     }
     let env = environment(args)?;
@@ -207,6 +215,7 @@ struct Opened {
     id: ExecutionId,
     host: Host,
     snapshots: Snapshots,
+    place: Option<Arc<Place>>,
 }
 
 impl Opened {
@@ -218,10 +227,11 @@ impl Opened {
             .library()
             .with_context(|| format!("execution {id} has no definitions"))?;
         let library = ostro_runtime::Library::clone(library);
+        let place = Place::of(&args.record, || Ok(run.path().to_owned()))?;
         let actions = if sources::are_given(&args.sources) {
-            sources::load(&args.sources)?
+            sources::load_recorded(&args.sources, place.as_ref())?
         } else {
-            sources::load(&sources::from_origin(library.origin()))
+            sources::load_recorded(&sources::from_origin(library.origin()), place.as_ref())
                 .hint(|| "--pack and --cloud say where actions come from now".to_owned())?
         };
         let host = Host::new(&actions.registry, library, Some(run), false)?;
@@ -229,10 +239,11 @@ impl Opened {
             id,
             host,
             snapshots,
+            place,
         })
     }
 
-    fn root(&self) -> Result<std::sync::Arc<ostro_engine::Execution>> {
+    fn root(&self) -> Result<Arc<ostro_engine::Execution>> {
         let root = self.snapshots.get(&self.id);
         root.with_context(|| format!("execution {} cannot be read", self.id))
     }
@@ -249,15 +260,20 @@ impl Opened {
             id,
             host,
             snapshots,
+            place,
         } = self;
         let shows = shows(false, output, verbose);
         going_on::tell(&id, &snapshots, what, shows == Shows::Lines);
         drop(snapshots);
-        crate::block_on(async {
+        let exit = crate::block_on(async {
             let runtime = host.runtime();
             let notices = runtime.subscribe();
             act(&runtime, &id).await?;
             host.follow(&runtime, &id, notices, shows, output).await
-        })?
+        })?;
+        if let Some(place) = place {
+            place.tell();
+        }
+        exit
     }
 }

@@ -15,6 +15,7 @@ mod format;
 mod input;
 mod lint;
 mod pack;
+mod recordings;
 mod run;
 mod sources;
 mod state;

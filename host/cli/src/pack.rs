@@ -1,7 +1,11 @@
-//! `ostro pack`: builds packs and looks into them.
+//! `ostro pack`: builds packs, looks into them, tests them.
 
+mod case;
 mod diff;
+mod grants;
 mod inspect;
+mod needs;
+mod test;
 
 use std::path::Path;
 
@@ -17,6 +21,8 @@ pub(crate) fn pack(command: &Pack) -> Result<Exit> {
     match command {
         Pack::Build { dir } => build_pack(dir),
         Pack::Diff(args) => diff::diff(args),
+        Pack::Test { dir, output } => test::test(dir, *output),
+        Pack::Grants { from, state } => grants::grants(from, state),
         Pack::Inspect { pack, output } => {
             let pack = sources::open(pack)?;
             terminal::print(&match output {

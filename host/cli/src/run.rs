@@ -21,6 +21,7 @@ use ostro_runtime::{Library, Options, Runtime, StartRequest, Subscription, Syste
 use crate::args::{Output, Run};
 use crate::definitions::Files;
 use crate::errors::{Exit, WithHint as _, hinted, warn};
+use crate::recordings::Place;
 use crate::state::{RunDir, StateDir};
 use crate::{input, sources, terminal};
 pub(crate) use watch::Shows;
@@ -41,14 +42,25 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
     let workflow = files.workflow(&args.file, &args.namespace, args.workflow.as_deref())?;
     check_input(&workflow, &given)?;
     check_task(&workflow, args.task.as_deref())?;
-    let actions = sources::load(&args.sources)?;
+    let run = if args.ephemeral {
+        None
+    } else {
+        Some(run_dir(args)?)
+    };
+    let place = Place::of(&args.record, || match &run {
+        Some((_, run)) => Ok(run.path().to_owned()),
+        None => Err(hinted(
+            anyhow!("--ephemeral keeps nothing, and no recordings either"),
+            "--record=DIR says where they are to go",
+        )),
+    })?;
+    let actions = sources::load_recorded(&args.sources, place.as_ref())?;
     files.add_packs(&actions.packs);
     files.check(&workflow, &actions.registry, verbose)?;
 
-    let kept = if args.ephemeral {
-        None
-    } else {
-        Some(keep(args)?)
+    let kept = match run {
+        Some((state, run)) => Some(keep(args, &state, run)?),
+        None => None,
     };
     let library = match kept {
         Some(_) => Library::new(files.sources(), sources::origin(&args.sources)),
@@ -63,7 +75,7 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
         ..StartRequest::new(&*workflow.name, given)
     };
     let shows = shows(args.trace, args.output, verbose);
-    crate::block_on(async {
+    let exit = crate::block_on(async {
         let runtime = host.runtime();
         let notices = runtime.subscribe();
         let id = match runtime.start(request).await {
@@ -75,15 +87,24 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
         };
         host.follow(&runtime, &id, notices, shows, args.output)
             .await
-    })?
+    })?;
+    if let Some(place) = place {
+        place.tell();
+    }
+    exit
 }
 
-/// The folder of a run that is to start.
-fn keep(args: &Run) -> Result<RunDir> {
+/// The folder of a run that is to start. It is not made yet.
+fn run_dir(args: &Run) -> Result<(StateDir, RunDir)> {
     let state = StateDir::new(args.state.state_dir.as_deref())?;
-    state.prune(&args.expiry, SystemTime::now())?;
     let id = args.id.unwrap_or_else(uuid::Uuid::new_v4).to_string();
     let run = state.run(ExecutionId::new(id));
+    Ok((state, run))
+}
+
+/// Makes room for a run, and sees that there is none with its id.
+fn keep(args: &Run, state: &StateDir, run: RunDir) -> Result<RunDir> {
+    state.prune(&args.expiry, SystemTime::now())?;
     if run.exists() {
         return Err(hinted(
             anyhow!("execution {} is there already", run.id),

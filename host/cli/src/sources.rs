@@ -12,6 +12,7 @@ use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
 
 use crate::args::Sources;
 use crate::errors::{WithHint as _, hinted};
+use crate::recordings::Place;
 
 /// The actions of a command line, ready to run.
 pub(crate) struct Actions {
@@ -23,6 +24,11 @@ pub(crate) struct Actions {
 
 /// Opens, checks and loads everything that `sources` name.
 pub(crate) fn load(sources: &Sources) -> Result<Actions> {
+    load_recorded(sources, None)
+}
+
+/// As [`load`]; what packs do is recorded in a place, if one is given.
+pub(crate) fn load_recorded(sources: &Sources, place: Option<&Arc<Place>>) -> Result<Actions> {
     let mut ssh = SshOptions::default();
     ssh.proxy_commands = sources.ssh_proxy_commands;
     let mut builder = Registry::builder().http(http(sources)?).ssh(ssh);
@@ -40,7 +46,10 @@ pub(crate) fn load(sources: &Sources) -> Result<Actions> {
                 .load(&pack, granted)
                 .map_err(|error| refused(error, sources.grants.as_deref()))
                 .with_context(|| format!("pack {}", path.display()))?;
-            builder = builder.pack(loaded);
+            builder = builder.pack(match place {
+                Some(place) => place.record(&loaded, path),
+                None => loaded,
+            });
             packs.push(pack);
         }
     }
@@ -170,7 +179,7 @@ fn refused(error: SandboxError, grants: Option<&Path>) -> anyhow::Error {
 
 /// Where compiled components are kept: `ostro` in the user's cache folder
 /// (<https://specifications.freedesktop.org/basedir-spec/latest/>); none without a home.
-fn cache() -> Option<PathBuf> {
+pub(crate) fn cache() -> Option<PathBuf> {
     let folder = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)

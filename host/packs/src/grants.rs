@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::error::{PackError, yaml_error};
 use crate::pattern::PathPattern;
 use crate::scalar::scalars;
+use crate::smallest::Need;
 
 /// What a pack may do, as `pack.yaml` asks for it under `grants`, or as an operator writes it
 /// in a file of its own.
@@ -100,6 +101,19 @@ impl Grants {
         self.openstack
             .iter()
             .any(|grant| !grant.methods.is_empty() && !grant.paths.is_empty())
+    }
+
+    /// Whether the pack may do what a run did.
+    pub fn check(&self, need: &Need) -> Result<(), Denial> {
+        match need {
+            Need::Request {
+                service,
+                method,
+                path,
+            } => self.check_request(&ServiceRequest::new(service, *method, path.clone())),
+            Need::Operation(name) => self.check_operation(name),
+            Need::Queue(name) => self.check_queue(name),
+        }
     }
 
     /// Whether the pack may send `request`.

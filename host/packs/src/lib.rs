@@ -33,6 +33,7 @@ mod pattern;
 mod reflect;
 mod scalar;
 mod signature;
+mod smallest;
 mod types;
 mod units;
 
@@ -45,4 +46,5 @@ pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, Validat
 pub use pack::{Component, Pack, WorkflowFile};
 pub use pattern::PathPattern;
 pub use signature::{Export, Param, Signature};
+pub use smallest::Need;
 pub use types::{Case, Field, Label, Labels, Name, Record, Type, Variant};

@@ -1,6 +1,7 @@
 //! One call: fresh instance, parameters in, result out, within the limits.
 
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,17 +16,29 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use crate::convert::{LiftError, Lifter, ToVal};
 use crate::error::{CallError, LimitError, LimitKind};
 use crate::pack::{Action, Loaded};
+use crate::recording::Tape;
 use crate::state::{Caller, State};
 
-/// Calls `action`.
+/// What lies around a call.
+pub(crate) struct Outside<'a> {
+    pub(crate) cloud: Arc<dyn Cloud>,
+    pub(crate) context: &'a ActionContext,
+    pub(crate) progress: Arc<dyn ProgressSink>,
+}
+
+/// Calls `action`. Its host calls go through `tape`, which has them afterwards.
 pub(crate) async fn call(
     pack: &Loaded,
     action: &Action,
     input: &Map,
-    cloud: Arc<dyn Cloud>,
-    context: &ActionContext,
-    progress: Arc<dyn ProgressSink>,
+    outside: Outside<'_>,
+    tape: &mut Tape,
 ) -> Result<Value, CallError> {
+    let Outside {
+        cloud,
+        context,
+        progress,
+    } = outside;
     let limits = &pack.policy.limits;
     let signature = &action.signature;
     let params =
@@ -56,7 +69,8 @@ pub(crate) async fn call(
         progress,
         deadline,
     };
-    let mut store = Store::new(&pack.sandbox.engine, State::new(caller));
+    let state = State::new(caller, mem::replace(tape, Tape::Live));
+    let mut store = Store::new(&pack.sandbox.engine, state);
     store.limiter(|state| &mut state.usage);
     store.set_hostcall_fuel(lift_fuel(limits));
     store.set_epoch_deadline(1);
@@ -73,12 +87,14 @@ pub(crate) async fn call(
             Err(late.clone().into())
         }
     });
-    match within(deadline, run(action, &mut store, &params)).await {
+    let result = match within(deadline, run(action, &mut store, &params)).await {
         None => Err(time.into()),
         Some(Ok(Some(result))) => lift(action, result, limits),
         Some(Ok(None)) => Ok(Value::Null),
         Some(Err(error)) => Err(blame(&error, &store, limits)),
-    }
+    };
+    *tape = mem::replace(&mut store.data_mut().tape, Tape::Live);
+    result
 }
 
 /// Instantiates and calls; what the function returns, if it returns something.

@@ -70,6 +70,23 @@ pub enum CallError {
     Host(String),
 }
 
+/// Why a recording cannot be read or replayed.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum RecordingError {
+    /// It is none.
+    #[error("it is no recording: {0}")]
+    Malformed(String),
+    /// Another version of Ostro wrote it.
+    #[error("it is of format {0}, and this version of ostro reads format 1")]
+    Format(u64),
+    /// Not all of it was kept.
+    #[error("it was cut and cannot be replayed: {0}")]
+    Cut(String),
+    /// The pack cannot run it.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
 /// A limit that was gone past.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{kind}: more than {allowed}, as `limits` of the pack or the task's timeout allow")]

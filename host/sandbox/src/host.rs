@@ -1,7 +1,8 @@
 //! The host's side of the contract: every function that a guest can call.
 //!
 //! Each function counts the call, checks the grant, and only then does something. What is wrong
-//! with a call is a value for the guest; only a limit stops it.
+//! with a call is a value for the guest; only a limit stops it. Between the count and the check is
+//! the `Tape`, which records a call and its answer, or answers from a recording.
 
 mod bindings;
 mod headers;
@@ -13,7 +14,7 @@ use ostro_packs::Component;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::state::State;
-use bindings::ostro::host as contract;
+pub(crate) use bindings::ostro::host as contract;
 
 /// Links the interfaces that `component` imports, and no other. That its pack may have them was
 /// checked before.

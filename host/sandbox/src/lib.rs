@@ -27,8 +27,9 @@
 //!
 //! # Where to look
 //!
-//! `pack` loads and links, `call` is one call, `host` is the host's side of the contract, and
-//! `convert` is the border between workflow values and WIT values.
+//! `pack` loads and links, `call` is one call, `host` is the host's side of the contract,
+//! `convert` is the border between workflow values and WIT values, and `recording` keeps what
+//! passed in host calls and plays it again; its top has the format.
 
 mod call;
 mod convert;
@@ -36,8 +37,12 @@ mod engine;
 mod error;
 mod host;
 mod pack;
+mod recording;
 mod state;
 
 pub use engine::{Sandbox, SandboxConfig};
-pub use error::{CallError, LimitError, LimitKind, SandboxError};
+pub use error::{CallError, LimitError, LimitKind, RecordingError, SandboxError};
 pub use pack::LoadedPack;
+pub use recording::{
+    Difference, RecordedCall, RecordedContext, RecordedPack, Recorder, Recording, Replayed,
+};

@@ -3,13 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ostro_core::{ActionContext, Map, ProgressSink, Value};
-use ostro_openstack::Cloud;
+use async_trait::async_trait;
+use ostro_core::{
+    ActionContext, ActionExecutionId, ActionOutcome, ExecutionId, Map, Progress, ProgressSink,
+    ServiceRequest, ServiceResponse, Value,
+};
+use ostro_openstack::{Cloud, CloudError};
 use ostro_packs::{Component, Grants, Limits, Pack, Signature};
 use wasmtime::component::{self, ComponentExportIndex, InstancePre, Linker};
 
+use crate::call::Outside;
 use crate::engine::{Sandbox, Shared};
-use crate::error::{CallError, SandboxError};
+use crate::error::{CallError, RecordingError, SandboxError};
+use crate::recording::{RecordedContext, RecordedPack, Recorder, Recording, Replayed, Tape};
 use crate::state::State;
 use crate::{call, host};
 
@@ -17,7 +23,8 @@ use crate::{call, host};
 /// another handle of the same.
 #[derive(Clone)]
 pub struct LoadedPack {
-    pub(crate) inner: Arc<Loaded>,
+    inner: Arc<Loaded>,
+    recorder: Option<Arc<dyn Recorder>>,
 }
 
 pub(crate) struct Loaded {
@@ -31,6 +38,8 @@ pub(crate) struct Loaded {
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) pack: String,
+    pub(crate) version: String,
+    pub(crate) digest: String,
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
 }
@@ -42,6 +51,8 @@ pub(crate) struct Action {
     pub(crate) function: ComponentExportIndex,
     /// How many slots of the sandbox an instance takes.
     pub(crate) slots: u32,
+    /// What its component imports that tells it something and is not recorded.
+    not_recorded: Arc<[String]>,
 }
 
 impl Sandbox {
@@ -86,13 +97,28 @@ impl Sandbox {
                 sandbox: Arc::clone(&self.shared),
                 policy: Arc::new(Policy {
                     pack: name.clone(),
+                    version: pack.manifest.version.to_string(),
+                    digest: pack.digest.clone(),
                     grants: grants.clone(),
                     limits: limits.clone(),
                 }),
                 actions,
                 signatures: pack.signatures().cloned().collect(),
             }),
+            recorder: None,
         })
+    }
+
+    /// Compiles a pack to replay recordings with: it may import whatever there is, whether it is
+    /// granted or not. Called as it is, it would be granted nothing that exists.
+    pub fn load_to_replay(&self, pack: &Pack) -> Result<LoadedPack, SandboxError> {
+        // A queue cannot have an empty name, and no operation has one.
+        let grants = Grants {
+            openstack: Vec::new(),
+            operations: vec![String::new()],
+            messaging: vec![String::new()],
+        };
+        self.load(pack, &grants)
     }
 
     fn load_component(
@@ -110,6 +136,12 @@ impl Sandbox {
             (needs.num_memories / 2).max(needs.num_tables / 8)
         });
         let slots = slots.clamp(1, self.shared.config.max_instances.max(1));
+        let not_recorded: Arc<[String]> = component
+            .imports
+            .iter()
+            .filter(|import| !import.items.is_empty() && tells_by_itself(&import.interface))
+            .map(|import| import.interface.clone())
+            .collect();
         for signature in &component.signatures {
             let export = &signature.export;
             let function = compiled
@@ -126,6 +158,7 @@ impl Sandbox {
                 instance: instance.clone(),
                 function,
                 slots,
+                not_recorded: Arc::clone(&not_recorded),
             };
             actions.insert(Arc::clone(&action.signature.name), action);
         }
@@ -155,12 +188,134 @@ impl LoadedPack {
         context: &ActionContext,
         progress: Arc<dyn ProgressSink>,
     ) -> Result<Value, CallError> {
-        let Some(found) = self.inner.actions.get(action) else {
-            return Err(CallError::NoAction {
-                pack: self.name().to_owned(),
-                action: action.to_owned(),
-            });
+        let found = self.action(action)?;
+        let outside = Outside {
+            cloud,
+            context,
+            progress,
         };
-        call::call(&self.inner, found, input, cloud, context, progress).await
+        let Some(recorder) = &self.recorder else {
+            return call::call(&self.inner, found, input, outside, &mut Tape::Live).await;
+        };
+        let mut tape = Tape::record(recorder.limit());
+        let result = call::call(&self.inner, found, input, outside, &mut tape).await;
+        if let Tape::Recorded(taken) = tape {
+            let mut recording = self.recording(action, input, context);
+            recording.not_recorded = found.not_recorded.to_vec();
+            recorder.recorded(taken.finish(recording, &outcome(&result)));
+        }
+        result
     }
+
+    /// The same pack, where each call is told to `recorder` once it has ended. A call whose
+    /// future is dropped is not.
+    #[must_use]
+    pub fn recorded_by(&self, recorder: Arc<dyn Recorder>) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            recorder: Some(recorder),
+        }
+    }
+
+    /// Runs what was recorded again, with this version of the pack and no cloud: the answers
+    /// come from the recording, as long as the action asks what it asked then. Nothing waits
+    /// and nothing is granted, because nothing is reached.
+    pub async fn replay(&self, recording: &Recording) -> Result<Replayed, RecordingError> {
+        if let Some(reason) = &recording.cut {
+            return Err(RecordingError::Cut(reason.clone()));
+        }
+        let found = self.action(&recording.action)?;
+        let input: Map = serde_json::from_value(recording.input.clone())
+            .map_err(|error| RecordingError::Malformed(format!("input: {error}")))?;
+        let context = context(&recording.context);
+        let outside = Outside {
+            cloud: Arc::new(Nowhere),
+            context: &context,
+            progress: Arc::new(Nowhere),
+        };
+        let limit = u64::try_from(self.inner.policy.limits.time.as_millis()).unwrap_or(u64::MAX);
+        let mut tape = Tape::replay(recording, limit);
+        let result = call::call(&self.inner, found, &input, outside, &mut tape).await;
+        match tape {
+            Tape::Replayed(played) => Ok(played.finish(&outcome(&result))),
+            Tape::Live | Tape::Recorded(_) => Ok(Replayed {
+                outcome: None,
+                difference: None,
+            }),
+        }
+    }
+
+    fn action(&self, name: &str) -> Result<&Action, CallError> {
+        let found = self.inner.actions.get(name);
+        found.ok_or_else(|| CallError::NoAction {
+            pack: self.name().to_owned(),
+            action: name.to_owned(),
+        })
+    }
+
+    /// A recording of a call that is to come.
+    fn recording(&self, action: &str, input: &Map, context: &ActionContext) -> Recording {
+        let Policy {
+            pack,
+            version,
+            digest,
+            ..
+        } = &*self.inner.policy;
+        let pack = RecordedPack {
+            name: pack.clone(),
+            version: Some(version.clone()),
+            digest: Some(digest.clone()),
+            source: None,
+        };
+        let input = serde_json::to_value(input).unwrap_or_default();
+        let context = RecordedContext {
+            execution_id: context.execution_id.as_str().to_owned(),
+            workflow_name: context.workflow_name.to_string(),
+            task_name: context.task_name.as_ref().map(ToString::to_string),
+            action_execution_id: context.action_execution_id.as_str().to_owned(),
+            attempt: context.attempt,
+        };
+        Recording::new(pack, action, input, context)
+    }
+}
+
+/// Whether an interface of WASI tells a component what no recording has.
+fn tells_by_itself(interface: &str) -> bool {
+    interface.starts_with("wasi:clocks/") || interface.starts_with("wasi:random/")
+}
+
+fn outcome(result: &Result<Value, CallError>) -> ActionOutcome {
+    match result {
+        Ok(value) => ActionOutcome::Success(value.clone()),
+        Err(error) => ActionOutcome::Error(error.clone().into()),
+    }
+}
+
+fn context(recorded: &RecordedContext) -> ActionContext {
+    ActionContext {
+        execution_id: ExecutionId::new(recorded.execution_id.as_str()),
+        workflow_name: recorded.workflow_name.as_str().into(),
+        workflow_namespace: Arc::default(),
+        task_execution_id: None,
+        task_name: recorded.task_name.as_deref().map(Arc::from),
+        action_execution_id: ActionExecutionId::new(recorded.action_execution_id.as_str()),
+        attempt: recorded.attempt,
+        timeout: None,
+    }
+}
+
+/// The world of a replay.
+struct Nowhere;
+
+#[async_trait]
+impl Cloud for Nowhere {
+    async fn send(&self, _: ServiceRequest) -> Result<ServiceResponse, CloudError> {
+        Err(CloudError::NoCloud("this is a replay".to_owned()))
+    }
+}
+
+impl ProgressSink for Nowhere {
+    fn progress(&self, _: &ActionContext, _: Progress) {}
+
+    fn note(&self, _: &ActionContext, _: &str) {}
 }

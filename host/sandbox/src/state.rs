@@ -11,6 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::error::{LimitError, LimitKind};
 use crate::pack::Policy;
+use crate::recording::Tape;
 
 /// How many handles of WASI a guest may hold.
 const MAX_WASI_HANDLES: usize = 1024;
@@ -23,12 +24,14 @@ const MAX_TABLE_ELEMENTS: usize = 1_000_000;
 pub(crate) struct State {
     pub(crate) caller: Caller,
     pub(crate) usage: Usage,
+    /// What happens to its host calls.
+    pub(crate) tape: Tape,
     /// Made when a guest first asks for it: most do not use WASI.
     wasi: Option<(WasiCtx, ResourceTable)>,
 }
 
 impl State {
-    pub(crate) fn new(caller: Caller) -> Self {
+    pub(crate) fn new(caller: Caller, tape: Tape) -> Self {
         let usage = Usage {
             max_memory: caller.policy.limits.memory,
             ..Usage::default()
@@ -36,6 +39,7 @@ impl State {
         Self {
             caller,
             usage,
+            tape,
             wasi: None,
         }
     }

@@ -7,12 +7,14 @@ use ostro_core::{Map, Method, RelativePath, ServiceRequest, ServiceResponse, Val
 use ostro_openstack::operations::{self, OperationError};
 use ostro_openstack::{Cloud, CloudError};
 use ostro_packs::{Denial, Grants};
+use serde_json::json;
 
 use super::contract::types::{CallError, ServiceError};
 use super::contract::{messaging, openstack, openstack_read};
 use super::headers;
 use super::text::clean;
 use crate::convert::{from_json, json_weight, to_json};
+use crate::recording;
 use crate::state::{Caller, State};
 
 /// How long the name of a service, an operation or a queue may be, in bytes.
@@ -26,7 +28,9 @@ impl openstack::Host for State {
         request: openstack::Request,
     ) -> wasmtime::Result<Result<openstack::Response, CallError>> {
         self.count()?;
-        Ok(self.caller.request(request).await)
+        let arguments = self.tape.arguments(|| recording::request(&request));
+        let live = self.caller.request(request);
+        self.tape.through("openstack.send", arguments, live).await
     }
 
     async fn call(
@@ -35,7 +39,11 @@ impl openstack::Host for State {
         arguments: String,
     ) -> wasmtime::Result<Result<String, CallError>> {
         self.count()?;
-        Ok(self.caller.operation(&operation, &arguments, false).await)
+        let given = self
+            .tape
+            .arguments(|| recording::operation(&operation, &arguments));
+        let live = self.caller.operation(&operation, &arguments, false);
+        self.tape.through("openstack.call", given, live).await
     }
 }
 
@@ -57,7 +65,11 @@ impl openstack_read::Host for State {
             body: Vec::new(),
             microversion,
         };
-        Ok(self.caller.request(request).await)
+        let arguments = self.tape.arguments(|| recording::read(&request));
+        let live = self.caller.request(request);
+        self.tape
+            .through("openstack-read.get", arguments, live)
+            .await
     }
 
     async fn call(
@@ -66,7 +78,11 @@ impl openstack_read::Host for State {
         arguments: String,
     ) -> wasmtime::Result<Result<String, CallError>> {
         self.count()?;
-        Ok(self.caller.operation(&operation, &arguments, true).await)
+        let given = self
+            .tape
+            .arguments(|| recording::operation(&operation, &arguments));
+        let live = self.caller.operation(&operation, &arguments, true);
+        self.tape.through("openstack-read.call", given, live).await
     }
 }
 
@@ -77,7 +93,11 @@ impl messaging::Host for State {
         body: String,
     ) -> wasmtime::Result<Result<(), CallError>> {
         self.count()?;
-        Ok(self.caller.message(&queue, &body).await)
+        let arguments = self
+            .tape
+            .arguments(|| json!({ "queue": queue, "body": recording::json_text(&body) }));
+        let live = self.caller.message(&queue, &body);
+        self.tape.through("messaging.post", arguments, live).await
     }
 }
 

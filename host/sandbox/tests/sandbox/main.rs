@@ -12,4 +12,5 @@ mod common;
 mod conversions;
 mod hostile;
 mod load;
+mod recordings;
 mod requests;

@@ -1,0 +1,174 @@
+//! The command line of `ostro pack` and `ostro action`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+use super::{Inputs, Output, Sources, State};
+
+/// Whether host calls are recorded.
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// Record what passes between the actions of packs and the host, without secrets, for
+    /// `ostro action replay`: in `recordings` of the state folder, or in DIR.
+    #[arg(long, value_name = "DIR", require_equals = true, value_hint = ValueHint::DirPath)]
+    #[expect(
+        clippy::option_option,
+        reason = "clap's form of an option whose value may be left out"
+    )]
+    pub(crate) record: Option<Option<PathBuf>>,
+}
+
+/// Build packs, look into them, test them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Pack {
+    /// Build a pack's components and put the pack in one file.
+    Build {
+        /// The pack's folder.
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+    /// Show a pack: its actions, what it imports, the grants that it asks for, its limits.
+    Inspect {
+        /// The pack: its folder, or the file that `ostro pack build` made.
+        #[arg(value_name = "DIR-or-FILE", value_hint = ValueHint::AnyPath)]
+        pack: PathBuf,
+        /// In which form to print it.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+    /// Run a pack's tests, without a cloud: the cases in tests/*.yaml, and the recordings in
+    /// tests/recordings.
+    ///
+    /// A case names an action and its input, the host calls that it is to make, in order, with
+    /// the answers that it gets, and what is to come of it. Log lines, progress, time and who
+    /// calls need no mention. The exit status is 1 if a test fails.
+    #[command(after_help = "A case:
+  name: A node that is powered on is named
+  action: acme.power.nodes_on
+  input: { rack: r1 }
+  calls:
+    - call: openstack.send
+      arguments: { service: baremetal, method: GET, path: /v1/nodes }
+      answer: { ok: { status: 200, body: { json: { nodes: [] } } } }
+  result: []                                         # or error: its text
+
+A recording has its calls in the same form; `ostro action replay ID --save-test DIR` makes a test
+of one.")]
+    Test {
+        /// The pack's folder. It has to be built.
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+        /// In which form to print what came of them.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+    /// Write the smallest grants that recorded runs needed.
+    ///
+    /// It is what pack.yaml has under `grants`, and what --grants takes. In paths `*` stands
+    /// where there was a UUID, or a name that is another in another recording.
+    Grants {
+        /// Recordings: their files, folders with some, or the ids of action executions.
+        #[arg(long, required = true, num_args = 1.., value_name = "RECORDING",
+            value_hint = ValueHint::AnyPath)]
+        from: Vec<String>,
+        #[command(flatten)]
+        state: State,
+    },
+    /// Show what a new version of a pack changes, asks for and breaks.
+    Diff(PackDiffArgs),
+}
+
+/// Show what a new version of a pack changes, asks for and breaks.
+///
+/// The exit status is 1 if it breaks what the old version had, or one of the workflows given.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro pack diff tripleo-1.2.0.pack plugins/tripleo
+  ostro pack diff old new -f workflows/baremetal.yaml")]
+pub(crate) struct PackDiffArgs {
+    /// The old version: a folder, or a file that `ostro pack build` made.
+    #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
+    pub(crate) old: PathBuf,
+    /// The new version.
+    #[arg(value_name = "NEW", value_hint = ValueHint::AnyPath)]
+    pub(crate) new: PathBuf,
+    /// Workflows to check with both: what is wrong with the new version alone is shown.
+    #[arg(short, long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// In which form to print it.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
+}
+
+/// Run single actions, and find out which there are.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Run one action and print its result.
+    #[command(after_help = "Examples:
+  ostro action run std.echo -i output=hello
+  ostro action run ironic.node_list --cloud admin -i 'fields=[\"name\", \"provision_state\"]'
+  ostro action run tripleo.baremetal.validate_nodes --pack plugins/tripleo \
+-i nodes_json=@instackenv.json#/nodes")]
+    Run {
+        /// The action's full name.
+        name: String,
+        #[command(flatten)]
+        inputs: Inputs,
+        #[command(flatten)]
+        sources: Sources,
+        #[command(flatten)]
+        record: Record,
+        #[command(flatten)]
+        state: State,
+        /// In which form to print the result.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+    /// Run a recorded action again with no cloud, and show the first difference.
+    Replay(Replay),
+    /// List the actions that there are.
+    List {
+        #[command(flatten)]
+        sources: Sources,
+        /// In which form to print them.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+    /// Show what an action takes and gives.
+    Show {
+        /// The action's full name.
+        name: String,
+        #[command(flatten)]
+        sources: Sources,
+        /// In which form to print it.
+        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+        output: Output,
+    },
+}
+
+/// Run a recorded action again with no cloud, and show the first difference.
+///
+/// The answers of the host come from the recording, in order. What the action asks for, logs and
+/// gives has to be what was recorded: the exit status is 0 then, and 1 where something differs.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro action replay 931c9f64
+  ostro action replay 931c9f64 --pack plugins/tripleo      # another version of the pack
+  ostro action replay 931c9f64 --save-test plugins/tripleo")]
+pub(crate) struct Replay {
+    /// The recording: its file, or the id of the action execution, which may be cut short.
+    #[arg(value_name = "ID-or-FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) recording: String,
+    /// The pack to run it with; without it, the one that was recorded, where it was.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
+    pub(crate) pack: Option<PathBuf>,
+    /// Make a test of the recording, in tests/recordings of the pack in DIR.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) save_test: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// In which form to print what came of it.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
+}
