@@ -15,7 +15,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use crate::convert::{LiftError, Lifter, ToVal};
 use crate::error::{CallError, LimitError, LimitKind};
 use crate::pack::{Action, Loaded};
-use crate::state::{Caller, State};
+use crate::state::{Caller, HostCalls, State};
 
 /// Calls `action`.
 pub(crate) async fn call(
@@ -55,6 +55,7 @@ pub(crate) async fn call(
         context: context.clone(),
         progress,
         deadline,
+        host_calls: HostCalls::new(limits.host_calls),
     };
     let mut store = Store::new(&pack.sandbox.engine, State::new(caller));
     store.limiter(|state| &mut state.usage);

@@ -6,6 +6,7 @@
 mod bindings;
 mod headers;
 mod openstack;
+mod output;
 mod plain;
 mod text;
 
@@ -14,6 +15,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::state::State;
 use bindings::ostro::host as contract;
+pub(crate) use output::Output;
 
 /// Links the interfaces that `component` imports, and no other. That its pack may have them was
 /// checked before.

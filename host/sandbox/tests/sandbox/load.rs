@@ -4,10 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use ostro_core::Value;
-use ostro_packs::{Grants, Pack};
+use ostro_packs::Grants;
 use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 use crate::common::{
     FakeCloud, Said, call, context, hostile, load, map, sandbox, types, validation,
@@ -131,60 +129,5 @@ async fn calls_past_the_number_of_instances_wait_for_their_turn() {
         .collect();
     for call in calls {
         assert_eq!(call.await.unwrap(), Ok(Value::from("hello you")));
-    }
-}
-
-/// A component that uses WASI, as the runtimes of some languages do, sees an empty world.
-#[tokio::test]
-async fn wasi_is_an_empty_world() {
-    let wit = r"
-        package test:wasi@0.1.0;
-        interface world-view { variables: func() -> u32; folders: func() -> u32; }
-        world guest {
-            import wasi:cli/environment@0.2.0;
-            import wasi:filesystem/preopens@0.2.0;
-            export world-view;
-        }
-        package wasi:cli@0.2.0 {
-            interface environment { get-environment: func() -> list<tuple<string, string>>; }
-        }
-        package wasi:filesystem@0.2.0 {
-            interface types { resource descriptor; }
-            interface preopens {
-                use types.{descriptor};
-                get-directories: func() -> list<tuple<descriptor, string>>;
-            }
-        }";
-    let wat = r#"(module
-        (import "wasi:cli/environment@0.2.0" "get-environment" (func $environment (param i32)))
-        (import "wasi:filesystem/preopens@0.2.0" "get-directories" (func $folders (param i32)))
-        (memory (export "memory") 1)
-        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
-        (func (export "test:wasi/world-view@0.1.0#variables") (result i32)
-            (call $environment (i32.const 8)) (i32.load (i32.const 12)))
-        (func (export "test:wasi/world-view@0.1.0#folders") (result i32)
-            (call $folders (i32.const 8)) (i32.load (i32.const 12))))"#;
-    let mut resolve = Resolve::default();
-    let package = resolve.push_source("test.wit", wit).unwrap();
-    let world = resolve.select_world(&[package], None).unwrap();
-    let mut module = wat::parse_str(wat).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    let component = ComponentEncoder::default()
-        .module(&module)
-        .unwrap()
-        .encode()
-        .unwrap();
-
-    let dir = tempfile::tempdir().unwrap();
-    let manifest = "{name: wasi, version: 0.1.0, components: [{name: a, path: a.wasm}]}";
-    fs::write(dir.path().join("pack.yaml"), manifest).unwrap();
-    fs::write(dir.path().join("a.wasm"), component).unwrap();
-    let pack = load(&Pack::open(dir.path()).unwrap());
-    for action in ["test.world_view.variables", "test.world_view.folders"] {
-        assert_eq!(
-            call(&pack, action, "{}").await.result,
-            Ok(Value::from(0)),
-            "{action}"
-        );
     }
 }

@@ -13,3 +13,4 @@ mod conversions;
 mod hostile;
 mod load;
 mod requests;
+mod wasi;
