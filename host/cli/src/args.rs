@@ -84,7 +84,7 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Put definitions in order: indentation, blank lines, spaces in expressions.
     Fmt(Fmt),
-    /// Build packs and look into them.
+    /// Start packs, build them and look into them.
     #[command(subcommand, arg_required_else_help = true)]
     Pack(Pack),
     /// Look at executions that are kept, and have them go on, pause, run again or end.
@@ -467,9 +467,24 @@ pub(crate) struct Fmt {
     pub(crate) check: bool,
 }
 
-/// Build packs and look into them.
+/// Start packs, build them and look into them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Pack {
+    /// Start a pack: a folder with an action, a validation and a workflow that calls them.
+    #[command(after_help = "Example:
+  ostro pack new acme --lang python
+  ostro pack build acme
+  ostro run acme/workflows/greet.yaml --pack acme -i 'names=[\"Ironic\", \"Zaqar\"]'")]
+    New {
+        /// What the pack is called. The names of its actions begin with it.
+        name: String,
+        /// The language of its component.
+        #[arg(long, value_enum, value_name = "LANGUAGE")]
+        lang: Lang,
+        /// The folder to make; NAME here, if not given.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
     /// Build a pack's components and put the pack in one file.
     Build {
         /// The pack's folder.
@@ -485,6 +500,19 @@ pub(crate) enum Pack {
         #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
         output: Output,
     },
+}
+
+/// A language that components are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    /// Rust, built by cargo.
+    Rust,
+    /// Python, built by componentize-py.
+    Python,
+    /// JavaScript, built by componentize-js.
+    Js,
+    /// C, built by zig.
+    C,
 }
 
 /// Run single actions, and find out which there are.

@@ -1,19 +1,20 @@
-//! `ostro pack`: builds packs and looks into them.
+//! `ostro pack`: starts packs, builds them and looks into them.
 
 mod inspect;
 
 use std::path::Path;
 
 use anyhow::Result;
-use ostro_packs::{PackError, build};
+use ostro_packs::{Language, PackError, build};
 
-use crate::args::{Output, Pack};
+use crate::args::{Lang, Output, Pack};
 use crate::errors::{self, Exit, hinted};
 use crate::{sources, terminal};
 
 /// Carries out `ostro pack …`.
 pub(crate) fn pack(command: &Pack) -> Result<Exit> {
     match command {
+        Pack::New { name, lang, dir } => new_pack(name, *lang, dir.as_deref()),
         Pack::Build { dir } => build_pack(dir),
         Pack::Inspect { pack, output } => {
             let pack = sources::open(pack)?;
@@ -24,6 +25,23 @@ pub(crate) fn pack(command: &Pack) -> Result<Exit> {
             Ok(Exit::Success)
         }
     }
+}
+
+fn new_pack(name: &str, lang: Lang, dir: Option<&Path>) -> Result<Exit> {
+    let language = match lang {
+        Lang::Rust => Language::Rust,
+        Lang::Python => Language::Python,
+        Lang::Js => Language::Js,
+        Lang::C => Language::C,
+    };
+    let dir = dir.unwrap_or(Path::new(name));
+    ostro_packs::new(name, language, dir)?;
+    let shown = dir.display();
+    terminal::print(&format!(
+        "{shown}: next\n  ostro pack build {shown}\n  ostro run {shown}/workflows/greet.yaml \
+         --pack {shown} -i 'names=[\"Ironic\", \"Zaqar\"]'"
+    ))?;
+    Ok(Exit::Success)
 }
 
 fn build_pack(dir: &Path) -> Result<Exit> {

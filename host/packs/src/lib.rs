@@ -7,7 +7,8 @@
 //!
 //! Where to look: [`Manifest`] is `pack.yaml`; [`Grants`] holds every decision about what a
 //! pack may do; [`Signature`] is an action's type; [`lower`] is the one walk from workflow
-//! values to WIT values; [`Pack`] brings them together; [`mod@build`] makes packs from source.
+//! values to WIT values; [`Pack`] brings them together; [`new`](fn@new) starts a pack, and [`mod@build`]
+//! makes it from source.
 //!
 //! ```
 //! use ostro_packs::Grants;
@@ -26,6 +27,7 @@ mod grants;
 mod imports;
 mod lower;
 mod manifest;
+mod new;
 mod pack;
 mod pattern;
 mod reflect;
@@ -33,12 +35,14 @@ mod scalar;
 mod signature;
 mod types;
 mod units;
+mod wit;
 
 pub use error::PackError;
 pub use grants::{Denial, Grants, ServiceGrant};
 pub use imports::{Import, ImportError};
 pub use lower::{InputError, LowerError, Sink, lower, lower_params};
 pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, ValidationInfo};
+pub use new::new;
 pub use pack::{Component, Pack, WorkflowFile};
 pub use pattern::PathPattern;
 pub use signature::{Export, Param, Signature};
