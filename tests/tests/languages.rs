@@ -107,6 +107,26 @@ fn c() -> Result<()> {
     from_nothing("c")
 }
 
+#[test]
+fn what_is_wrong_with_the_source_is_told() -> Result<()> {
+    for (language, source, wrong, part) in [
+        ("python", "app.py", "def (", "SyntaxError"),
+        ("js", "app.js", "export const = 1", "app.js"),
+        ("c", "app.c", "int f(void) { return nothing; }", "nothing"),
+    ] {
+        let folder = TempDir::new()?;
+        let folder = folder.path();
+        well(folder, &["pack", "new", "acme", "--lang", language])?;
+        fs::write(folder.join("acme/actions").join(source), wrong)?;
+        let run = ostro(folder, &["pack", "build", "acme"])?;
+        ensure!(run.status == 1, "{language}: {run:#?}");
+        ensure!(run.stderr.contains("error: acme/actions"), "{run:#?}");
+        ensure!(run.stderr.contains(part), "{language}: {run:#?}");
+        ensure!(!folder.join("acme/build/actions.wasm").exists());
+    }
+    Ok(())
+}
+
 /// Python with all of its standard library finds an empty world.
 #[test]
 fn a_runtime_with_wasi_reaches_nothing() -> Result<()> {

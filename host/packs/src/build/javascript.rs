@@ -45,12 +45,12 @@ impl Tool {
 
     /// Builds the module `app.js` in `source`.
     pub(super) fn component(&self, source: &Path, target: &Target) -> Result<Vec<u8>, PackError> {
-        let app = source.join("app.js");
+        let shown = source.join("app.js");
         // Node runs in its own folder, where it finds componentize-js.
-        let app = fs::canonicalize(&app).map_err(|_| {
+        let app = fs::canonicalize(&shown).map_err(|_| {
             PackError::Build(format!(
                 "{} is missing: a component in JavaScript is the module `app.js`",
-                app.display()
+                shown.display()
             ))
         })?;
         let scratch = tools::scratch()?;
@@ -64,7 +64,7 @@ impl Tool {
                 .arg(target.name())
                 .arg(&made)
                 .current_dir(&self.0),
-            &format!("{}: componentize-js", app.display()),
+            &format!("{}: componentize-js", shown.display()),
             "",
         )?;
         fs::read(&made).map_err(PackError::io(&made))

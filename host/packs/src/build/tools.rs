@@ -76,6 +76,8 @@ pub(super) fn venv(folder: &Path, package: &str) -> Result<(), PackError> {
 pub(super) fn run(command: &mut Command, what: &str, advice: &str) -> Result<String, PackError> {
     let output = command
         .stdin(Stdio::null())
+        // What it says is for people who write components, not for its own authors.
+        .env("RUST_BACKTRACE", "0")
         .output()
         .map_err(|error| PackError::Build(format!("{what} does not start: {error}; {advice}")))?;
     let said = [output.stdout, output.stderr].concat();
