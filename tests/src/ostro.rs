@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -60,6 +60,12 @@ impl Ostro {
     /// Points it at the cloud's administrator.
     pub fn cloud(mut self, cloud: &Cloud) -> Self {
         self.0.envs(cloud.environment());
+        self
+    }
+
+    /// Runs it in `folder`, not in the repository.
+    pub fn dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.0.current_dir(folder);
         self
     }
 

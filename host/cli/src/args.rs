@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
-pub(crate) use packs::{Action, Pack, PackDiffArgs, Record, Replay};
+pub(crate) use packs::{Action, Lang, Pack, PackDiffArgs, Record, Replay};
 pub(crate) use validation::{Validation, ValidationRun};
 
 /// Ostro runs Mistral workflows whose custom actions are sandboxed WebAssembly components.
@@ -90,7 +90,7 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Put definitions in order: indentation, blank lines, spaces in expressions.
     Fmt(Fmt),
-    /// Build packs and look into them.
+    /// Start packs, build them and look into them.
     #[command(subcommand, arg_required_else_help = true)]
     Pack(Pack),
     /// Look at executions that are kept, and have them go on, pause, run again or end.

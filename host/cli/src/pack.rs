@@ -1,4 +1,4 @@
-//! `ostro pack`: builds packs, looks into them, tests them.
+//! `ostro pack`: starts packs, builds them, looks into them, tests them.
 
 mod case;
 mod diff;
@@ -10,15 +10,16 @@ mod test;
 use std::path::Path;
 
 use anyhow::Result;
-use ostro_packs::{PackError, build};
+use ostro_packs::{Language, PackError, build};
 
-use crate::args::{Output, Pack};
+use crate::args::{Lang, Output, Pack};
 use crate::errors::{self, Exit, hinted};
 use crate::{sources, terminal};
 
 /// Carries out `ostro pack …`.
 pub(crate) fn pack(command: &Pack) -> Result<Exit> {
     match command {
+        Pack::New { name, lang, dir } => new_pack(name, *lang, dir.as_deref()),
         Pack::Build { dir } => build_pack(dir),
         Pack::Diff(args) => diff::diff(args),
         Pack::Test { dir, output } => test::test(dir, *output),
@@ -32,6 +33,23 @@ pub(crate) fn pack(command: &Pack) -> Result<Exit> {
             Ok(Exit::Success)
         }
     }
+}
+
+fn new_pack(name: &str, lang: Lang, dir: Option<&Path>) -> Result<Exit> {
+    let language = match lang {
+        Lang::Rust => Language::Rust,
+        Lang::Python => Language::Python,
+        Lang::Js => Language::Js,
+        Lang::C => Language::C,
+    };
+    let dir = dir.unwrap_or(Path::new(name));
+    ostro_packs::new(name, language, dir)?;
+    let shown = dir.display();
+    terminal::print(&format!(
+        "{shown}: next\n  ostro pack build {shown}\n  ostro run {shown}/workflows/greet.yaml \
+         --pack {shown} -i 'names=[\"Ironic\", \"Zaqar\"]'"
+    ))?;
+    Ok(Exit::Success)
 }
 
 fn build_pack(dir: &Path) -> Result<Exit> {

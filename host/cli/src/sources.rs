@@ -177,14 +177,7 @@ fn refused(error: SandboxError, grants: Option<&Path>) -> anyhow::Error {
     }
 }
 
-/// Where compiled components are kept: `ostro` in the user's cache folder
-/// (<https://specifications.freedesktop.org/basedir-spec/latest/>); none without a home.
+/// Where compiled components are kept: `ostro` in the user's cache folder; none without a home.
 pub(crate) fn cache() -> Option<PathBuf> {
-    let folder = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|p| p.is_absolute())
-    };
-    let base = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
-    base.map(|base| base.join("ostro"))
+    ostro_packs::build::user_cache().map(|base| base.join("ostro"))
 }

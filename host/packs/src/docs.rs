@@ -1,40 +1,13 @@
 //! Documentation from a pack's WIT text: a component's binary keeps none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use wit_parser::{Docs as WitDocs, Resolve, SourceMap, TypeDefKind, UnresolvedPackageGroup};
+use wit_parser::{Docs as WitDocs, Resolve, TypeDefKind};
 
-use crate::files::is_wit;
+use crate::files::Files;
 use crate::reflect::interface_key;
-
-/// Ostro's own packages, which a pack need not carry.
-const CONTRACT: [(&str, &[(&str, &str)]); 2] = [
-    (
-        "ostro:host",
-        &[
-            (
-                "types.wit",
-                include_str!("../../../wit/ostro-host/types.wit"),
-            ),
-            (
-                "openstack.wit",
-                include_str!("../../../wit/ostro-host/openstack.wit"),
-            ),
-            (
-                "execution.wit",
-                include_str!("../../../wit/ostro-host/execution.wit"),
-            ),
-        ],
-    ),
-    (
-        "ostro:validation",
-        &[(
-            "types.wit",
-            include_str!("../../../wit/ostro-validation/types.wit"),
-        )],
-    ),
-];
+use crate::wit;
 
 /// What the WIT text says about functions and types, by name.
 #[derive(Default)]
@@ -42,52 +15,8 @@ pub(crate) struct Docs(HashMap<String, Arc<str>>);
 
 impl Docs {
     /// Reads the WIT files in `files` that are below `dir`. The text of an error says where.
-    pub(crate) fn read(files: &BTreeMap<String, Vec<u8>>, dir: &str) -> Result<Self, String> {
-        let mut main = SourceMap::new();
-        let mut deps: BTreeMap<&str, SourceMap> = BTreeMap::new();
-        let mut empty = true;
-        for (path, bytes) in files {
-            let Some(inside) = below(path, dir) else {
-                continue;
-            };
-            if !is_wit(inside) {
-                continue;
-            }
-            let text = std::str::from_utf8(bytes).map_err(|_| format!("{path} is no UTF-8"))?;
-            let map = match inside.split('/').collect::<Vec<_>>()[..] {
-                [_] => &mut main,
-                ["deps", package, ..] => deps.entry(package).or_default(),
-                _ => continue,
-            };
-            empty &= inside.starts_with("deps/");
-            map.push_str(path, text);
-        }
-        if empty {
-            return Err("there is no .wit file".to_owned());
-        }
-        let main = parse(main)?;
-        let mut groups = deps
-            .into_values()
-            .map(parse)
-            .collect::<Result<Vec<_>, _>>()?;
-        for (package, files) in CONTRACT {
-            let is = |group: &UnresolvedPackageGroup| {
-                let name = &group.main.name;
-                format!("{}:{}", name.namespace, name.name) == package
-            };
-            if !is(&main) && !groups.iter().any(is) {
-                let mut map = SourceMap::new();
-                for (path, text) in files {
-                    map.push_str(path, *text);
-                }
-                groups.push(parse(map)?);
-            }
-        }
-        let mut resolve = Resolve::new();
-        resolve.push_groups(main, groups).map_err(|error| {
-            let place = resolve.render_location(error.kind().span());
-            format!("{place}: {error}")
-        })?;
+    pub(crate) fn read(files: &Files, dir: &str) -> Result<Self, String> {
+        let (resolve, _) = wit::resolve(files, dir)?;
         let mut docs = Self::default();
         docs.collect(&resolve);
         Ok(docs)
@@ -141,19 +70,5 @@ impl Docs {
         {
             self.0.insert(key, text.into());
         }
-    }
-}
-
-fn parse(map: SourceMap) -> Result<UnresolvedPackageGroup, String> {
-    map.parse()
-        .map_err(|(map, error)| format!("{}: {error}", map.render_location(error.kind().span())))
-}
-
-/// `path` as seen from `dir`, if it is below it.
-fn below<'a>(path: &'a str, dir: &str) -> Option<&'a str> {
-    if dir == "." {
-        Some(path)
-    } else {
-        path.strip_prefix(dir)?.strip_prefix('/')
     }
 }

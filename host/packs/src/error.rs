@@ -103,6 +103,17 @@ pub enum PackError {
     /// A component imports what its pack is not granted, or what no host offers.
     #[error("{}", join(.0.iter()))]
     Imports(Vec<ImportError>),
+    /// No pack can be called this.
+    #[error("no pack can be called {name:?}: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There is something already where a new pack should go.
+    #[error("{}: it exists already, and is left as it is", .0.display())]
+    Exists(PathBuf),
     /// A build went wrong.
     #[error("{0}")]
     Build(String),

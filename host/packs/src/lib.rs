@@ -7,7 +7,8 @@
 //!
 //! Where to look: [`Manifest`] is `pack.yaml`; [`Grants`] holds every decision about what a
 //! pack may do; [`Signature`] is an action's type; [`lower`] is the one walk from workflow
-//! values to WIT values; [`PackDiff`] is what a new version changes; [`Pack`] brings them together; [`mod@build`] makes packs from source.
+//! values to WIT values; [`PackDiff`] is what a new version changes; [`Pack`] brings them together;
+//! [`new`](fn@new) starts a pack, and [`mod@build`] makes it from source.
 //!
 //! ```
 //! use ostro_packs::Grants;
@@ -28,6 +29,7 @@ mod grants;
 mod imports;
 mod lower;
 mod manifest;
+mod new;
 mod pack;
 mod pattern;
 mod reflect;
@@ -36,6 +38,7 @@ mod signature;
 mod smallest;
 mod types;
 mod units;
+mod wit;
 
 pub use diff::{Change, How, PackDiff, What};
 pub use error::PackError;
@@ -43,6 +46,7 @@ pub use grants::{Denial, Grants, ServiceGrant};
 pub use imports::{Import, ImportError};
 pub use lower::{InputError, LowerError, Sink, lower, lower_params};
 pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, ValidationInfo};
+pub use new::new;
 pub use pack::{Component, Pack, WorkflowFile};
 pub use pattern::PathPattern;
 pub use signature::{Export, Param, Signature};

@@ -65,17 +65,27 @@ pub struct ComponentSpec {
 pub struct BuildSpec {
     /// The language that it is written in.
     pub language: Language,
-    /// The folder of its crate, relative to the pack's folder.
-    #[serde(default = "here", rename = "crate", deserialize_with = "relative")]
-    pub crate_dir: String,
+    /// The folder of its source, relative to the pack's folder. For Rust, `crate` says the same.
+    #[serde(default = "here", alias = "crate", deserialize_with = "relative")]
+    pub source: String,
+    /// The world that it implements, where the pack's WIT has more than one; as
+    /// `namespace:package/world` where that is in another package. A crate in Rust says it itself.
+    #[serde(default)]
+    pub world: Option<String>,
 }
 
 /// Languages that `ostro pack build` builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
-    /// Rust, with cargo.
+    /// Rust, with cargo: a crate.
     Rust,
+    /// Python, with componentize-py: the module `app`.
+    Python,
+    /// JavaScript, with componentize-js: the module `app.js`.
+    Js,
+    /// C, with zig: all `.c` files of the folder.
+    C,
 }
 
 /// What people call a validation.
@@ -159,6 +169,24 @@ impl Manifest {
                 "two components have the path {}",
                 twice.path
             )));
+        }
+        for component in &manifest.components {
+            let Some(build) = &component.build else {
+                continue;
+            };
+            let name = &component.name;
+            if build.language == Language::Rust && build.world.is_some() {
+                return Err(wrong(format!(
+                    "component {name:?}: `world` is not for rust: the crate itself says it, in \
+                     wit_bindgen::generate!"
+                )));
+            }
+            if build.language != Language::Rust && manifest.wit.is_none() {
+                return Err(wrong(format!(
+                    "component {name:?}: `wit` is missing: the folder of the WIT text that the \
+                     component is built from"
+                )));
+            }
         }
         Ok(manifest)
     }

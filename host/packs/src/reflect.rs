@@ -106,6 +106,8 @@ impl Reflector<'_> {
                     self.interface(*id, &mut signatures)?;
                 }
                 (_, WorldItem::Type { .. }) => {}
+                (WorldKey::Name(name), WorldItem::Interface { id, .. })
+                    if self.initialises_python(name, *id) => {}
                 (key, item) => {
                     let name = self.resolve.name_world_key(key);
                     let what = match item {
@@ -124,6 +126,13 @@ impl Reflector<'_> {
             }
         }
         Ok(signatures)
+    }
+
+    /// Whether an interface is what componentize-py exports for itself: it starts Python while
+    /// the component is built. No action calls it.
+    fn initialises_python(&self, name: &str, id: InterfaceId) -> bool {
+        let functions = &self.resolve.interfaces[id].functions;
+        name == "exports" && functions.keys().eq(["init"])
     }
 
     fn interface(

@@ -17,7 +17,7 @@ use crate::convert::{LiftError, Lifter, ToVal};
 use crate::error::{CallError, LimitError, LimitKind};
 use crate::pack::{Action, Loaded};
 use crate::recording::Tape;
-use crate::state::{Caller, State};
+use crate::state::{Caller, HostCalls, State};
 
 /// What lies around a call.
 pub(crate) struct Outside<'a> {
@@ -68,6 +68,7 @@ pub(crate) async fn call(
         context: context.clone(),
         progress,
         deadline,
+        host_calls: HostCalls::new(limits.host_calls),
     };
     let state = State::new(caller, mem::replace(tape, Tape::Live));
     let mut store = Store::new(&pack.sandbox.engine, state);

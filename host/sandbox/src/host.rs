@@ -7,6 +7,7 @@
 mod bindings;
 mod headers;
 mod openstack;
+mod output;
 mod plain;
 mod text;
 
@@ -15,6 +16,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::state::State;
 pub(crate) use bindings::ostro::host as contract;
+pub(crate) use output::Output;
 
 /// Links the interfaces that `component` imports, and no other. That its pack may have them was
 /// checked before.

@@ -1,6 +1,7 @@
 //! What the host keeps for one instance.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ostro_core::{ActionContext, ProgressSink};
@@ -10,6 +11,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::error::{LimitError, LimitKind};
+use crate::host::Output;
 use crate::pack::Policy;
 use crate::recording::Tape;
 
@@ -45,13 +47,32 @@ impl State {
     }
 
     /// Counts a host call. An error stops the guest.
-    pub(crate) fn count(&mut self) -> Result<(), LimitError> {
-        self.usage.host_calls += 1;
-        let allowed = self.caller.policy.limits.host_calls;
-        if self.usage.host_calls > allowed {
+    pub(crate) fn count(&self) -> Result<(), LimitError> {
+        self.caller.host_calls.count()
+    }
+}
+
+/// How many host calls were made of those that are allowed. Cloning gives another handle of the
+/// same.
+#[derive(Clone, Debug)]
+pub(crate) struct HostCalls {
+    made: Arc<AtomicU64>,
+    allowed: u64,
+}
+
+impl HostCalls {
+    pub(crate) fn new(allowed: u64) -> Self {
+        let made = Arc::default();
+        Self { made, allowed }
+    }
+
+    /// Counts one. An error stops the guest.
+    pub(crate) fn count(&self) -> Result<(), LimitError> {
+        // Only one thread at a time runs a guest.
+        if self.made.fetch_add(1, Ordering::Relaxed) >= self.allowed {
             return Err(LimitError {
                 kind: LimitKind::HostCalls,
-                allowed: allowed.to_string(),
+                allowed: self.allowed.to_string(),
             });
         }
         Ok(())
@@ -65,6 +86,7 @@ pub(crate) struct Caller {
     pub(crate) context: ActionContext,
     pub(crate) progress: Arc<dyn ProgressSink>,
     pub(crate) deadline: Instant,
+    pub(crate) host_calls: HostCalls,
 }
 
 impl Caller {
@@ -82,7 +104,6 @@ impl Caller {
 /// What a call has used up.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
-    host_calls: u64,
     max_memory: u64,
     memory: u64,
     table_elements: usize,
@@ -127,15 +148,17 @@ impl ResourceLimiter for Usage {
     }
 }
 
-/// WASI as an empty world: no arguments, no environment, no files, no network, and output that
-/// goes nowhere.
+/// WASI as an empty world: no arguments, no environment, no files, no network, no input, and
+/// output that goes to the guest's log. Clocks and randomness are real.
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let (ctx, table) = self.wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
             table.set_max_capacity(MAX_WASI_HANDLES);
             let mut wasi = WasiCtx::builder();
-            wasi.max_random_size(MAX_WASI_RANDOM);
+            wasi.max_random_size(MAX_WASI_RANDOM)
+                .stdout(Output::new(&self.caller))
+                .stderr(Output::new(&self.caller));
             wasi.allow_tcp(false)
                 .allow_udp(false)
                 .allow_ip_name_lookup(false);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::{Inputs, Output, Sources, State};
 
@@ -22,6 +22,21 @@ pub(crate) struct Record {
 /// Build packs, look into them, test them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Pack {
+    /// Start a pack: a folder with an action, a validation and a workflow that calls them.
+    #[command(after_help = "Example:
+  ostro pack new acme --lang python
+  ostro pack build acme
+  ostro run acme/workflows/greet.yaml --pack acme -i 'names=[\"Ironic\", \"Zaqar\"]'")]
+    New {
+        /// What the pack is called. The names of its actions begin with it.
+        name: String,
+        /// The language of its component.
+        #[arg(long, value_enum, value_name = "LANGUAGE")]
+        lang: Lang,
+        /// The folder to make; NAME here, if not given.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
     /// Build a pack's components and put the pack in one file.
     Build {
         /// The pack's folder.
@@ -77,6 +92,19 @@ of one.")]
     },
     /// Show what a new version of a pack changes, asks for and breaks.
     Diff(PackDiffArgs),
+}
+
+/// A language that components are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    /// Rust, built by cargo.
+    Rust,
+    /// Python, built by componentize-py.
+    Python,
+    /// JavaScript, built by componentize-js.
+    Js,
+    /// C, built by zig.
+    C,
 }
 
 /// Show what a new version of a pack changes, asks for and breaks.

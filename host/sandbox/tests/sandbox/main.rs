@@ -14,3 +14,4 @@ mod hostile;
 mod load;
 mod recordings;
 mod requests;
+mod wasi;
