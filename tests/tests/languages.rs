@@ -41,6 +41,8 @@ fn from_nothing(language: &str) -> Result<()> {
     ensure!(again.stderr.contains("exists already"), "{again:#?}");
 
     well(folder, &["pack", "build", "acme-racks"])?;
+    let tests = well(folder, &["pack", "test", "acme-racks"])?;
+    ensure!(tests.stdout.contains("3 passed, 0 failed"), "{tests:#?}");
     let artifact = "acme-racks/build/acme-racks-0.1.0.ostro";
     let run = well(folder, &["pack", "inspect", artifact, "--output", "json"])?;
     let pack = printed(&run)?;

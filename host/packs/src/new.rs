@@ -13,12 +13,16 @@ use crate::wit::CONTRACT;
 type Template = (&'static str, &'static str);
 
 /// What packs of all languages have.
-const COMMON: [Template; 4] = [
+const COMMON: [Template; 5] = [
     ("README.md", include_str!("../templates/common/README.md")),
     (".gitignore", include_str!("../templates/common/gitignore")),
     (
         "wit/actions.wit",
         include_str!("../templates/common/actions.wit"),
+    ),
+    (
+        "tests/actions.yaml",
+        include_str!("../templates/common/tests.yaml"),
     ),
     (
         "workflows/greet.yaml",
@@ -62,8 +66,8 @@ const RUST_WORDS: &[&str] = &[
     "where", "while", "yield",
 ];
 
-/// Makes the folder `dir` with a pack called `name` in `language`: an action, a validation and a
-/// workflow that calls them.
+/// Makes the folder `dir` with a pack called `name` in `language`: an action, a validation, their
+/// tests and a workflow that calls them.
 pub fn new(name: &str, language: Language, dir: &Path) -> Result<(), PackError> {
     check_name(name, language)?;
     if let Some(parent) = dir.parent() {
