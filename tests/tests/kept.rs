@@ -120,7 +120,7 @@ fn a_thousand_executions_survive_kills_at_random_moments() -> Result<()> {
         Err(_) => 10,
     };
     // An even number: the last one of each chain is safe, so that each execution ends well.
-    let links = (wanted / 5).max(2).next_multiple_of(2);
+    let links = (wanted / 4).max(2).next_multiple_of(2);
     let counter = Counter::start()?;
     let kept = Kept::new(&family(counter.port, links))?;
     let said = || File::create(kept.path().join("said"));
@@ -130,6 +130,7 @@ fn a_thousand_executions_survive_kills_at_random_moments() -> Result<()> {
     let id = kept.list()?[0]["id"].as_str().context("an id")?.to_owned();
     let mut seed = 1_u64;
     let mut kills = 0;
+    let mut is_over = false;
     while kills < wanted {
         let before = counter.counts().len();
         seed ^= seed << 13;
@@ -149,16 +150,21 @@ fn a_thousand_executions_survive_kills_at_random_moments() -> Result<()> {
         child.kill()?;
         child.wait()?;
         kills += 1;
+        // It may have come to its end in the last moment.
+        is_over = kept.state(&id)? == "SUCCESS";
+        if is_over {
+            break;
+        }
         let resume = kept.ostro(["execution", "resume", &id])?;
         child = resume.spawn_saying(said()?)?;
     }
-    let status = child.wait()?;
+    let ends_well = child.wait()?.success() || is_over;
     let text = std::fs::read_to_string(kept.path().join("said"))?;
     let newest: Vec<&str> = text.lines().rev().take(20).collect();
     let state = kept.state(&id)?;
     ensure!(
-        status.success() && state == "SUCCESS",
-        "{state} with {status} after {kills} kills, having said {newest:#?}"
+        ends_well && state == "SUCCESS",
+        "{state} after {kills} kills, having said {newest:#?}"
     );
     let shown = kept.ostro(["execution", "show", &id, "--output", "json"])?;
     let shown = shown.run()?.json(0)?;
