@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{ChildStderr, Command, ExitCode, Output, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
@@ -385,15 +385,8 @@ fn interrupt(workflow: &str, times: usize) -> Result<Output, Failed> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut stderr = child.stderr.take().ok_or("no stderr")?;
-    let mut said = Vec::new();
-    let mut byte = [0];
-    while !String::from_utf8_lossy(&said).contains("sleep  RUNNING") {
-        if stderr.read(&mut byte)? == 0 {
-            return Err(format!("it ended early: {}", String::from_utf8_lossy(&said)).into());
-        }
-        said.push(byte[0]);
-    }
+    let stderr = child.stderr.take().ok_or("no stderr")?;
+    let (mut stderr, mut said) = until_said(stderr, &["sleep  RUNNING"])?;
     for time in 0..times {
         if time > 0 {
             thread::sleep(std::time::Duration::from_millis(300));
@@ -406,6 +399,26 @@ fn interrupt(workflow: &str, times: usize) -> Result<Output, Failed> {
     stderr.read_to_end(&mut said)?;
     output.stderr = said;
     Ok(output)
+}
+
+/// Waits until all that is `wanted` was said. What comes next, and what has come.
+pub(crate) fn until_said(
+    mut stderr: ChildStderr,
+    wanted: &[&str],
+) -> Result<(ChildStderr, Vec<u8>), Failed> {
+    let mut said = Vec::new();
+    let mut byte = [0];
+    let is_there = |said: &[u8]| {
+        let said = String::from_utf8_lossy(said);
+        wanted.iter().all(|part| said.contains(part))
+    };
+    while !is_there(&said) {
+        if stderr.read(&mut byte)? == 0 {
+            return Err(format!("it ended early: {}", String::from_utf8_lossy(&said)).into());
+        }
+        said.push(byte[0]);
+    }
+    Ok((stderr, said))
 }
 
 const SLOW: &str = "\

@@ -1,14 +1,12 @@
 //! Runs of validations, and what is kept and written of them.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
 
 use libtest_mimic::Failed;
 
-use super::{built, ostro};
+use super::{built, ostro, until_said};
 
 /// `ostro validation run` with the guests' validations, in `folder`.
 fn command(folder: &Path, arguments: &[&str]) -> Result<Command, Failed> {
@@ -111,15 +109,8 @@ pub(crate) fn ctrl_c() -> Result<(), Failed> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut stderr = child.stderr.take().ok_or("no stderr")?;
-    let mut said = Vec::new();
-    let mut byte = [0];
-    while !String::from_utf8_lossy(&said).contains("waits  waits") {
-        if stderr.read(&mut byte)? == 0 {
-            return Err(format!("it ended early: {}", String::from_utf8_lossy(&said)).into());
-        }
-        said.push(byte[0]);
-    }
+    let stderr = child.stderr.take().ok_or("no stderr")?;
+    let _stderr = until_said(stderr, &["waits  waits"])?;
     Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()?;
@@ -151,21 +142,10 @@ pub(crate) fn jobs() -> Result<(), Failed> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let began = Instant::now();
-    let mut stderr = child.stderr.take().ok_or("no stderr")?;
-    let mut said = Vec::new();
-    let mut byte = [0];
+    let stderr = child.stderr.take().ok_or("no stderr")?;
     // One waits from the start, and the other two run beside it, one after the other.
     let wanted = ["waits  waits", "writes  ERROR", "have_names  ERROR"];
-    while !wanted
-        .iter()
-        .all(|part| String::from_utf8_lossy(&said).contains(part))
-    {
-        if stderr.read(&mut byte)? == 0 || began.elapsed().as_secs() > 60 {
-            return Err(format!("it says: {}", String::from_utf8_lossy(&said)).into());
-        }
-        said.push(byte[0]);
-    }
+    let _stderr = until_said(stderr, &wanted)?;
     Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()?;
