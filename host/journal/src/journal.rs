@@ -63,6 +63,17 @@ impl Default for Options {
     }
 }
 
+/// What a journal has written since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How many commits there were.
+    pub commits: u64,
+    /// How many turns they had.
+    pub turns: u64,
+    /// How many turns wait to be written now.
+    pub waiting: u64,
+}
+
 /// A turn that the journal did not take, and why: [`JournalError::Busy`], most of all.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
@@ -321,6 +332,11 @@ impl Journal {
             return Err(Refused { turn, reason });
         }
         Ok(turn)
+    }
+
+    /// How much was written since the journal was opened, and how much waits.
+    pub fn figures(&self) -> Figures {
+        self.inner.queue.figures()
     }
 
     /// Writes what is queued, and closes the journal for all its clones. The folder is let go

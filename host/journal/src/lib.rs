@@ -64,7 +64,7 @@ pub use check::Report;
 pub use digest::{Blob, Digest, NoDigest};
 pub use error::JournalError;
 pub use expire::{Expired, Policy};
-pub use journal::{Journal, Options, Refused};
+pub use journal::{Figures, Journal, Options, Refused};
 pub use query::{
     ActionColumn, Column, Direction, ExecutionColumn, MAX_LIMIT, Op, Operand, Query, TaskColumn,
 };

@@ -1,11 +1,12 @@
 //! What waits to be written: bounded, in order.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::{JournalError, Turn};
+use crate::{Figures, JournalError, Turn};
 
 /// What is told how a turn went.
 pub(crate) type Callback = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
@@ -50,6 +51,8 @@ pub(crate) struct Queue {
     filled: Condvar,
     /// Something went.
     drained: Condvar,
+    commits: AtomicU64,
+    committed: AtomicU64,
 }
 
 #[derive(Default)]
@@ -69,6 +72,22 @@ impl Queue {
             state: Mutex::default(),
             filled: Condvar::new(),
             drained: Condvar::new(),
+            commits: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
+        }
+    }
+
+    /// Notes that so many turns were committed at once.
+    pub(crate) fn committed(&self, turns: usize) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.committed.fetch_add(turns as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            commits: self.commits.load(Ordering::Relaxed),
+            turns: self.committed.load(Ordering::Relaxed),
+            waiting: self.turns() as u64,
         }
     }
 

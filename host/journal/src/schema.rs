@@ -84,6 +84,22 @@ fn migrate_with(db: &mut Connection, path: &Path, migrations: &[&str]) -> Result
     Ok(())
 }
 
+/// Empties all tables of a database.
+pub(crate) fn wipe(db: &Connection, path: &Path) -> Result<(), JournalError> {
+    let fault = |error| JournalError::sqlite(path, error);
+    let tables: Vec<String> = db
+        .prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .and_then(|mut names| names.query_map([], |row| row.get(0))?.collect())
+        .map_err(fault)?;
+    for table in tables {
+        let delete = format!("DELETE FROM \"{table}\"");
+        db.prepare_cached(&delete)
+            .and_then(|mut delete| delete.execute([]))
+            .map_err(fault)?;
+    }
+    Ok(())
+}
+
 /// The schema of a database; 0 for an empty file.
 pub(crate) fn version(db: &Connection, path: &Path) -> Result<u32, JournalError> {
     let fault = |error| JournalError::sqlite(path, error);

@@ -62,15 +62,12 @@ impl Disk {
         let fault = |error| JournalError::sqlite(path, error);
         let mut db = Connection::open_in_memory().map_err(fault)?;
         keep_plans(&db).map_err(fault)?;
+        // As the writer of every journal has it: `check` looks at them.
+        db.pragma_update(None, "foreign_keys", false).map_err(fault)?;
         db.set_prepared_statement_cache_capacity(200);
         schema::migrate(&mut db, path)?;
         let pool = Arc::new(Pool::of(db, path.to_owned()));
-        let bounds = Bounds {
-            queue_turns: options.queue_turns.max(1),
-            queue_bytes: options.queue_bytes,
-            group_turns: options.group_turns.max(1),
-            group_bytes: options.group_bytes,
-        };
+        let bounds = bounds(options);
         let (queue, journal) = host(&pool, bounds);
         Ok(Self {
             pool,
@@ -79,6 +76,21 @@ impl Disk {
             journal,
             untold: VecDeque::new(),
         })
+    }
+
+    /// Wipes the disk, and starts a host anew: as [`Disk::new`], but the tables are there, and
+    /// what SQLite has prepared for them.
+    pub fn wipe(&mut self, options: &Options) -> Result<(), JournalError> {
+        self.queue.close();
+        self.queue.try_take(usize::MAX);
+        self.untold.clear();
+        self.pool.lend(|db| {
+            let wiped = schema::wipe(&db, Path::new(PATH));
+            (db, wiped)
+        })??;
+        self.bounds = bounds(options);
+        (self.queue, self.journal) = host(&self.pool, self.bounds);
+        Ok(())
     }
 
     /// The journal of the host that runs.
@@ -165,6 +177,15 @@ impl std::fmt::Debug for Disk {
             .field("waiting", &self.waiting())
             .field("untold", &self.untold())
             .finish_non_exhaustive()
+    }
+}
+
+fn bounds(options: &Options) -> Bounds {
+    Bounds {
+        queue_turns: options.queue_turns.max(1),
+        queue_bytes: options.queue_bytes,
+        group_turns: options.group_turns.max(1),
+        group_bytes: options.group_bytes,
     }
 }
 

@@ -62,7 +62,9 @@ impl Writer {
                 Work::Group(group) => {
                     busy = true;
                     let (turns, began) = (group.len(), Instant::now());
-                    self.write(group);
+                    if self.write(group) {
+                        queue.committed(turns);
+                    }
                     self.last = (turns, began.elapsed());
                 }
                 Work::Errand(errand) => {
@@ -93,7 +95,8 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, group: Vec<Submission>) {
+    /// Commits a group and tells everybody. Whether the disk took it.
+    fn write(&mut self, group: Vec<Submission>) -> bool {
         let outcome = self.commit(&group).or_else(|error| {
             if !error.is_disk() {
                 return Err(error);
@@ -103,6 +106,7 @@ impl Writer {
             self.checkpoint("PASSIVE");
             self.commit(&group)
         });
+        let taken = outcome.is_ok();
         let results = match outcome {
             Ok(results) => results,
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
@@ -111,6 +115,7 @@ impl Writer {
             let callback = submission.callback;
             guarded(|| callback(result));
         }
+        taken
     }
 
     /// Writes a group in one transaction: an answer for each turn, or a fault of the disk that

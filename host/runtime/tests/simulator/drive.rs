@@ -3,6 +3,7 @@
 mod people;
 mod settle;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +103,22 @@ struct Simulation {
     settling: bool,
 }
 
+thread_local! {
+    /// The disk of the last simulation: to make its tables takes longer than to empty them.
+    static SPARE: Cell<Option<Disk>> = const { Cell::new(None) };
+}
+
+/// An empty disk.
+fn disk(options: &ostro_journal::Options) -> Disk {
+    match SPARE.take() {
+        Some(mut disk) => {
+            disk.wipe(options).unwrap();
+            disk
+        }
+        None => Disk::new(options).unwrap(),
+    }
+}
+
 /// Takes the simulation of `seed` to its end.
 pub(crate) fn simulate(seed: u64, traced: bool) -> Result<(Figures, Vec<String>), Failure> {
     let mut dice = Dice::new(seed);
@@ -112,7 +129,7 @@ pub(crate) fn simulate(seed: u64, traced: bool) -> Result<(Figures, Vec<String>)
         ..ostro_journal::Options::default()
     };
     let mut simulation = Simulation {
-        disk: Disk::new(&options).unwrap(),
+        disk: disk(&options),
         plan,
         dice,
         world: world.clone(),
@@ -127,7 +144,10 @@ pub(crate) fn simulate(seed: u64, traced: bool) -> Result<(Figures, Vec<String>)
     let result = simulation.run();
     let trace = world.lock().trace.take().unwrap_or_default();
     match result {
-        Ok(()) => Ok((simulation.figures, trace)),
+        Ok(()) => {
+            SPARE.set(Some(simulation.disk));
+            Ok((simulation.figures, trace))
+        }
         Err(reason) => Err(Failure {
             reason,
             text: simulation.plan.text,

@@ -1,14 +1,16 @@
-//! How many actions a second a durable runtime runs, and how long a step of a lone execution takes
-//! beside one synced commit of
-//! the same rows.
+//! How many actions a second a durable runtime runs, beside raw SQLite that only writes the same;
+//! and how long a step of a lone execution takes beside one synced commit of the same rows.
 //!
 //! `cargo bench -p ostro-runtime --bench durable` prints a table, and fails where a figure is below
 //! what is promised.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a benchmark that can't go on is a failed one"
 )]
+
+mod raw;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -33,8 +35,9 @@ const ACTIONS: usize = 50;
 /// How many steps of a lone execution are timed.
 const STEPS: usize = 300;
 
-/// What is promised: actions a second, and how many commits a step may take.
+/// What is promised: actions a second, how much of what raw SQLite does, and how many commits a step may take.
 const LEAST_RATE: f64 = 10_000.0;
+const LEAST_OF_RAW: f64 = 0.3;
 const MOST_COMMITS: f64 = 1.3;
 
 /// An action that takes no time.
@@ -81,9 +84,12 @@ async fn run(runtime: &Runtime) {
     assert_eq!(runtime.wait(&id).await.unwrap().state, State::Success);
 }
 
-/// Actions a second over all executions.
-async fn rate(dir: &Path) -> f64 {
-    let runtime = runtime(open(dir), ACTIONS);
+/// Actions a second over all executions; and of raw SQLite, that only writes the same rows, or
+/// the same bytes, in as many commits.
+async fn rate(dir: &Path) -> (f64, f64, f64) {
+    let before = raw::written();
+    let journal = open(&dir.join("run"));
+    let runtime = runtime(journal.clone(), ACTIONS);
     let began = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..EXECUTIONS {
@@ -91,8 +97,24 @@ async fn rate(dir: &Path) -> f64 {
         running.spawn(async move { run(&runtime).await });
     }
     running.join_all().await;
-    let actions = f64::from(u32::try_from(EXECUTIONS * ACTIONS).unwrap());
-    actions / began.elapsed().as_secs_f64()
+    let took = began.elapsed().as_secs_f64();
+    let figures = journal.figures();
+    runtime.shutdown(std::time::Duration::ZERO).await;
+    drop((runtime, journal));
+    let bytes = raw::written() - before;
+    let count = u32::try_from(EXECUTIONS * ACTIONS).unwrap();
+    println!(
+        "{EXECUTIONS} executions of {ACTIONS} actions: {} turns in {} commits, {} bytes written an action",
+        figures.turns,
+        figures.commits,
+        bytes / u64::from(count),
+    );
+    let turns = usize::try_from(figures.turns / figures.commits.max(1)).unwrap();
+    let rows = raw::same_rows(&dir.join("run"), &dir.join("rows"), turns.max(1));
+    let speed = raw::same_bytes(&dir.join("bytes"), figures.commits, bytes, figures.turns);
+    let count = f64::from(count);
+    let bytes = f64::from(u32::try_from(bytes >> 10).unwrap()) * 1024.0;
+    (count / took, count / rows.as_secs_f64(), speed * count / bytes)
 }
 
 /// Seconds of a step of a lone execution.
@@ -169,8 +191,13 @@ fn main() {
         .enable_time()
         .build()
         .unwrap();
-    let rate = tokio.block_on(rate(&dir.path().join("rate")));
-    println!("{EXECUTIONS} executions of {ACTIONS} actions: {rate:.0} actions a second");
+    let (rate, rows, bytes) = tokio.block_on(rate(&dir.path().join("rate")));
+    println!(
+        "{rate:.0} actions a second; raw SQLite writes the same rows for {rows:.0}: {:.2} of it; \
+         the same bytes for {bytes:.0}: {:.2} of it",
+        rate / rows,
+        rate / bytes
+    );
     // One after the other, three times, so that both meet the same disk.
     let mut ratios: Vec<(f64, f64)> = (0..3)
         .map(|round| {
@@ -189,6 +216,9 @@ fn main() {
     let mut low = Vec::new();
     if rate < LEAST_RATE {
         low.push(format!("{rate:.0} of {LEAST_RATE:.0} actions a second"));
+    }
+    if rate < LEAST_OF_RAW * rows || rate < LEAST_OF_RAW * bytes {
+        low.push(format!("{rate:.0} actions a second beside raw SQLite"));
     }
     if ratios[1].0 > MOST_COMMITS {
         low.push(format!("a step takes {:.2} commits", ratios[1].0));
