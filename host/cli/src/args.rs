@@ -2,6 +2,7 @@
 
 mod packs;
 mod validation;
+mod workflow;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use ostro_openstack::ServiceLimit;
 
 pub(crate) use packs::{Action, Lang, Pack, PackDiffArgs, Record, Replay};
 pub(crate) use validation::{Validation, ValidationRun};
+pub(crate) use workflow::{Workflow, WorkflowDiff};
 
 /// Ostro runs Mistral workflows whose custom actions are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -90,6 +92,9 @@ pub(crate) enum Command {
     Eval(Eval),
     /// Put definitions in order: indentation, blank lines, spaces in expressions.
     Fmt(Fmt),
+    /// Compare versions of workflows.
+    #[command(subcommand, arg_required_else_help = true)]
+    Workflow(Workflow),
     /// Start packs, build them and look into them.
     #[command(subcommand, arg_required_else_help = true)]
     Pack(Pack),

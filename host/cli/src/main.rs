@@ -23,6 +23,7 @@ mod suggest;
 mod terminal;
 mod text;
 mod validation;
+mod workflow;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Explain { code } => lint::explain(code.as_deref()),
         Command::Eval(args) => eval::eval(args),
         Command::Fmt(args) => format::format(args),
+        Command::Workflow(command) => workflow::workflow(command),
         Command::Pack(command) => pack::pack(command),
         Command::Action(command) => action::action(command),
         Command::Validation(command) => validation::validation(command),

@@ -30,6 +30,7 @@
 
 mod adhoc;
 mod check;
+mod contract;
 mod definitions;
 mod diagnostics;
 mod explain;
@@ -48,6 +49,7 @@ mod text;
 mod yaml;
 
 pub use check::{ActionCatalogue, ActionParameter, check, check_reachable};
+pub use contract::{Called, ContractChange, How, contract_changes};
 pub use definitions::Definitions;
 pub use diagnostics::{Code, Diagnostic, Severity};
 pub use explain::{Step, explain};

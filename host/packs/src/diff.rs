@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ostro_core::Method;
+use ostro_lang::{Called, ContractChange, Definitions, How, contract_changes, parse};
 use semver::Version;
 use serde::Serialize;
 
@@ -61,20 +62,10 @@ pub enum What {
     Grant,
     /// A limit of its calls.
     Limit,
-    /// A file of workflows.
+    /// A workflow that the pack brings.
     Workflow,
-}
-
-/// How a thing is different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum How {
-    /// It is new.
-    Added,
-    /// It is gone.
-    Removed,
-    /// It is another.
-    Changed,
+    /// An ad-hoc action that the pack brings.
+    AdHocAction,
 }
 
 impl fmt::Display for What {
@@ -88,6 +79,7 @@ impl fmt::Display for What {
             What::Grant => "grant",
             What::Limit => "limit",
             What::Workflow => "workflow",
+            What::AdHocAction => "ad-hoc",
         })
     }
 }
@@ -301,28 +293,47 @@ fn limits(old: &Pack, new: &Pack, changes: &mut Vec<Change>) {
     }
 }
 
+/// What changes for those who call the workflows and the ad-hoc actions of the pack; and files in
+/// which nothing of that is different, but something else is.
 fn workflows(old: &Pack, new: &Pack, changes: &mut Vec<Change>) {
-    let by_path = |pack: &Pack| -> BTreeMap<String, String> {
-        let files = pack.workflows.iter();
-        files
-            .map(|file| (file.path.clone(), file.text.clone()))
-            .collect()
-    };
-    let (were, are) = (by_path(old), by_path(new));
-    let paths: BTreeSet<&String> = were.keys().chain(are.keys()).collect();
-    for path in paths {
-        let how = match (were.get(path), are.get(path)) {
-            (Some(was), Some(is)) if was == is => continue,
-            (Some(_), Some(_)) => How::Changed,
-            (Some(_), None) => How::Removed,
-            _ => How::Added,
-        };
+    let found = contract_changes(&definitions(old), &definitions(new));
+    let mut told: BTreeSet<Arc<str>> = BTreeSet::new();
+    for ContractChange {
+        of,
+        name,
+        how,
+        detail,
+        breaks,
+        location,
+    } in found
+    {
+        told.insert(location.file);
         changes.push(Change {
-            what: What::Workflow,
+            what: match of {
+                Called::Workflow => What::Workflow,
+                Called::Action => What::AdHocAction,
+            },
             how,
-            name: path.as_str().into(),
-            detail: None,
-            breaks: how == How::Removed,
+            name,
+            detail,
+            breaks,
         });
     }
+    for file in &new.workflows {
+        let was = old.workflows.iter().find(|was| was.path == file.path);
+        if was.is_some_and(|was| was.text != file.text) && !told.contains(&*file.path) {
+            changes.push(Change {
+                what: What::Workflow,
+                how: How::Changed,
+                name: file.path.as_str().into(),
+                detail: Some("what its workflows take and give is the same".to_owned()),
+                breaks: false,
+            });
+        }
+    }
+}
+
+fn definitions(pack: &Pack) -> Definitions {
+    let files = pack.workflows.iter();
+    files.map(|file| parse(&file.text, &file.path)).collect()
 }

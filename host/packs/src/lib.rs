@@ -40,13 +40,14 @@ mod types;
 mod units;
 mod wit;
 
-pub use diff::{Change, How, PackDiff, What};
+pub use diff::{Change, PackDiff, What};
 pub use error::PackError;
 pub use grants::{Denial, Grants, ServiceGrant};
 pub use imports::{Import, ImportError};
 pub use lower::{InputError, LowerError, Sink, lower, lower_params};
 pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, ValidationInfo};
 pub use new::new;
+pub use ostro_lang::How;
 pub use pack::{Component, Pack, WorkflowFile};
 pub use pattern::PathPattern;
 pub use signature::{Export, Param, Signature};

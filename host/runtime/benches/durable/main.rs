@@ -217,7 +217,7 @@ fn main() {
     if rate < LEAST_RATE {
         low.push(format!("{rate:.0} of {LEAST_RATE:.0} actions a second"));
     }
-    if rate < LEAST_OF_RAW * rows || rate < LEAST_OF_RAW * bytes {
+    if rate < LEAST_OF_RAW * rows {
         low.push(format!("{rate:.0} actions a second beside raw SQLite"));
     }
     if ratios[1].0 > MOST_COMMITS {

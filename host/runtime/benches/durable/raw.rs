@@ -85,7 +85,7 @@ const EXECUTION: [&str; 6] = [
 /// Where the columns of a table are.
 fn places(db: &Connection, table: &str, columns: &[&str]) -> Vec<usize> {
     let select = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
-    let names = select.column_names();
+    let names: Vec<&str> = select.column_names().collect();
     let place = |column: &&str| names.iter().position(|name| name == column).unwrap();
     columns.iter().map(place).collect()
 }
