@@ -1,7 +1,6 @@
 //! `ostro pack diff`: what a new version of a pack changes, and which workflows it breaks.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -20,16 +19,16 @@ use crate::{input, sources, terminal};
 pub(super) fn diff(args: &PackDiffArgs) -> Result<Exit> {
     let (old, new) = (sources::open(&args.old)?, sources::open(&args.new)?);
     let diff = PackDiff::new(&old, &new);
-    let broken = Broken::find(&old, &new, &args.files)?;
+    let mut texts = Vec::with_capacity(args.files.len());
+    for path in &args.files {
+        let name = path.display().to_string();
+        let text = input::read(&name)?;
+        texts.push((name, text));
+    }
+    let broken = Broken::find(&old, &new, texts)?;
     terminal::print(&match args.output {
         Output::Table => table(&old, &new, &diff, &broken),
-        Output::Json => serde_json::to_string_pretty(&json!({
-            "diff": diff,
-            "breaks": diff.breaks(),
-            "understates": diff.understates(),
-            "asks-for-more": diff.asks_for_more(),
-            "workflows": broken.json(),
-        }))?,
+        Output::Json => serde_json::to_string_pretty(&json(&diff, &broken))?,
     })?;
     Ok(if diff.breaks() || !broken.found.is_empty() {
         Exit::Failure
@@ -38,21 +37,27 @@ pub(super) fn diff(args: &PackDiffArgs) -> Result<Exit> {
     })
 }
 
+/// What changes, for programs.
+pub(super) fn json(diff: &PackDiff, broken: &Broken) -> serde_json::Value {
+    json!({
+        "diff": diff,
+        "breaks": diff.breaks(),
+        "understates": diff.understates(),
+        "asks-for-more": diff.asks_for_more(),
+        "workflows": broken.json(),
+    })
+}
+
 /// What is wrong in workflows with the new version that is not with the old one.
-struct Broken {
+pub(super) struct Broken {
     files: usize,
     /// Each with the text of its file.
     found: Vec<(Diagnostic, String)>,
 }
 
 impl Broken {
-    fn find(old: &Pack, new: &Pack, files: &[PathBuf]) -> Result<Self> {
-        let mut texts = Vec::with_capacity(files.len());
-        for path in files {
-            let name = path.display().to_string();
-            let text = input::read(&name)?;
-            texts.push((name, text));
-        }
+    /// What breaks in files, given with their names.
+    pub(super) fn find(old: &Pack, new: &Pack, texts: Vec<(String, String)>) -> Result<Self> {
         let parsed = texts.iter().map(|(name, text)| parse(text, name));
         let definitions: Definitions = parsed.collect();
         let others = Registry::builder().build()?;
@@ -77,9 +82,26 @@ impl Broken {
                 (found, text)
             });
         Ok(Self {
-            files: files.len(),
+            files: texts.len(),
             found: found.collect(),
         })
+    }
+
+    /// Nothing breaks in so many files.
+    pub(super) fn none(files: usize) -> Self {
+        Self {
+            files,
+            found: Vec::new(),
+        }
+    }
+
+    /// Where something breaks, as `FILE:LINE`.
+    pub(super) fn places(&self) -> Vec<String> {
+        let places = self.found.iter().map(|(found, _)| {
+            let place = format!("{}:{}", found.location.file, found.location.line);
+            terminal::clean_line(&place)
+        });
+        places.collect()
     }
 
     fn json(&self) -> serde_json::Value {
@@ -136,7 +158,8 @@ impl ActionCatalogue for Catalogue<'_> {
     }
 }
 
-fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) -> String {
+/// What changes, for people.
+pub(super) fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) -> String {
     let name = &new.manifest.name;
     let mut text = format!("{name} {} → {}\n", diff.old, diff.new);
     if old.manifest.name != *name {
