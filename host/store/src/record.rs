@@ -299,8 +299,10 @@ impl Record {
         let unknown = || StoreError::Unknown(format!("{name} {digest} is not installed"));
         let packs = self.packs.get_mut(name).ok_or_else(unknown)?;
         if packs.active.values().any(|active| active == digest) {
+            let version = packs.find(digest).map(|one| one.version.to_string());
             return Err(StoreError::Refused(format!(
-                "{name} {digest} is active: new executions get it"
+                "{name} {} is active: new executions get it",
+                version.as_deref().unwrap_or(digest)
             )));
         }
         let place = packs.versions.iter().position(|one| one.digest == digest);

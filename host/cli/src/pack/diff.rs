@@ -58,32 +58,37 @@ pub(super) struct Broken {
 impl Broken {
     /// What breaks in files, given with their names.
     pub(super) fn find(old: &Pack, new: &Pack, texts: Vec<(String, String)>) -> Result<Self> {
-        let parsed = texts.iter().map(|(name, text)| parse(text, name));
-        let definitions: Definitions = parsed.collect();
         let others = Registry::builder().build()?;
         let catalogue = |pack| Catalogue {
             pack,
             others: &others,
         };
-        let before = check(&definitions, &catalogue(old));
-        let known = |found: &Diagnostic| {
-            before
-                .iter()
-                .any(|old| old.location == found.location && old.message == found.message)
-        };
-        let found = check(&definitions, &catalogue(new))
-            .into_iter()
-            .filter(|found| !known(found))
-            .map(|found| {
+        // Together, as they call each other, and each by itself: of two workflows with one name,
+        // the first one hides the other.
+        let all: Definitions = texts.iter().map(|(name, text)| parse(text, name)).collect();
+        let each = texts
+            .iter()
+            .map(|(name, text)| std::iter::once(parse(text, name)).collect());
+        let mut found: Vec<(Diagnostic, String)> = Vec::new();
+        for definitions in std::iter::once(all).chain(each) {
+            let before = check(&definitions, &catalogue(old));
+            for wrong in check(&definitions, &catalogue(new)) {
+                let is_it = |other: &Diagnostic| {
+                    other.location == wrong.location && other.message == wrong.message
+                };
+                if before.iter().any(is_it) || found.iter().any(|(other, _)| is_it(other)) {
+                    continue;
+                }
                 let text = texts
                     .iter()
-                    .find(|(name, _)| **name == *found.location.file);
+                    .find(|(name, _)| **name == *wrong.location.file);
                 let text = text.map(|(_, text)| text.clone()).unwrap_or_default();
-                (found, text)
-            });
+                found.push((wrong, text));
+            }
+        }
         Ok(Self {
             files: texts.len(),
-            found: found.collect(),
+            found,
         })
     }
 
