@@ -101,11 +101,11 @@ fn ask(helper: &str, registry: &str) -> Option<(String, String)> {
         .ok()?;
     child.stdin.take()?.write_all(registry.as_bytes()).ok()?;
     let output = child.wait_with_output().ok()?;
-    let helped: Helped = serde_json::from_slice(&output.stdout).ok()?;
+    let answer: Helped = serde_json::from_slice(&output.stdout).ok()?;
     output
         .status
         .success()
-        .then_some((helped.username, helped.secret))
+        .then_some((answer.username, answer.secret))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Packs in OCI registries: the layout, pulling and pushing.
 //!
-//! A pack is one artifact: an image manifest of the artifact type [`ARTIFACT`] with an empty
+//! A pack is one artifact: an image manifest of the artifact type `application/vnd.ostro.pack.v1` with an empty
 //! config, as <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md> has it for
 //! artifacts, tagged with the pack's version. Each file of the pack is a layer of its own with its
 //! path as its title, so that `oras pull` gives the pack's folder; components have the media type
@@ -19,44 +19,30 @@
 //!
 //! Nothing in it depends on when it was pushed: the same pack has the same manifests everywhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod layout;
+mod transfer;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
+use oci_client::errors::{DigestError, OciDistributionError};
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
-use ostro_packs::{Component, MAX_FILE, MAX_FILES, MAX_TOTAL, Pack, PackDiff, digest};
+use ostro_packs::{MAX_FILE, MAX_FILES, MAX_TOTAL, Pack, PackDiff, digest};
 use semver::Version;
-use serde_json::json;
-use tokio::io::AsyncWrite;
 
 use crate::credentials;
 use crate::error::StoreError;
+use layout::{
+    ARTIFACT, DIGEST, EMPTY, SIGNATURE, TITLE, component_config, component_manifest, pack_manifest,
+    tag,
+};
+use transfer::{Bounded, is_absent, reason};
 
-/// The artifact type of a pack.
-pub(crate) const ARTIFACT: &str = "application/vnd.ostro.pack.v1";
-/// The media type of `pack.yaml`.
-const MANIFEST: &str = "application/vnd.ostro.pack.manifest.v1+yaml";
-/// The media type of a pack's other files.
-const FILE: &str = "application/vnd.ostro.pack.file.v1";
-/// The media type of a signature.
-const SIGNATURE: &str = "application/vnd.ostro.pack.signature.v1+minisign";
-/// The media type of a component: the CNCF's.
-const WASM: &str = "application/wasm";
-/// The media type of a component's config: the CNCF's.
-const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
-/// The media type of a config without anything, and that config.
-const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
-/// The annotation with the path of a file.
-const TITLE: &str = "org.opencontainers.image.title";
-/// The annotation with the pack's digest.
-const DIGEST: &str = "ostro.pack.digest";
 /// The most that a signature may have, in bytes.
 const MAX_SIGNATURE: usize = 64 << 10;
 /// How many tags are asked for at a time.
@@ -555,112 +541,6 @@ impl fmt::Display for Registry {
     }
 }
 
-/// The manifest of a pack.
-fn pack_manifest(pack: &Pack, signature: Option<&str>) -> OciImageManifest {
-    let components: BTreeSet<&str> = pack
-        .manifest
-        .components
-        .iter()
-        .map(|component| component.path.as_str())
-        .collect();
-    let layer = |kind: &str, title: &str, bytes: &[u8]| OciDescriptor {
-        annotations: Some(BTreeMap::from([(TITLE.to_owned(), title.to_owned())])),
-        ..descriptor(kind, bytes)
-    };
-    let mut layers: Vec<OciDescriptor> = pack
-        .files()
-        .map(|(path, bytes)| {
-            let kind = match path {
-                "pack.yaml" => MANIFEST,
-                path if components.contains(path) => WASM,
-                _ => FILE,
-            };
-            layer(kind, path, bytes)
-        })
-        .collect();
-    if let Some(signature) = signature {
-        let title = format!("{}.minisig", pack.file_name());
-        layers.push(layer(SIGNATURE, &title, signature.as_bytes()));
-    }
-    let mut annotations = described(pack, &pack.manifest.name);
-    annotations.insert(DIGEST.to_owned(), pack.digest.clone());
-    OciImageManifest {
-        media_type: Some(OCI_IMAGE_MEDIA_TYPE.to_owned()),
-        artifact_type: Some(ARTIFACT.to_owned()),
-        config: descriptor(EMPTY.0, EMPTY.1),
-        layers,
-        annotations: Some(annotations),
-        ..OciImageManifest::default()
-    }
-}
-
-/// The manifest of one component, as the CNCF has it.
-fn component_manifest(pack: &Pack, component: &Component, config: &[u8]) -> OciImageManifest {
-    let title = format!("{}/{}", pack.manifest.name, component.name);
-    OciImageManifest {
-        media_type: Some(OCI_IMAGE_MEDIA_TYPE.to_owned()),
-        config: descriptor(WASM_CONFIG, config),
-        layers: vec![descriptor(WASM, &component.bytes)],
-        annotations: Some(described(pack, &title)),
-        ..OciImageManifest::default()
-    }
-}
-
-/// The config of one component, as the CNCF has it.
-fn component_config(component: &Component) -> Vec<u8> {
-    let exports = component
-        .signatures
-        .iter()
-        .map(|one| one.export.interface.to_string());
-    let exports: BTreeSet<String> = exports.collect();
-    let imports: Vec<&str> = component
-        .imports
-        .iter()
-        .map(|import| import.interface.as_str())
-        .collect();
-    let config = json!({
-        // It has to be there; when it was made is nobody's business, and would make another
-        // manifest each time.
-        "created": "1970-01-01T00:00:00Z",
-        "architecture": "wasm",
-        "os": "wasip2",
-        "layerDigests": [component.digest],
-        "component": { "exports": exports, "imports": imports },
-    });
-    config.to_string().into_bytes()
-}
-
-fn described(pack: &Pack, title: &str) -> BTreeMap<String, String> {
-    let mut annotations = BTreeMap::from([
-        (TITLE.to_owned(), title.to_owned()),
-        (
-            "org.opencontainers.image.version".to_owned(),
-            pack.manifest.version.to_string(),
-        ),
-    ]);
-    if !pack.manifest.description.is_empty() {
-        let key = "org.opencontainers.image.description".to_owned();
-        annotations.insert(key, pack.manifest.description.clone());
-    }
-    annotations
-}
-
-fn descriptor(kind: &str, bytes: &[u8]) -> OciDescriptor {
-    OciDescriptor {
-        media_type: kind.to_owned(),
-        digest: digest(bytes),
-        size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-        urls: None,
-        annotations: None,
-        artifact_type: None,
-    }
-}
-
-/// The tag of a version: tags have no `+`.
-fn tag(version: &Version) -> String {
-    version.to_string().replace('+', "_")
-}
-
 /// Whether a host with an optional port is this machine.
 fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -668,128 +548,5 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether a registry says that it does not have what it was asked for.
-fn is_absent(error: &OciDistributionError) -> bool {
-    match error {
-        OciDistributionError::ImageManifestNotFoundError(_)
-        | OciDistributionError::ServerError { code: 404, .. } => true,
-        OciDistributionError::RegistryError { envelope, .. } => envelope.errors.iter().any(|one| {
-            matches!(
-                one.code,
-                OciErrorCode::ManifestUnknown
-                    | OciErrorCode::NameUnknown
-                    | OciErrorCode::BlobUnknown
-                    | OciErrorCode::NotFound
-            )
-        }),
-        _ => false,
-    }
-}
-
-/// What went wrong, in one line that a person can do something with.
-fn reason(error: &OciDistributionError) -> String {
-    match error {
-        OciDistributionError::RequestError(_) => {
-            // The innermost cause says what happened; the others say that something did.
-            let mut cause: &dyn std::error::Error = error;
-            while let Some(inner) = cause.source() {
-                cause = inner;
-            }
-            format!("it cannot be reached: {cause}")
-        }
-        OciDistributionError::UnauthorizedError { .. }
-        | OciDistributionError::AuthenticationFailure(_) => {
-            "it wants to know who asks, or does not let you: log in with `docker login`, \
-             `podman login` or `oras login`"
-                .to_owned()
-        }
-        OciDistributionError::RegistryError { envelope, .. } => {
-            let said = envelope.errors.iter().map(ToString::to_string);
-            let said: Vec<String> = said.map(|one| one.replace("OCI API error: ", "")).collect();
-            format!("it answers: {}", said.join("; "))
-        }
-        OciDistributionError::ServerError { code, message, .. } => {
-            let first = message.lines().next().unwrap_or_default();
-            format!("it answers with {code} {first}")
-                .trim_end()
-                .to_owned()
-        }
-        other => other.to_string(),
-    }
-}
-
-/// What a layer is written to: no more than it may have.
-struct Bounded {
-    bytes: Vec<u8>,
-    size: usize,
-}
-
-impl AsyncWrite for Bounded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.bytes.len() + bytes.len() > self.size {
-            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_asked_with_tls_unless_it_is_here() {
-        for (text, plain) in [
-            ("localhost/acme", true),
-            ("localhost:5000/acme", true),
-            ("127.0.0.1:5000/acme", true),
-            ("127.9.0.1/acme", true),
-            ("10.0.0.1:5000/acme", false),
-            ("localhost.example/acme", false),
-            ("r.example/localhost", false),
-        ] {
-            let registry = Registry::new(text, false).unwrap();
-            assert_eq!(registry.plain_http, plain, "{text}");
-            assert!(Registry::new(text, true).unwrap().plain_http);
-        }
-    }
-
-    #[test]
-    fn a_tag_is_only_what_was_given() {
-        for (text, tag, locked) in [
-            ("localhost:5000/acme", None, None),
-            (
-                "r.example/ops/acme:1.0.0",
-                Some("1.0.0"),
-                Some("oci://r.example/ops/acme:1.0.0"),
-            ),
-        ] {
-            let registry = Registry::new(text, false).unwrap();
-            assert_eq!(registry.tag(), tag, "{text}");
-            assert_eq!(registry.tagged().as_deref(), locked, "{text}");
-        }
-        let pinned = format!("r.example/acme:1@sha256:{}", "0".repeat(64));
-        let pinned = Registry::new(&pinned, false).unwrap();
-        assert_eq!(pinned.tagged().as_deref(), Some("oci://r.example/acme:1"));
-        assert!(Registry::new("acme:1", false).is_err());
-    }
-
-    #[test]
-    fn build_metadata_has_a_tag() {
-        let version = Version::parse("1.0.0-rc.1+b5").unwrap();
-        assert_eq!(tag(&version), "1.0.0-rc.1_b5");
-    }
-}
+mod tests;

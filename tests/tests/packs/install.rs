@@ -267,13 +267,13 @@ fn grants_are_accepted_once_and_more_are_asked_for_again() -> Result<()> {
     );
     ensure!(!run.stderr.contains("ironic"), "{run:#?}");
     // On a terminal, no is no, and yes is yes.
-    let no = on_a_terminal(install(&one, &[])?, "n\n")?;
+    let no = on_a_terminal(&install(&one, &[])?, "n\n")?;
     ensure!(
         no.contains("Grant it? [y/N]") && no.contains("was not installed"),
         "{no}"
     );
     ensure!(place.json(&["pack", "list"])? == json!([]));
-    let yes = on_a_terminal(install(&one, &[])?, "y\n")?;
+    let yes = on_a_terminal(&install(&one, &[])?, "y\n")?;
     ensure!(
         yes.contains("- ironic.node_get") && yes.contains("1.0.0 installed"),
         "{yes}"
@@ -311,7 +311,7 @@ fn grants_are_accepted_once_and_more_are_asked_for_again() -> Result<()> {
 }
 
 /// Runs `ostro` on a terminal, on which somebody types. What stands on it afterwards.
-fn on_a_terminal(ostro: Ostro, typed: &str) -> Result<String> {
+fn on_a_terminal(ostro: &Ostro, typed: &str) -> Result<String> {
     let command = ostro.command();
     let words: Vec<String> = std::iter::once(command.get_program())
         .chain(command.get_args())

@@ -20,6 +20,10 @@ use super::{Output, State};
 --digest sha256:9f86…
 
 What goes wrong leaves all as it was.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct Install {
     /// A file that `ostro pack build` made, a pack's folder, or HOST/REPO[:TAG][@sha256:…] in an
     /// OCI registry; `oci://` before it where it could be a file.

@@ -53,8 +53,8 @@ pub(crate) struct Packs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
     pub(crate) pack: Vec<PathBuf>,
     /// Leave out the packs that are installed and active.
-    #[arg(long)]
-    pub(crate) no_packs: bool,
+    #[arg(long = "no-packs")]
+    pub(crate) without_active: bool,
     #[command(flatten)]
     pub(crate) state: State,
 }

@@ -158,7 +158,7 @@ impl Review {
         }
         Ok(Self {
             diff: Some(PackDiff::new(&old, &new)),
-            broken: Broken::find(&old, &new, concerned)?,
+            broken: Broken::find(&old, &new, &concerned)?,
             old: Some(old),
             new,
         })

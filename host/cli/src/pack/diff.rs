@@ -25,7 +25,7 @@ pub(super) fn diff(args: &PackDiffArgs) -> Result<Exit> {
         let text = input::read(&name)?;
         texts.push((name, text));
     }
-    let broken = Broken::find(&old, &new, texts)?;
+    let broken = Broken::find(&old, &new, &texts)?;
     terminal::print(&match args.output {
         Output::Table => table(&old, &new, &diff, &broken),
         Output::Json => serde_json::to_string_pretty(&json(&diff, &broken))?,
@@ -57,7 +57,7 @@ pub(super) struct Broken {
 
 impl Broken {
     /// What breaks in files, given with their names.
-    pub(super) fn find(old: &Pack, new: &Pack, texts: Vec<(String, String)>) -> Result<Self> {
+    pub(super) fn find(old: &Pack, new: &Pack, texts: &[(String, String)]) -> Result<Self> {
         let others = Registry::builder().build()?;
         let catalogue = |pack| Catalogue {
             pack,

@@ -143,7 +143,7 @@ pub(super) fn remove(args: &Remove) -> Result<Exit> {
     let removed = change
         .record
         .remove(name, &target.digest)
-        .hint(|| format!("activate another version first, or `ostro pack deactivate {name}`",))?;
+        .hint(|| format!("activate another version first, or `ostro pack deactivate {name}`"))?;
     change.commit()?;
     change.sweep(&quiet)?;
     report(&[removed], "removed", args.output)

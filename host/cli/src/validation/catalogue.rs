@@ -65,7 +65,7 @@ impl Validation {
 /// active.
 pub(crate) fn open(given: &Packs) -> Result<Vec<Validation>> {
     let mut packs = sources::open_all(&given.pack)?;
-    if !given.no_packs {
+    if !given.without_active {
         let taken: Vec<&str> = packs
             .iter()
             .map(|pack| pack.manifest.name.as_str())
