@@ -4,6 +4,7 @@
 //! `cargo xtask test` prepares all of it.
 
 mod cloud;
+mod debian;
 mod kept;
 mod ostro;
 mod tripleo;
@@ -14,6 +15,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, Result, bail};
 
 pub use cloud::{Cloud, Ramdisks};
+pub use debian::debian;
 pub use kept::{Counter, Kept, eventually};
 pub use ostro::{Ostro, Run};
 pub use tripleo::workbooks;
@@ -27,7 +29,7 @@ pub fn repository() -> &'static Path {
 }
 
 /// Where tests keep what they download.
-fn cache() -> Result<PathBuf> {
+pub fn cache() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));

@@ -81,6 +81,11 @@ impl Ostro {
         self
     }
 
+    /// The command, to be run in another way.
+    pub fn command(&self) -> &Command {
+        &self.0
+    }
+
     /// Starts it and leaves it alone.
     pub fn spawn(mut self) -> Result<Child> {
         self.0

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::args::{Action, Inputs, Output, Sources};
 use crate::errors::{Exit, hinted, warn};
+use crate::installed::Wanted;
 use crate::recordings::Place;
 use crate::state::StateDir;
 use crate::text::{blame, duration, milliseconds, pretty, trimmed};
@@ -37,7 +38,8 @@ pub(crate) fn action(command: &Action) -> Result<Exit> {
         } => {
             let home = || Ok(StateDir::new(state.state_dir.as_deref())?.path().to_owned());
             let place = Place::of(record, home)?;
-            let exit = run(name, inputs, sources, place.as_ref(), *output)?;
+            let wanted = Wanted::active(state, [])?;
+            let exit = run(name, inputs, (sources, &wanted), place.as_ref(), *output)?;
             if let Some(place) = place {
                 place.tell();
                 if let Err(error) = place.prune() {
@@ -47,24 +49,36 @@ pub(crate) fn action(command: &Action) -> Result<Exit> {
             Ok(exit)
         }
         Action::Replay(args) => replay::replay(args),
-        Action::List { sources, output } => list(sources, *output),
+        Action::List {
+            sources,
+            state,
+            output,
+        } => list(
+            &sources::load(sources, &Wanted::active(state, [])?)?,
+            *output,
+        ),
         Action::Show {
             name,
             sources,
+            state,
             output,
-        } => show(name, sources, *output),
+        } => {
+            let actions = sources::load(sources, &Wanted::active(state, [])?)?;
+            show(name, &actions, *output)
+        }
     }
 }
 
 fn run(
     name: &str,
     inputs: &Inputs,
-    sources: &Sources,
+    (sources, wanted): (&Sources, &Wanted),
     place: Option<&Arc<Place>>,
     output: Output,
 ) -> Result<Exit> {
     let input = input::gather(inputs)?;
-    let actions = sources::load_recorded(sources, place)?;
+    let mut actions = sources::load_recorded(sources, wanted, place)?;
+    actions.hold = None;
     known(&actions, name)?;
     let call = ActionCall {
         name: name.into(),
@@ -159,8 +173,7 @@ fn failed(name: &str, error: &ActionError, seconds: f64, output: Output) -> Resu
     })
 }
 
-fn list(sources: &Sources, output: Output) -> Result<Exit> {
-    let actions = sources::load(sources)?;
+fn list(actions: &sources::Actions, output: Output) -> Result<Exit> {
     let described: Vec<ActionDescription> = actions
         .registry
         .names()
@@ -191,9 +204,8 @@ fn list(sources: &Sources, output: Output) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn show(name: &str, sources: &Sources, output: Output) -> Result<Exit> {
-    let actions = sources::load(sources)?;
-    let action = known(&actions, name)?;
+fn show(name: &str, actions: &sources::Actions, output: Output) -> Result<Exit> {
+    let action = known(actions, name)?;
     if output == Output::Json {
         terminal::print(&serde_json::to_string_pretty(&action)?)?;
         return Ok(Exit::Success);
@@ -249,7 +261,8 @@ fn known(actions: &sources::Actions, name: &str) -> Result<ActionDescription> {
     }
     let names = actions.registry.names();
     let hint = suggest::did_you_mean(name, names.iter().map(|name| &**name)).unwrap_or_else(|| {
-        "`ostro action list` lists all; actions of a pack need --pack DIR".to_owned()
+        "`ostro action list` lists all; a pack has to be active, or named with --pack DIR"
+            .to_owned()
     });
     Err(hinted(anyhow!("no action is called {name}"), hint))
 }

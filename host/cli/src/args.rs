@@ -1,6 +1,7 @@
 //! The command line.
 
 mod packs;
+mod store;
 mod validation;
 mod workflow;
 
@@ -10,7 +11,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
 pub(crate) use packs::{Action, Lang, Pack, PackDiffArgs, Record, Replay};
-pub(crate) use validation::{Validation, ValidationRun};
+pub(crate) use store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
+pub(crate) use validation::{Packs, Validation, ValidationRun};
 pub(crate) use workflow::{Workflow, WorkflowDiff};
 
 /// Ostro runs Mistral workflows whose custom actions are sandboxed WebAssembly components.
@@ -95,7 +97,7 @@ pub(crate) enum Command {
     /// Compare versions of workflows.
     #[command(subcommand, arg_required_else_help = true)]
     Workflow(Workflow),
-    /// Start packs, build them and look into them.
+    /// Start packs, build, publish, install and activate them.
     #[command(subcommand, arg_required_else_help = true)]
     Pack(Pack),
     /// Look at executions that are kept, and have them go on, pause, run again or end.
@@ -118,13 +120,17 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Sources {
     /// A pack whose actions are needed: its folder, or the file that `ostro pack build` made.
-    /// It is granted what its pack.yaml asks for, unless --grants says otherwise.
+    /// It is granted what its pack.yaml asks for, unless --grants says otherwise, and takes the
+    /// place of an installed one with its name.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
     pub(crate) pack: Vec<PathBuf>,
-    /// What packs are granted, in place of what they ask for: the YAML that pack.yaml has under
+    /// What packs of --pack are granted, in place of what they ask for: the YAML that pack.yaml has under
     /// `grants`.
     #[arg(long, value_name = "FILE", requires = "pack", value_hint = ValueHint::FilePath)]
     pub(crate) grants: Option<PathBuf>,
+    /// Leave out the packs that are installed and active.
+    #[arg(long)]
+    pub(crate) no_packs: bool,
     /// The cloud of clouds.yaml to talk to. Without it OS_CLOUD or the other OS_* variables say
     /// which, else the only cloud of clouds.yaml.
     #[arg(long, value_name = "NAME")]
@@ -409,7 +415,8 @@ pub(crate) enum LintOutput {
 
 /// Find what is wrong with definitions, all of it, without running them.
 ///
-/// The files are checked by themselves and together, against the actions of the packs given.
+/// The files are checked by themselves and together, against the actions of the packs that are
+/// active or given.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ostro lint baremetal.yaml messaging.yaml --pack plugins/tripleo
@@ -435,6 +442,8 @@ pub(crate) struct Lint {
     pub(crate) unused: bool,
     #[command(flatten)]
     pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) state: State,
     /// In which form to print what was found.
     #[arg(long, value_enum, default_value = "text", value_name = "FORM")]
     pub(crate) output: LintOutput,

@@ -1,4 +1,4 @@
-//! `ostro doctor`: whether what is kept is whole, and will come to its end.
+//! `ostro doctor`: whether what is kept is whole, and will come to its end; installed packs, too.
 
 use anyhow::Result;
 use console::style;
@@ -14,7 +14,8 @@ use crate::terminal;
 pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
     let mut problems = 0;
     let mut interrupted = Vec::new();
-    let runs = StateDir::new(args.state.state_dir.as_deref())?.runs()?;
+    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let runs = state.runs()?;
     for run in &runs {
         match examine(run, args.repair) {
             Ok(found) => {
@@ -29,6 +30,7 @@ pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
             }
         }
     }
+    problems += examine_packs(&state);
     for id in &interrupted {
         terminal::print(&format!("{id}: interrupted: `ostro execution resume {id}`"))?;
     }
@@ -43,6 +45,22 @@ pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
     } else {
         Exit::Failure
     })
+}
+
+/// How many installed packs are not what was installed. What has to be known of them is said.
+fn examine_packs(state: &StateDir) -> usize {
+    let store = state.store();
+    let record = match store.read() {
+        Ok(record) => record,
+        Err(error) => {
+            terminal::complain(&error.to_string());
+            return 1;
+        }
+    };
+    let damaged = record.versions().filter_map(|one| store.open(one).err());
+    damaged
+        .map(|error| terminal::complain(&terminal::clean(&error.to_string())))
+        .count()
 }
 
 struct Found {

@@ -13,6 +13,7 @@ use ostro_runtime::{Runtime, Snapshots};
 
 use crate::args::{Change, Execution, Look, Output};
 use crate::errors::{Exit, WithHint as _, hinted, warn};
+use crate::installed::Wanted;
 use crate::recordings::Place;
 use crate::run::{Host, Shows, shows};
 use crate::state::{Request, RunDir, StateDir};
@@ -228,10 +229,12 @@ impl Opened {
             .with_context(|| format!("execution {id} has no definitions"))?;
         let library = ostro_runtime::Library::clone(library);
         let place = Place::of(&args.record, || Ok(run.path().to_owned()))?;
+        let wanted = Wanted::pinned(&args.state, library.origin());
         let actions = if sources::are_given(&args.sources) {
-            sources::load_recorded(&args.sources, place.as_ref())?
+            sources::load_recorded(&args.sources, &wanted, place.as_ref())?
         } else {
-            sources::load_recorded(&sources::from_origin(library.origin()), place.as_ref())
+            let sources = sources::from_origin(library.origin());
+            sources::load_recorded(&sources, &wanted, place.as_ref())
                 .hint(|| "--pack and --cloud say where actions come from now".to_owned())?
         };
         let host = Host::new(&actions.registry, library, Some(run), false)?;

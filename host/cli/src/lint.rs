@@ -2,10 +2,11 @@
 
 use anyhow::{Result, anyhow};
 use console::style;
-use ostro_lang::{Code, LintOptions, Report, Severity};
+use ostro_lang::{Code, Definitions, LintOptions, Report, Severity, parse};
 
 use crate::args::{Lint, LintOutput};
 use crate::errors::{Exit, hinted};
+use crate::installed::Wanted;
 use crate::{input, sources, suggest, terminal};
 
 /// Carries out `ostro lint`.
@@ -16,7 +17,12 @@ pub(crate) fn lint(args: &Lint) -> Result<Exit> {
         let text = input::read(&name)?;
         texts.push((name, text));
     }
-    let actions = sources::load(&args.sources)?;
+    // Their tags say which of two majors is meant.
+    let parsed = texts.iter().map(|(name, text)| parse(text, name));
+    let definitions: Definitions = parsed.collect();
+    let tags = definitions.workflows().flat_map(|workflow| &workflow.tags);
+    let wanted = Wanted::active(&args.state, tags)?;
+    let actions = sources::load(&args.sources, &wanted)?;
     let files: Vec<(&str, &str)> = texts
         .iter()
         .map(|(name, text)| (name.as_str(), text.as_str()))

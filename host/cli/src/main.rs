@@ -13,6 +13,7 @@ mod eval;
 mod execution;
 mod format;
 mod input;
+mod installed;
 mod lint;
 mod pack;
 mod recordings;

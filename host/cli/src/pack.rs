@@ -1,11 +1,16 @@
-//! `ostro pack`: starts packs, builds them, looks into them, tests them.
+//! `ostro pack`: starts packs, builds, tests, publishes, installs and activates them.
 
+mod activate;
 mod case;
 mod diff;
 mod grants;
 mod inspect;
+mod install;
+mod kept;
 mod needs;
+mod publish;
 mod test;
+mod trust;
 
 use std::path::Path;
 
@@ -24,6 +29,15 @@ pub(crate) fn pack(command: &Pack) -> Result<Exit> {
         Pack::Diff(args) => diff::diff(args),
         Pack::Test { dir, output } => test::test(dir, *output),
         Pack::Grants { from, state } => grants::grants(from, state),
+        Pack::Install(args) => install::install(args),
+        Pack::List(args) => kept::list(args),
+        Pack::Activate(args) => activate::activate(args),
+        Pack::Rollback(args) => activate::roll_back(args),
+        Pack::Deactivate(args) => activate::deactivate(args),
+        Pack::Remove(args) => kept::remove(args),
+        Pack::Prune(args) => kept::prune(args),
+        Pack::Publish(args) => publish::publish(args),
+        Pack::Trust(command) => trust::trust(command),
         Pack::Inspect { pack, output } => {
             let pack = sources::open(pack)?;
             terminal::print(&match output {

@@ -21,6 +21,7 @@ use ostro_runtime::{Library, Options, Runtime, StartRequest, Subscription, Syste
 use crate::args::{Output, Run};
 use crate::definitions::Files;
 use crate::errors::{Exit, WithHint as _, hinted, warn};
+use crate::installed::Wanted;
 use crate::recordings::Place;
 use crate::state::{RunDir, StateDir};
 use crate::{input, sources, terminal};
@@ -54,7 +55,9 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
             "--record=DIR says where they are to go",
         )),
     })?;
-    let actions = sources::load_recorded(&args.sources, place.as_ref())?;
+    let wanted = Wanted::active(&args.state, &workflow.tags)?;
+    let mut actions = sources::load_recorded(&args.sources, &wanted, place.as_ref())?;
+    let hold = actions.hold.take();
     files.add_packs(&actions.packs);
     files.check(&workflow, &actions.registry, verbose)?;
 
@@ -63,7 +66,7 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
         None => None,
     };
     let library = match kept {
-        Some(_) => Library::new(files.sources(), sources::origin(&args.sources)),
+        Some(_) => Library::new(files.sources(), actions.origin),
         None => Library::from(Arc::new(files.definitions)),
     };
     let host = Host::new(&actions.registry, library, kept, args.trace)?;
@@ -85,6 +88,8 @@ pub(crate) fn run(args: &Run, verbose: bool) -> Result<Exit> {
                 return Err(error.into());
             }
         };
+        // From here on everybody can see what it needs.
+        drop(hold);
         host.follow(&runtime, &id, notices, shows, args.output)
             .await
     })?;

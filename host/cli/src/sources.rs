@@ -1,4 +1,5 @@
-//! Where actions come from: packs in the sandbox, the cloud, and what is built in.
+//! Where actions come from: packs in the sandbox, given or installed, the cloud, and what is built
+//! in.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use ostro_core::Value;
 use ostro_openstack::{Cloud, Session, Throttled};
 use ostro_packs::{Grants, Pack, PackError};
 use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
+use ostro_store::Hold;
 
 use crate::args::Sources;
 use crate::errors::{WithHint as _, hinted};
+use crate::installed::{Opened, Wanted};
 use crate::recordings::Place;
 
 /// The actions of a command line, ready to run.
@@ -20,39 +23,81 @@ pub(crate) struct Actions {
     pub(crate) registry: Registry,
     /// The packs, for the workflows that they bring.
     pub(crate) packs: Vec<Pack>,
+    /// What an execution that begins with them notes, to be resumed with the same.
+    pub(crate) origin: Value,
+    /// Keeps the installed ones from being deleted until the execution is written.
+    pub(crate) hold: Option<Hold>,
 }
 
-/// Opens, checks and loads everything that `sources` name.
-pub(crate) fn load(sources: &Sources) -> Result<Actions> {
-    load_recorded(sources, None)
+/// Opens, checks and loads everything that `sources` name, and the installed packs that are
+/// `wanted` beside.
+pub(crate) fn load(sources: &Sources, wanted: &Wanted) -> Result<Actions> {
+    let mut actions = load_recorded(sources, wanted, None)?;
+    // What is loaded needs no file any more.
+    actions.hold = None;
+    Ok(actions)
 }
 
-/// As [`load`]; what packs do is recorded in a place, if one is given.
-pub(crate) fn load_recorded(sources: &Sources, place: Option<&Arc<Place>>) -> Result<Actions> {
+/// As [`load`]; what packs do is recorded in a place, if one is given, and no installed version is
+/// deleted before [`Actions::hold`] is dropped.
+pub(crate) fn load_recorded(
+    sources: &Sources,
+    wanted: &Wanted,
+    place: Option<&Arc<Place>>,
+) -> Result<Actions> {
     let mut ssh = SshOptions::default();
     ssh.proxy_commands = sources.ssh_proxy_commands;
     let mut builder = Registry::builder().http(http(sources)?).ssh(ssh);
-    let mut packs = Vec::with_capacity(sources.pack.len());
-    if !sources.pack.is_empty() {
-        let operator = sources.grants.as_deref().map(grants).transpose()?;
+    let mut packs = open_all(&sources.pack)?;
+    let mut installed = if sources.no_packs {
+        Opened::default()
+    } else {
+        let taken: Vec<&str> = packs
+            .iter()
+            .map(|pack| pack.manifest.name.as_str())
+            .collect();
+        wanted.open(&taken)?
+    };
+    let origin = origin(sources, installed.origin());
+    if !packs.is_empty() || !installed.packs.is_empty() {
+        let operator = sources.grants.as_deref();
+        let operator = operator.map(|file| grants("--grants", file)).transpose()?;
         let sandbox = Sandbox::new(SandboxConfig {
             cache_dir: cache(),
             ..SandboxConfig::default()
         })?;
-        for path in &sources.pack {
-            let pack = open(path)?;
+        for (path, pack) in sources.pack.iter().zip(&packs) {
             let granted = operator.as_ref().unwrap_or(&pack.manifest.grants);
             let loaded = sandbox
-                .load(&pack, granted)
+                .load(pack, granted)
                 .map_err(|error| refused(error, sources.grants.as_deref()))
                 .with_context(|| format!("pack {}", path.display()))?;
             builder = builder.pack(match place {
                 Some(place) => place.record(&loaded, path),
                 None => loaded,
             });
-            packs.push(pack);
+        }
+        for (known, pack) in &installed.packs {
+            let loaded = sandbox
+                .load(pack, &known.grants)
+                .with_context(|| format!("pack {} {}", known.name, known.version))
+                .hint(|| {
+                    format!(
+                        "`ostro pack install {} --accept-grants FILE` grants it more",
+                        known.source
+                    )
+                })?;
+            builder = builder.pack(match place {
+                Some(place) => place.record(&loaded, &installed.object(known)),
+                None => loaded,
+            });
         }
     }
+    packs.extend(
+        std::mem::take(&mut installed.packs)
+            .into_iter()
+            .map(|(_, pack)| pack),
+    );
     let session = Session::open(sources.cloud.as_deref())
         .hint(|| "--cloud takes a name from clouds.yaml".to_owned())?;
     let session: Arc<dyn Cloud> = Arc::new(session);
@@ -64,11 +109,17 @@ pub(crate) fn load_recorded(sources: &Sources, place: Option<&Arc<Place>>) -> Re
         .cloud(cloud)
         .build()
         .hint(|| "--pack: each action may come from one pack only".to_owned())?;
-    Ok(Actions { registry, packs })
+    Ok(Actions {
+        registry,
+        packs,
+        origin,
+        hold: installed.hold,
+    })
 }
 
-/// `sources`, to be found again from any folder: what an execution is resumed by.
-pub(crate) fn origin(sources: &Sources) -> Value {
+/// `sources`, to be found again from any folder, and what stands for the `installed` packs: what
+/// an execution is resumed by.
+fn origin(sources: &Sources, installed: Value) -> Value {
     let absolute = |path: &PathBuf| {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Value::from(path.display().to_string())
@@ -83,6 +134,7 @@ pub(crate) fn origin(sources: &Sources) -> Value {
     let packs: Value = sources.pack.iter().map(absolute).collect();
     Value::from_iter([
         ("pack", packs),
+        ("packs", installed),
         ("grants", sources.grants.as_ref().map(absolute).into()),
         ("cloud", sources.cloud.as_deref().into()),
         ("http_deny", texts(&sources.http_deny)),
@@ -91,7 +143,7 @@ pub(crate) fn origin(sources: &Sources) -> Value {
     ])
 }
 
-/// The inverse of [`origin`].
+/// The inverse of [`origin`], but for installed packs, which [`Wanted::pinned`] reads.
 pub(crate) fn from_origin(origin: &Value) -> Sources {
     let text = |key: &str| origin.get(key)?.as_str().map(str::to_owned);
     let texts = |key: &str| -> Vec<String> {
@@ -105,6 +157,7 @@ pub(crate) fn from_origin(origin: &Value) -> Sources {
     Sources {
         pack: texts("pack").into_iter().map(PathBuf::from).collect(),
         grants: text("grants").map(PathBuf::from),
+        no_packs: false,
         cloud: text("cloud"),
         http_deny: texts("http_deny"),
         limit: texts("limit")
@@ -119,6 +172,7 @@ pub(crate) fn from_origin(origin: &Value) -> Sources {
 pub(crate) fn are_given(sources: &Sources) -> bool {
     !sources.pack.is_empty()
         || sources.grants.is_some()
+        || sources.no_packs
         || sources.cloud.is_some()
         || !sources.http_deny.is_empty()
         || !sources.limit.is_empty()
@@ -139,6 +193,11 @@ fn http(sources: &Sources) -> Result<HttpOptions> {
     Ok(options)
 }
 
+/// Opens packs that the command line names.
+pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Pack>> {
+    paths.iter().map(|path| open(path)).collect()
+}
+
 /// Opens a pack.
 pub(crate) fn open(path: &Path) -> Result<Pack> {
     Pack::open(path).map_err(|error| match error {
@@ -153,9 +212,10 @@ pub(crate) fn open(path: &Path) -> Result<Pack> {
     })
 }
 
-fn grants(path: &Path) -> Result<Grants> {
+/// Reads the grants in a file that an `option` names.
+pub(crate) fn grants(option: &str, path: &Path) -> Result<Grants> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("--grants {name}"))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("{option} {name}"))?;
     Grants::parse(&text, &name).hint(|| {
         "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging"
             .to_owned()

@@ -3,6 +3,7 @@
 //! `runs/ID/` has the journal of one run of a workflow, which is held by the process that runs it.
 //! `runs/ID/ended` is there once it has ended: it says in which state, and is as old as that.
 //! `validations/ID.json` is one run of validations.
+//! `packs/` has the packs that are installed; `ostro-store` knows what is in it.
 
 mod expiry;
 
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, Result, anyhow};
 use ostro_core::{ExecutionId, State};
 use ostro_journal::{ExecutionRow, Journal, Options};
+use ostro_store::Store;
 
 use crate::errors::hinted;
 
@@ -101,6 +103,11 @@ impl StateDir {
     /// Where runs of validations are.
     pub(crate) fn validations(&self) -> PathBuf {
         self.path.join("validations")
+    }
+
+    /// The packs that are installed.
+    pub(crate) fn store(&self) -> Store {
+        Store::at(self.path.join("packs"))
     }
 
     /// Makes it, if it is not there.
@@ -256,6 +263,11 @@ impl RunDir {
                     .set_modified(at)
             })
             .with_context(|| path.display().to_string())
+    }
+
+    /// Whether it is noted that the run has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.path.join(ENDED).exists()
     }
 
     /// Notes that the run goes on again.

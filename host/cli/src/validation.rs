@@ -31,12 +31,12 @@ pub(crate) fn validation(command: &Validation) -> Result<Exit> {
             packs,
             groups,
             output,
-        } => list(&catalogue::open(&packs.pack)?, groups, *output),
+        } => list(&catalogue::open(packs)?, groups, *output),
         Validation::Show {
             name,
             packs,
             output,
-        } => show(&catalogue::open(&packs.pack)?, name, *output),
+        } => show(&catalogue::open(packs)?, name, *output),
         Validation::Run(args) => run::run(args),
         Validation::History { id, state, output } => {
             history::show(state.state_dir.as_deref(), id.as_deref(), *output)

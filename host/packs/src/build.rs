@@ -66,7 +66,7 @@ pub fn build(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<Built, PackError> 
     pack.check_imports(&pack.manifest.grants)?;
     let folder = dir.join("build");
     fs::create_dir_all(&folder).map_err(PackError::io(&folder))?;
-    let artifact = folder.join(format!("{}-{}.ostro", manifest.name, manifest.version));
+    let artifact = folder.join(pack.file_name());
     pack.write(&artifact)?;
     say(&format!("{} ({})", artifact.display(), pack.digest));
     Ok(Built { artifact, pack })

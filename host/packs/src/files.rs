@@ -15,11 +15,15 @@ pub(crate) const MANIFEST: &str = "pack.yaml";
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// The most that a file of a pack may have.
-const MAX_FILE: u64 = 128 << 20;
+pub const MAX_FILE: u64 = 128 << 20;
 /// The most that all files of a pack may have.
-const MAX_TOTAL: u64 = 512 << 20;
+pub const MAX_TOTAL: u64 = 512 << 20;
 /// How many files a pack may have.
-const MAX_FILES: usize = 4096;
+pub const MAX_FILES: usize = 4096;
+
+/// What is said of more than that.
+const TOO_LARGE: &str = "it holds more than 4096 files, a file of more than 128 MiB, or more than \
+                         512 MiB in all";
 
 /// Reads the file `path` of the pack in `dir`; none if there is no such file.
 pub(crate) fn read(dir: &Path, path: &str) -> Result<Option<Vec<u8>>, PackError> {
@@ -127,10 +131,32 @@ pub(crate) fn unpack(path: &Path) -> Result<Files, PackError> {
             .map_err(|error| wrong(error.to_string()))?;
         total += bytes.len() as u64;
         if bytes.len() as u64 > MAX_FILE || total > MAX_TOTAL || files.len() >= MAX_FILES {
-            return Err(wrong(format!(
-                "it holds more than {MAX_FILES} files, a file of more than {MAX_FILE} bytes, or \
-                 more than {MAX_TOTAL} bytes in all"
-            )));
+            return Err(wrong(TOO_LARGE.to_owned()));
+        }
+        if files.insert(name.clone(), bytes).is_some() {
+            return Err(wrong(format!("{name:?} is there twice")));
+        }
+    }
+    Ok(files)
+}
+
+/// Files from elsewhere than a folder or an artifact, checked and bounded as those are; `source`
+/// names them in messages.
+pub(crate) fn collect(
+    given: impl IntoIterator<Item = (String, Vec<u8>)>,
+    source: &str,
+) -> Result<Files, PackError> {
+    let wrong = |reason: String| PackError::Artifact {
+        path: source.into(),
+        reason,
+    };
+    let mut files = Files::new();
+    let mut total = 0;
+    for (name, bytes) in given {
+        check_relative(&name).map_err(wrong)?;
+        total += bytes.len() as u64;
+        if bytes.len() as u64 > MAX_FILE || total > MAX_TOTAL || files.len() >= MAX_FILES {
+            return Err(wrong(TOO_LARGE.to_owned()));
         }
         if files.insert(name.clone(), bytes).is_some() {
             return Err(wrong(format!("{name:?} is there twice")));
@@ -145,17 +171,20 @@ pub(crate) fn pack(files: &Files, path: &Path) -> Result<(), PackError> {
     // Written aside and renamed, so that a reader never sees half of it.
     let aside = path.with_extension("ostro.new");
     let file = File::create(&aside).map_err(io)?;
-    let mut archive = tar::Builder::new(BufWriter::new(file));
+    let mut file = archive(files, BufWriter::new(file)).map_err(io)?;
+    file.flush().map_err(io)?;
+    fs::rename(&aside, path).map_err(io)
+}
+
+/// Writes an artifact to `to`, and gives that back. The same files give the same bytes.
+pub(crate) fn archive<W: Write>(files: &Files, to: W) -> std::io::Result<W> {
+    let mut archive = tar::Builder::new(to);
     for (name, bytes) in files {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
         header.set_mtime(0);
-        archive
-            .append_data(&mut header, name, bytes.as_slice())
-            .map_err(io)?;
+        archive.append_data(&mut header, name, bytes.as_slice())?;
     }
-    let mut file = archive.into_inner().map_err(io)?;
-    file.flush().map_err(io)?;
-    fs::rename(&aside, path).map_err(io)
+    archive.into_inner()
 }

@@ -21,6 +21,7 @@
 
 pub mod build;
 mod compat;
+mod cover;
 mod diff;
 mod docs;
 mod error;
@@ -42,13 +43,14 @@ mod wit;
 
 pub use diff::{Change, PackDiff, What};
 pub use error::PackError;
+pub use files::{MAX_FILE, MAX_FILES, MAX_TOTAL};
 pub use grants::{Denial, Grants, ServiceGrant};
 pub use imports::{Import, ImportError};
 pub use lower::{InputError, LowerError, Sink, lower, lower_params};
 pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, ValidationInfo};
 pub use new::new;
 pub use ostro_lang::How;
-pub use pack::{Component, Pack, WorkflowFile};
+pub use pack::{Component, Pack, WorkflowFile, digest};
 pub use pattern::PathPattern;
 pub use signature::{Export, Param, Signature};
 pub use smallest::Need;

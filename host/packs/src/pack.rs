@@ -87,7 +87,39 @@ impl Pack {
                 reason: format!("it holds no {MANIFEST}"),
             });
         }
-        Self::from_files(files, &path.display().to_string(), "")
+        Self::assemble(files, &path.display().to_string(), "")
+    }
+
+    /// The pack of these files, by their paths in it; `source` names it in messages.
+    pub fn from_files(
+        files: impl IntoIterator<Item = (String, Vec<u8>)>,
+        source: &str,
+    ) -> Result<Self, PackError> {
+        let files = files::collect(files, source)?;
+        if !files.contains_key(MANIFEST) {
+            return Err(PackError::Artifact {
+                path: source.into(),
+                reason: format!("it holds no {MANIFEST}"),
+            });
+        }
+        Self::assemble(files, source, "")
+    }
+
+    /// Its files with their paths in it, sorted by these.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files
+            .iter()
+            .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+    }
+
+    /// The artifact, as `ostro pack build` writes it: the same files give the same bytes.
+    pub fn artifact(&self) -> Result<Vec<u8>, PackError> {
+        files::archive(&self.files, Vec::new()).map_err(PackError::io(self.file_name()))
+    }
+
+    /// What `ostro pack build` calls its artifact: `NAME-VERSION.ostro`.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.ostro", self.manifest.name, self.manifest.version)
     }
 
     /// The action called `name`.
@@ -139,11 +171,11 @@ impl Pack {
             files::read_wit(dir, wit, &mut files)?;
         }
         let hint = format!("; run `ostro pack build {}`", dir.display());
-        Self::from_files(files, &dir.display().to_string(), &hint)
+        Self::assemble(files, &dir.display().to_string(), &hint)
     }
 
     /// `source` names the pack in messages; `hint` says how missing components are made.
-    fn from_files(files: Files, source: &str, hint: &str) -> Result<Self, PackError> {
+    fn assemble(files: Files, source: &str, hint: &str) -> Result<Self, PackError> {
         let missing = |path: &str, hint: &str| PackError::Missing {
             pack: source.to_owned(),
             path: path.to_owned(),
@@ -170,7 +202,7 @@ impl Pack {
             components.push(Component {
                 name: spec.name.clone(),
                 bytes: bytes.as_slice().into(),
-                digest: digest([bytes.as_slice()]),
+                digest: digest(bytes),
                 signatures: reflected.signatures,
                 imports: reflected.imports,
             });
@@ -191,7 +223,7 @@ impl Pack {
             .map(|(path, bytes)| format!("{}:{path}:{}:", path.len(), bytes.len()))
             .collect();
         let parts = lengths.iter().zip(files.values());
-        let digest = digest(parts.flat_map(|(head, body)| [head.as_bytes(), body.as_slice()]));
+        let digest = digest_of(parts.flat_map(|(head, body)| [head.as_bytes(), body.as_slice()]));
         Ok(Self {
             manifest,
             components,
@@ -230,7 +262,12 @@ fn text(bytes: &[u8], file: &str) -> Result<String, PackError> {
     })
 }
 
-fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+/// SHA-256 of `bytes`, as `sha256:…`.
+pub fn digest(bytes: &[u8]) -> String {
+    digest_of([bytes])
+}
+
+fn digest_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     parts.into_iter().for_each(|part| hash.update(part));
     let mut text = "sha256:".to_owned();

@@ -63,6 +63,25 @@ impl PathPattern {
         }
         segments.next().is_none()
     }
+
+    /// Whether every path that `other` covers is covered by this one, too.
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut segments = other.text.split('/').skip(1);
+        for pattern in self.text.split('/').skip(1) {
+            let Some(segment) = segments.next() else {
+                return false;
+            };
+            let covered = match pattern {
+                "**" => return true,
+                "*" => !segment.is_empty() && segment != "**",
+                literal => literal == segment,
+            };
+            if !covered {
+                return false;
+            }
+        }
+        segments.next().is_none()
+    }
 }
 
 impl fmt::Display for PathPattern {

@@ -71,6 +71,17 @@ impl Library {
         Ok(Self::new(stored.files, stored.origin))
     }
 
+    /// Where the actions of a stored library came from, without parsing what it defines; the error
+    /// says why it cannot be read.
+    pub fn origin_of(bytes: &[u8]) -> Result<Value, String> {
+        #[derive(Deserialize)]
+        struct Origin {
+            origin: Value,
+        }
+        let stored: Origin = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        Ok(stored.origin)
+    }
+
     /// What the files define.
     pub fn definitions(&self) -> &Arc<Definitions> {
         &self.definitions

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use super::store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
 use super::{Inputs, Output, Sources, State};
 
 /// Whether host calls are recorded.
@@ -19,7 +20,7 @@ pub(crate) struct Record {
     pub(crate) record: Option<Option<PathBuf>>,
 }
 
-/// Build packs, look into them, test them.
+/// Build packs, look into them, test them, publish and install them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Pack {
     /// Start a pack: a folder with an action, a validation and a workflow that calls them.
@@ -92,6 +93,20 @@ of one.")]
     },
     /// Show what a new version of a pack changes, asks for and breaks.
     Diff(PackDiffArgs),
+    Install(Install),
+    /// List the packs that are installed, with their versions.
+    List(Listed),
+    Activate(Activate),
+    /// Have new executions get again what was active before the last change of a pack.
+    Rollback(Switch),
+    /// Have new executions get no version of a pack, or with NAME@MAJOR none of that number.
+    Deactivate(Switch),
+    /// Delete a version that is installed. It must not be active, nor needed by an execution.
+    Remove(Remove),
+    Prune(Prune),
+    Publish(Publish),
+    #[command(subcommand, arg_required_else_help = true)]
+    Trust(Trust),
 }
 
 /// A language that components are written in.
@@ -159,6 +174,8 @@ pub(crate) enum Action {
     List {
         #[command(flatten)]
         sources: Sources,
+        #[command(flatten)]
+        state: State,
         /// In which form to print them.
         #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
         output: Output,
@@ -169,6 +186,8 @@ pub(crate) enum Action {
         name: String,
         #[command(flatten)]
         sources: Sources,
+        #[command(flatten)]
+        state: State,
         /// In which form to print it.
         #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
         output: Output,

@@ -49,9 +49,14 @@ pub(crate) enum Validation {
 /// Where validations come from.
 #[derive(Debug, Args)]
 pub(crate) struct Packs {
-    /// A pack: its folder, or the file that `ostro pack build` made.
-    #[arg(long, value_name = "DIR", required = true, value_hint = ValueHint::AnyPath)]
+    /// A pack beside those that are active: its folder, or the file that `ostro pack build` made.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
     pub(crate) pack: Vec<PathBuf>,
+    /// Leave out the packs that are installed and active.
+    #[arg(long = "no-packs")]
+    pub(crate) without_active: bool,
+    #[command(flatten)]
+    pub(crate) state: State,
 }
 
 /// Run validations in parallel, and tell what they found.

@@ -1,7 +1,6 @@
 //! `ostro pack diff`: what a new version of a pack changes, and which workflows it breaks.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -20,16 +19,16 @@ use crate::{input, sources, terminal};
 pub(super) fn diff(args: &PackDiffArgs) -> Result<Exit> {
     let (old, new) = (sources::open(&args.old)?, sources::open(&args.new)?);
     let diff = PackDiff::new(&old, &new);
-    let broken = Broken::find(&old, &new, &args.files)?;
+    let mut texts = Vec::with_capacity(args.files.len());
+    for path in &args.files {
+        let name = path.display().to_string();
+        let text = input::read(&name)?;
+        texts.push((name, text));
+    }
+    let broken = Broken::find(&old, &new, &texts)?;
     terminal::print(&match args.output {
         Output::Table => table(&old, &new, &diff, &broken),
-        Output::Json => serde_json::to_string_pretty(&json!({
-            "diff": diff,
-            "breaks": diff.breaks(),
-            "understates": diff.understates(),
-            "asks-for-more": diff.asks_for_more(),
-            "workflows": broken.json(),
-        }))?,
+        Output::Json => serde_json::to_string_pretty(&json(&diff, &broken))?,
     })?;
     Ok(if diff.breaks() || !broken.found.is_empty() {
         Exit::Failure
@@ -38,48 +37,76 @@ pub(super) fn diff(args: &PackDiffArgs) -> Result<Exit> {
     })
 }
 
+/// What changes, for programs.
+pub(super) fn json(diff: &PackDiff, broken: &Broken) -> serde_json::Value {
+    json!({
+        "diff": diff,
+        "breaks": diff.breaks(),
+        "understates": diff.understates(),
+        "asks-for-more": diff.asks_for_more(),
+        "workflows": broken.json(),
+    })
+}
+
 /// What is wrong in workflows with the new version that is not with the old one.
-struct Broken {
+pub(super) struct Broken {
     files: usize,
     /// Each with the text of its file.
     found: Vec<(Diagnostic, String)>,
 }
 
 impl Broken {
-    fn find(old: &Pack, new: &Pack, files: &[PathBuf]) -> Result<Self> {
-        let mut texts = Vec::with_capacity(files.len());
-        for path in files {
-            let name = path.display().to_string();
-            let text = input::read(&name)?;
-            texts.push((name, text));
-        }
-        let parsed = texts.iter().map(|(name, text)| parse(text, name));
-        let definitions: Definitions = parsed.collect();
+    /// What breaks in files, given with their names.
+    pub(super) fn find(old: &Pack, new: &Pack, texts: &[(String, String)]) -> Result<Self> {
         let others = Registry::builder().build()?;
         let catalogue = |pack| Catalogue {
             pack,
             others: &others,
         };
-        let before = check(&definitions, &catalogue(old));
-        let known = |found: &Diagnostic| {
-            before
-                .iter()
-                .any(|old| old.location == found.location && old.message == found.message)
-        };
-        let found = check(&definitions, &catalogue(new))
-            .into_iter()
-            .filter(|found| !known(found))
-            .map(|found| {
+        // Together, as they call each other, and each by itself: of two workflows with one name,
+        // the first one hides the other.
+        let all: Definitions = texts.iter().map(|(name, text)| parse(text, name)).collect();
+        let each = texts
+            .iter()
+            .map(|(name, text)| std::iter::once(parse(text, name)).collect());
+        let mut found: Vec<(Diagnostic, String)> = Vec::new();
+        for definitions in std::iter::once(all).chain(each) {
+            let before = check(&definitions, &catalogue(old));
+            for wrong in check(&definitions, &catalogue(new)) {
+                let is_it = |other: &Diagnostic| {
+                    other.location == wrong.location && other.message == wrong.message
+                };
+                if before.iter().any(is_it) || found.iter().any(|(other, _)| is_it(other)) {
+                    continue;
+                }
                 let text = texts
                     .iter()
-                    .find(|(name, _)| **name == *found.location.file);
+                    .find(|(name, _)| **name == *wrong.location.file);
                 let text = text.map(|(_, text)| text.clone()).unwrap_or_default();
-                (found, text)
-            });
+                found.push((wrong, text));
+            }
+        }
         Ok(Self {
-            files: files.len(),
-            found: found.collect(),
+            files: texts.len(),
+            found,
         })
+    }
+
+    /// Nothing breaks in so many files.
+    pub(super) fn none(files: usize) -> Self {
+        Self {
+            files,
+            found: Vec::new(),
+        }
+    }
+
+    /// Where something breaks, as `FILE:LINE`.
+    pub(super) fn places(&self) -> Vec<String> {
+        let places = self.found.iter().map(|(found, _)| {
+            let place = format!("{}:{}", found.location.file, found.location.line);
+            terminal::clean_line(&place)
+        });
+        places.collect()
     }
 
     fn json(&self) -> serde_json::Value {
@@ -136,7 +163,8 @@ impl ActionCatalogue for Catalogue<'_> {
     }
 }
 
-fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) -> String {
+/// What changes, for people.
+pub(super) fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) -> String {
     let name = &new.manifest.name;
     let mut text = format!("{name} {} → {}\n", diff.old, diff.new);
     if old.manifest.name != *name {

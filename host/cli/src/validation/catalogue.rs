@@ -1,14 +1,15 @@
 //! The validations of packs: what they are called, and which of them are meant.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use ostro_packs::{Pack, Signature, ValidationInfo};
 use serde_json::{Value, json};
 
+use crate::args::Packs;
 use crate::errors::{hinted, warn};
+use crate::installed::Wanted;
 use crate::terminal::clean_line;
 use crate::{sources, suggest};
 
@@ -60,12 +61,18 @@ impl Validation {
     }
 }
 
-/// The validations of packs that need not be loaded.
-pub(crate) fn open(paths: &[PathBuf]) -> Result<Vec<Validation>> {
-    let packs: Vec<Pack> = paths
-        .iter()
-        .map(|path| sources::open(path))
-        .collect::<Result<_>>()?;
+/// The validations of packs that need not be loaded: those that are named, and those that are
+/// active.
+pub(crate) fn open(given: &Packs) -> Result<Vec<Validation>> {
+    let mut packs = sources::open_all(&given.pack)?;
+    if !given.without_active {
+        let taken: Vec<&str> = packs
+            .iter()
+            .map(|pack| pack.manifest.name.as_str())
+            .collect();
+        let active = Wanted::active(&given.state, [])?.open(&taken)?;
+        packs.extend(active.packs.into_iter().map(|(_, pack)| pack));
+    }
     of(&packs)
 }
 
@@ -92,7 +99,7 @@ pub(crate) fn of(packs: &[Pack]) -> Result<Vec<Validation>> {
     Err(match names[..] {
         [] => hinted(
             anyhow!("no pack is given, and validations come from packs"),
-            "name one with --pack DIR",
+            "name one with --pack DIR, or have one installed and active",
         ),
         _ => hinted(
             anyhow!("pack {} has no validations", names.join(", ")),

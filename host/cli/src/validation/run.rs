@@ -22,12 +22,14 @@ use super::watch::{Sink, Watch};
 use super::{catalogue, html, inputs, junit, table};
 use crate::args::{Output, ValidationRun};
 use crate::errors::{self, Exit, WithHint as _, warn};
+use crate::installed::Wanted;
 use crate::{input, sources, terminal};
 
 /// Carries out `ostro validation run`.
 pub(crate) fn run(args: &ValidationRun) -> Result<Exit> {
     let given = input::gather(&args.inputs)?;
-    let actions = sources::load(&args.sources)?;
+    let wanted = Wanted::active(&args.state, [])?;
+    let actions = sources::load(&args.sources, &wanted)?;
     let all = catalogue::of(&actions.packs)?;
     let chosen = catalogue::choose(&all, &args.names, &args.groups)?;
     let inputs = inputs::share(&chosen, &given, args.plan.as_deref())?;

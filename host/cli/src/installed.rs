@@ -1,0 +1,292 @@
+//! Installed packs: which of them a command line runs by, and which executions need.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use ostro_core::{ExecutionId, Value};
+use ostro_packs::Pack;
+use ostro_runtime::Library;
+use ostro_store::{Hold, Installed, Pin, Record, Store};
+
+use crate::args::State;
+use crate::errors::hinted;
+use crate::state::{RunDir, StateDir};
+
+/// What stands before a pack's name in a tag that asks for one of its major numbers.
+const TAG: &str = "pack:";
+
+/// The installed packs that are wanted, beside those that the command line names.
+pub(crate) struct Wanted {
+    /// None where there is no state folder.
+    store: Option<Store>,
+    which: Which,
+}
+
+enum Which {
+    /// The active versions: of these packs that with this major number, and of others the newest.
+    Active(BTreeMap<String, u64>),
+    /// Those that an execution began with.
+    Pinned(Vec<Pin>),
+}
+
+/// Installed packs that were opened.
+#[derive(Default)]
+pub(crate) struct Opened {
+    /// The packs, by name.
+    pub(crate) packs: Vec<(Installed, Pack)>,
+    /// Keeps them all from being deleted.
+    pub(crate) hold: Option<Hold>,
+    store: Option<Store>,
+}
+
+impl Wanted {
+    /// What is active; of packs that `tags` speak of, with the major number that they ask for.
+    pub(crate) fn active<'a>(
+        state: &State,
+        tags: impl IntoIterator<Item = &'a Arc<str>>,
+    ) -> Result<Self> {
+        Ok(Self {
+            store: store(state),
+            which: Which::Active(majors(tags)?),
+        })
+    }
+
+    /// What the execution began with whose library has this origin.
+    pub(crate) fn pinned(state: &State, origin: &Value) -> Self {
+        Self {
+            store: store(state),
+            which: Which::Pinned(pins(origin)),
+        }
+    }
+
+    /// Opens them, but for those that are called one of `taken`.
+    pub(crate) fn open(&self, taken: &[&str]) -> Result<Opened> {
+        let Some(store) = &self.store else {
+            return match &self.which {
+                Which::Pinned(pins) if !pins.is_empty() => Err(gone(&pins[0])),
+                _ => Ok(Opened::default()),
+            };
+        };
+        // Before the record is read: what stands in it then stays until this is dropped.
+        let hold = store.hold()?;
+        let record = store.read()?;
+        let is_free = |name: &str| !taken.contains(&name);
+        let chosen: Vec<&Installed> = match &self.which {
+            Which::Active(majors) => {
+                for (name, major) in majors.iter().filter(|(name, _)| is_free(name)) {
+                    if record.active(name, Some(*major)).is_none() {
+                        return Err(not_active(&record, name, *major));
+                    }
+                }
+                let names = record.packs.keys().filter(|name| is_free(name));
+                names
+                    .filter_map(|name| record.active(name, majors.get(name).copied()))
+                    .collect()
+            }
+            Which::Pinned(pins) => {
+                let wanted = pins.iter().filter(|pin| is_free(&pin.name));
+                let found =
+                    wanted.map(|pin| record.by_digest(&pin.digest).ok_or_else(|| gone(pin)));
+                found.collect::<Result<_>>()?
+            }
+        };
+        let mut packs = Vec::with_capacity(chosen.len());
+        for installed in chosen {
+            packs.push((installed.clone(), store.open(installed)?));
+        }
+        Ok(Opened {
+            packs,
+            hold,
+            store: Some(store.clone()),
+        })
+    }
+}
+
+impl Opened {
+    /// Where the artifact of one of them is.
+    pub(crate) fn object(&self, installed: &Installed) -> std::path::PathBuf {
+        let path = self
+            .store
+            .as_ref()
+            .map(|store| store.object(&installed.digest));
+        path.unwrap_or_default()
+    }
+
+    /// What an execution that begins with them notes of them.
+    pub(crate) fn origin(&self) -> Value {
+        let packs = self.packs.iter().map(|(installed, _)| {
+            Value::from_iter([
+                ("name", Value::from(installed.name.as_str())),
+                ("version", Value::from(installed.version.to_string())),
+                ("digest", Value::from(installed.digest.as_str())),
+                ("source", Value::from(installed.source.as_str())),
+            ])
+        });
+        packs.collect()
+    }
+}
+
+/// The store in a state folder; none where there is no such folder.
+fn store(state: &State) -> Option<Store> {
+    let state = StateDir::new(state.state_dir.as_deref()).ok()?;
+    Some(state.store())
+}
+
+/// The major numbers that tags ask for: `pack:NAME@MAJOR`.
+fn majors<'a>(tags: impl IntoIterator<Item = &'a Arc<str>>) -> Result<BTreeMap<String, u64>> {
+    let mut majors = BTreeMap::new();
+    for tag in tags {
+        let Some((name, major)) = asks(tag)? else {
+            continue;
+        };
+        if let Some(other) = majors.insert(name.to_owned(), major)
+            && other != major
+        {
+            return Err(hinted(
+                anyhow!(
+                    "tags ask for {name} {other} and for {name} {major}: one of them can be had"
+                ),
+                "of workflows that run together, one says which",
+            ));
+        }
+    }
+    Ok(majors)
+}
+
+/// Which major number of which pack a tag asks for.
+pub(crate) fn asks(tag: &str) -> Result<Option<(&str, u64)>> {
+    let Some(text) = tag.strip_prefix(TAG) else {
+        return Ok(None);
+    };
+    let parts = text.split_once('@');
+    let asked = parts.and_then(|(name, major)| Some((name, major.parse().ok()?)));
+    match asked {
+        Some(asked) => Ok(Some(asked)),
+        None => Err(hinted(
+            anyhow!("the tag {tag} names no version of a pack"),
+            "write pack:NAME@MAJOR, as pack:acme@1",
+        )),
+    }
+}
+
+fn not_active(record: &Record, name: &str, major: u64) -> anyhow::Error {
+    let error = anyhow!("the tag {TAG}{name}@{major} asks for {name} {major}, and none is active");
+    let hint = match record.find(name, Some(&major.to_string())) {
+        Ok(_) => format!("`ostro pack activate {name}@{major}` activates the newest of it"),
+        Err(_) => format!("`ostro pack install` and `ostro pack activate {name}@{major}` bring it"),
+    };
+    hinted(error, hint)
+}
+
+fn gone(pin: &Pin) -> anyhow::Error {
+    let Pin {
+        name,
+        version,
+        digest,
+        source,
+    } = pin;
+    hinted(
+        anyhow!(
+            "the execution began with {name} {version} ({digest}), which is not installed any more"
+        ),
+        format!("`ostro pack install {source} --digest {digest}` brings it back"),
+    )
+}
+
+/// What an execution began with, by the origin of its library.
+fn pins(origin: &Value) -> Vec<Pin> {
+    let packs = origin
+        .get("packs")
+        .and_then(Value::as_list)
+        .unwrap_or_default();
+    let read = |pack: &Value| {
+        let text = |key: &str| pack.get(key)?.as_str().map(str::to_owned);
+        Some(Pin {
+            name: text("name")?,
+            version: text("version")?,
+            digest: text("digest")?,
+            source: text("source").unwrap_or_else(|| "REF-or-FILE".to_owned()),
+        })
+    };
+    packs.iter().filter_map(read).collect()
+}
+
+/// The digests of versions that executions need which have not ended, each with one of those.
+/// An error if one cannot be read: nobody knows then what it needs.
+pub(crate) fn needed(state: &StateDir) -> Result<BTreeMap<String, ExecutionId>> {
+    let mut needed = BTreeMap::new();
+    for run in state.runs()? {
+        if run.has_ended() {
+            continue;
+        }
+        let pins = needed_by(&run).map_err(|error| {
+            hinted(
+                error.context(format!(
+                    "nobody knows which packs execution {} needs",
+                    run.id
+                )),
+                "`ostro doctor` says what is wrong with it",
+            )
+        })?;
+        for pin in pins {
+            needed.insert(pin.digest, run.id.clone());
+        }
+    }
+    Ok(needed)
+}
+
+fn needed_by(run: &RunDir) -> Result<Vec<Pin>> {
+    // What has not begun yet holds all versions, or never will begin.
+    let Some(journal) = run.look_if_begun()? else {
+        return Ok(Vec::new());
+    };
+    let row = journal.execution(&run.id)?;
+    let Some(row) = row.filter(|row| !row.state.is_completed()) else {
+        return Ok(Vec::new());
+    };
+    let Some(digest) = row.definitions else {
+        return Ok(Vec::new());
+    };
+    let bytes = journal
+        .value(&digest)?
+        .context("its definitions are gone")?;
+    let origin =
+        Library::origin_of(&bytes).map_err(|reason| anyhow!("its definitions: {reason}"))?;
+    Ok(pins(&origin))
+}
+
+/// The keys of [`needed`].
+pub(crate) fn digests(needed: &BTreeMap<String, ExecutionId>) -> BTreeSet<String> {
+    needed.keys().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_ask_for_major_numbers() {
+        let tags = |texts: &[&str]| -> Vec<Arc<str>> {
+            texts.iter().map(|text| Arc::from(*text)).collect()
+        };
+        let asked = majors(&tags(&[
+            "pack:acme@1",
+            "pack:other@2",
+            "acme@3",
+            "pack:acme@1",
+        ]))
+        .unwrap();
+        assert_eq!(
+            asked,
+            BTreeMap::from([("acme".to_owned(), 1), ("other".to_owned(), 2)])
+        );
+        for wrong in [
+            &["pack:acme"][..],
+            &["pack:acme@1.2"],
+            &["pack:acme@1", "pack:acme@2"],
+        ] {
+            assert!(majors(&tags(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+}

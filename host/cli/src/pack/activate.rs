@@ -1,0 +1,282 @@
+//! `ostro pack activate`, `rollback` and `deactivate`: what new executions get.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow};
+use console::style;
+use ostro_lang::parse;
+use ostro_packs::{Pack, PackDiff};
+use ostro_store::{Installed, Record, Store};
+use serde_json::{Value, json};
+
+use super::diff::{self, Broken};
+use super::kept;
+use crate::args::{Activate, Output, Switch};
+use crate::errors::{Exit, WithHint as _, hinted};
+use crate::installed::asks;
+use crate::state::StateDir;
+use crate::{input, terminal};
+
+/// What is to be activated.
+pub(super) struct Request<'a> {
+    /// The pack.
+    pub(super) name: String,
+    /// Which version: its number, the first numbers of it, or its digest.
+    pub(super) version: Option<String>,
+    /// Workflows that must not break.
+    pub(super) files: &'a [PathBuf],
+    /// Whether it is activated whatever breaks.
+    pub(super) force: bool,
+}
+
+/// Carries out `ostro pack activate`.
+pub(super) fn activate(args: &Activate) -> Result<Exit> {
+    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let (name, version) = kept::split(&args.pack);
+    let request = Request {
+        name: name.to_owned(),
+        version: version.map(str::to_owned),
+        files: &args.files,
+        force: args.force,
+    };
+    switch(&state, &request, args.output)
+}
+
+/// Activates a version, shows what that changes, and deletes what nothing needs any more.
+pub(super) fn switch(state: &StateDir, request: &Request<'_>, output: Output) -> Result<Exit> {
+    let store = state.store();
+    let mut change = store.change()?;
+    let found = change
+        .record
+        .find(&request.name, request.version.as_deref());
+    let target = found.map_err(kept::unknown)?.clone();
+    let review = Review::new(&store, &change.record, &target, request.files)?;
+    let changes = change.record.activate(&target.name, &target.digest);
+    let refused = changes
+        .then(|| review.refusal(&target))
+        .flatten()
+        .filter(|_| !request.force);
+    match output {
+        Output::Json => {
+            let mut shown = kept::json(&change.record, &target);
+            shown["active"] = json!(refused.is_none());
+            shown["review"] = review.json();
+            terminal::print(&terminal::json(&shown)?)?;
+        }
+        Output::Table if changes => {
+            if let Some(table) = review.table() {
+                terminal::print(&table)?;
+            }
+        }
+        Output::Table => {}
+    }
+    if let Some(refusal) = refused {
+        return Err(hinted(
+            refusal,
+            "--force activates it all the same; all is as it was",
+        ));
+    }
+    if changes {
+        change
+            .commit()
+            .hint(|| "what was active stays active".to_owned())?;
+    }
+    told(&change.record, &target, changes, output);
+    kept::sweep(state, &mut change, output == Output::Table);
+    Ok(Exit::Success)
+}
+
+fn told(record: &Record, target: &Installed, changes: bool, output: Output) {
+    if output == Output::Json {
+        return;
+    }
+    let how = if changes {
+        "is active"
+    } else {
+        "was active already"
+    };
+    terminal::complain(&format!(
+        "{} {} {how}",
+        style(&target.name).bold().for_stderr(),
+        target.version
+    ));
+    let newest = record.active(&target.name, None);
+    if let Some(newest) = newest.filter(|newest| newest.digest != target.digest) {
+        terminal::complain(&format!(
+            "  executions get {}, unless their workflow has the tag pack:{}@{}",
+            newest.version, target.name, target.version.major
+        ));
+    }
+}
+
+/// What activating a version would change.
+struct Review {
+    /// What new executions get now: of the same major number if there is one, or else the newest.
+    old: Option<Pack>,
+    new: Pack,
+    diff: Option<PackDiff>,
+    broken: Broken,
+}
+
+impl Review {
+    fn new(store: &Store, record: &Record, target: &Installed, files: &[PathBuf]) -> Result<Self> {
+        let new = store.open(target)?;
+        let major = target.version.major;
+        let same = record.active(&target.name, Some(major));
+        let newest = record.active(&target.name, None);
+        let old = same.or(newest).filter(|old| old.digest != target.digest);
+        let old = old.map(|old| store.open(old)).transpose()?;
+        let Some(old) = old else {
+            // They are read all the same: a file that is not there is a mistake.
+            let texts = read(files)?;
+            return Ok(Self {
+                diff: None,
+                broken: Broken::none(texts.len()),
+                old: None,
+                new,
+            });
+        };
+        let is_newest = newest.is_none_or(|newest| newest.version.major <= major);
+        let mut texts = read(files)?;
+        for other in record.packs.keys().filter(|name| **name != target.name) {
+            let Some(other) = record.active(other, None) else {
+                continue;
+            };
+            let pack = store.open(other)?;
+            texts.extend(
+                pack.workflows
+                    .iter()
+                    .map(|file| (format!("{}:{}", other.name, file.path), file.text.clone())),
+            );
+        }
+        let mut concerned = Vec::new();
+        for (name, text) in texts {
+            let asked = asked(&text, &name, &target.name)?;
+            if asked.map_or(is_newest, |asked| asked == major) {
+                concerned.push((name, text));
+            }
+        }
+        Ok(Self {
+            diff: Some(PackDiff::new(&old, &new)),
+            broken: Broken::find(&old, &new, &concerned)?,
+            old: Some(old),
+            new,
+        })
+    }
+
+    /// Why it should not be activated.
+    fn refusal(&self, target: &Installed) -> Option<anyhow::Error> {
+        let (diff, old) = (self.diff.as_ref()?, self.old.as_ref()?);
+        let name = format!("{} {}", target.name, target.version);
+        let was = &old.manifest.version;
+        let places = self.broken.places();
+        if !places.is_empty() {
+            return Some(anyhow!(
+                "{name} breaks workflows that are right with {was}: {}",
+                places.join(", ")
+            ));
+        }
+        // One with another major number takes nothing from those who stay with the old one.
+        let is_same = was.major == target.version.major;
+        (is_same && diff.breaks()).then(|| {
+            let broken = diff.changes.iter().filter(|change| change.breaks);
+            let broken: Vec<String> = broken
+                .map(|change| format!("{} {}", change.what, change.name))
+                .collect();
+            anyhow!("{name} breaks what {was} has: {}", broken.join(", "))
+        })
+    }
+
+    fn table(&self) -> Option<String> {
+        let (diff, old) = (self.diff.as_ref()?, self.old.as_ref()?);
+        Some(diff::table(old, &self.new, diff, &self.broken))
+    }
+
+    fn json(&self) -> Value {
+        match &self.diff {
+            Some(diff) => diff::json(diff, &self.broken),
+            None => Value::Null,
+        }
+    }
+}
+
+/// Which major number of `pack` the workflows in a file ask for, if they do.
+fn asked(text: &str, name: &str, pack: &str) -> Result<Option<u64>> {
+    let definitions: ostro_lang::Definitions = std::iter::once(parse(text, name)).collect();
+    for workflow in definitions.workflows() {
+        for tag in &workflow.tags {
+            if let Some((named, major)) = asks(tag)?
+                && named == pack
+            {
+                return Ok(Some(major));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn read(files: &[PathBuf]) -> Result<Vec<(String, String)>> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let text = input::read(&name)?;
+        Ok((name, text))
+    };
+    files.iter().map(read).collect()
+}
+
+/// Carries out `ostro pack rollback`.
+pub(super) fn roll_back(args: &Switch) -> Result<Exit> {
+    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let mut change = state.store().change()?;
+    change
+        .record
+        .find(&args.pack, None)
+        .map_err(kept::unknown)?;
+    change.record.roll_back(&args.pack)?;
+    change
+        .commit()
+        .hint(|| "what was active stays active".to_owned())?;
+    active(&change.record, &args.pack, args.output)?;
+    if args.output == Output::Table {
+        terminal::complain("  `ostro pack rollback` once more undoes that");
+    }
+    Ok(Exit::Success)
+}
+
+/// Carries out `ostro pack deactivate`.
+pub(super) fn deactivate(args: &Switch) -> Result<Exit> {
+    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let mut change = state.store().change()?;
+    let (name, version) = kept::split(&args.pack);
+    let found = change.record.find(name, version).map_err(kept::unknown)?;
+    let major = version.map(|_| found.version.major);
+    if change.record.deactivate(name, major).is_empty() {
+        return Err(anyhow!("no such version of {name} is active"));
+    }
+    change
+        .commit()
+        .hint(|| "what was active stays active".to_owned())?;
+    active(&change.record, name, args.output)?;
+    kept::sweep(&state, &mut change, args.output == Output::Table);
+    Ok(Exit::Success)
+}
+
+/// Shows what is active of a pack now.
+fn active(record: &Record, name: &str, output: Output) -> Result<()> {
+    let packs = record.packs.get(name);
+    let versions = packs.iter().flat_map(|packs| &packs.versions);
+    let active: Vec<&Installed> = versions
+        .filter(|one| packs.is_some_and(|packs| packs.is_active(one)))
+        .collect();
+    if output == Output::Json {
+        let all: Vec<Value> = active.iter().map(|one| kept::json(record, one)).collect();
+        return terminal::print(&terminal::json(&all)?);
+    }
+    if active.is_empty() {
+        terminal::print(&format!("no version of {} is active", style(name).bold()))?;
+    }
+    for one in active {
+        terminal::print(&format!("{} {} is active", style(name).bold(), one.version))?;
+    }
+    Ok(())
+}
