@@ -13,6 +13,7 @@ use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use crate::args::Sources;
 use crate::errors::{WithHint as _, hinted};
 use crate::recordings::Place;
+use crate::state;
 
 /// The actions of a command line, ready to run.
 pub(crate) struct Actions {
@@ -37,6 +38,7 @@ pub(crate) fn load_recorded(sources: &Sources, place: Option<&Arc<Place>>) -> Re
         let operator = sources.grants.as_deref().map(grants).transpose()?;
         let sandbox = Sandbox::new(SandboxConfig {
             cache_dir: cache(),
+            closed: state::own_folders(),
             ..SandboxConfig::default()
         })?;
         for path in &sources.pack {
@@ -157,7 +159,8 @@ fn grants(path: &Path) -> Result<Grants> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| format!("--grants {name}"))?;
     Grants::parse(&text, &name).hint(|| {
-        "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging"
+        "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging, \
+         files, http"
             .to_owned()
     })
 }

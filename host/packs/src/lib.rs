@@ -42,7 +42,10 @@ mod wit;
 
 pub use diff::{Change, How, PackDiff, What};
 pub use error::PackError;
-pub use grants::{Denial, Grants, ServiceGrant};
+pub use grants::{
+    Denial, FolderGrant, FolderMode, Grants, Host, HostPattern, HttpGrant, HttpTarget,
+    ServiceGrant, TargetError,
+};
 pub use imports::{Import, ImportError};
 pub use lower::{InputError, LowerError, Sink, lower, lower_params};
 pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, ValidationInfo};

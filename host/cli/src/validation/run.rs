@@ -22,11 +22,16 @@ use super::watch::{Sink, Watch};
 use super::{catalogue, html, inputs, junit, table};
 use crate::args::{Output, ValidationRun};
 use crate::errors::{self, Exit, WithHint as _, warn};
+use crate::state::StateDir;
 use crate::{input, sources, terminal};
 
 /// Carries out `ostro validation run`.
 pub(crate) fn run(args: &ValidationRun) -> Result<Exit> {
     let given = input::gather(&args.inputs)?;
+    if !args.ephemeral {
+        // Before packs are loaded: none of them gets it.
+        StateDir::new(args.state.state_dir.as_deref())?;
+    }
     let actions = sources::load(&args.sources)?;
     let all = catalogue::of(&actions.packs)?;
     let chosen = catalogue::choose(&all, &args.names, &args.groups)?;
