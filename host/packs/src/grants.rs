@@ -6,7 +6,7 @@
 mod files;
 mod http;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use ostro_core::{Method, RelativePath, ServiceRequest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -389,7 +389,19 @@ fn yaml(text: &str) -> String {
     if starts_plain && !word && text.chars().all(plain) {
         text.to_owned()
     } else {
-        serde_json::Value::from(text).to_string()
+        let mut quoted = String::from("\"");
+        for c in text.chars() {
+            let code = u32::from(c);
+            // What is no letter may be a command to a terminal, or turn the direction of text.
+            _ = match c {
+                '"' | '\\' => write!(quoted, "\\{c}"),
+                ' '..='~' => write!(quoted, "{c}"),
+                _ if c.is_alphanumeric() => write!(quoted, "{c}"),
+                _ if code <= 0xffff => write!(quoted, "\\u{code:04x}"),
+                _ => write!(quoted, "\\U{code:08x}"),
+            };
+        }
+        quoted + "\""
     }
 }
 
@@ -432,5 +444,38 @@ mod methods {
                     format!("{name:?} is no method: write GET, HEAD, POST, PUT, PATCH or DELETE")
                 })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_that_allow_a_queue_are_safe_to_show_and_allow_it() {
+        for queue in [
+            "tripleo",
+            "no",
+            "1",
+            "a\u{7f}b",
+            "a\u{9b}31m\u{202e}b\u{2028}",
+            "\"\\\r\n: x",
+            "\u{feff}",
+            "zäqar \u{1f600}",
+            "",
+        ] {
+            let denial = Grants::default().check_queue(queue).unwrap_err();
+            let lines = denial.lines().unwrap();
+            assert!(
+                !lines.chars().any(|c| c.is_control() && c != '\n'),
+                "{lines:?}"
+            );
+            assert!(
+                !lines.contains(['\u{202e}', '\u{2028}', '\u{feff}']),
+                "{lines:?}"
+            );
+            let grants = Grants::parse(lines, "g").unwrap();
+            assert!(grants.check_queue(queue).is_ok(), "{lines}");
+        }
     }
 }

@@ -69,10 +69,11 @@ impl Folders {
                 own.display()
             ));
         }
-        let dir = File::open(&path).map_err(said)?;
-        if !dir.metadata().map_err(said)?.is_dir() {
+        // Opening a pipe would wait for its other end.
+        if !path.is_dir() {
             return Err("it is no folder".into());
         }
+        let dir = File::open(&path).map_err(said)?;
         let usage = self.usage(&path);
         Ok(Folder {
             grant: grant.clone(),

@@ -6,6 +6,8 @@
 
 mod bindings;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod headers;
 mod http;
 mod openstack;
