@@ -55,7 +55,10 @@ impl PathPattern {
                 "**" => return true,
                 "*" => !segment.is_empty(),
                 literal if literal == segment => true,
-                literal => literal.contains("%2A") && literal.replace("%2A", "*") == segment,
+                literal => {
+                    let plain = |text: &str| text.replace("%2A", "*");
+                    literal.contains("%2A") && plain(literal) == plain(segment)
+                }
             };
             if !covered {
                 return false;
@@ -104,6 +107,7 @@ mod tests {
             ("/**", "/v1", true),
             ("/v1/%2A", "/v1/*", true),
             ("/v1/%2A", "/v1/x", false),
+            ("/v1/%2Aa%2A", "/v1/%2Aa*", true),
             ("/v1/nodes", "/v1/%6eodes", false),
         ] {
             let parsed = PathPattern::parse(pattern).unwrap();
