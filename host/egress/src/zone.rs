@@ -46,7 +46,7 @@ fn v4(address: Ipv4Addr) -> Zone {
     }
     match address.octets() {
         // This network; reserved, with the broadcast address.
-        [0, ..] | [240..=255, ..] => Zone::Closed,
+        [0 | 240..=255, ..] => Zone::Closed,
         // Private; shared (RFC 6598); this machine; the link.
         [10 | 127, ..]
         | [100, 64..=127, ..]
@@ -73,7 +73,7 @@ fn v6(address: Ipv6Addr) -> Zone {
     match address.segments() {
         // Global unicast is all that is given out (2000::/3); of it, what is for protocols
         // (2001::/23), for documentation and for segment routing is not reachable.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Zone::Private,
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Zone::Private,
         [0x2000..=0x3fff, ..] => Zone::Public,
         _ => Zone::Private,
     }

@@ -379,10 +379,11 @@ impl HostDescriptor for Files<'_> {
                 self.deny(at, &format!("opening {path:?}"), "it is no plain file");
                 return Err(ErrorCode::NotPermitted.into());
             }
-            Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)) => {
-                if how.contains(OpenFlags::CREATE) {
-                    room = Some(self.reserve(at, 0, 1).await?);
-                }
+            Err(error)
+                if how.contains(OpenFlags::CREATE)
+                    && matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)) =>
+            {
+                room = Some(self.reserve(at, 0, 1).await?);
             }
             _ => {}
         }

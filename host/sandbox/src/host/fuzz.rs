@@ -144,7 +144,7 @@ fn lines_for_people_hold_nothing_that_a_terminal_takes_for_a_command() {
 fn json_of_guests_is_a_value_or_none() {
     let seeds = [
         r#"{"a": [1, 2.5e3, null, true, "x\u00fc"], "b": {"c": -0.0}}"#,
-        r#"[[[[[[1]]]]]]"#,
+        "[[[[[[1]]]]]]",
         r#""\ud83d\ude00""#,
         "18446744073709551616",
     ];
@@ -160,6 +160,9 @@ fn json_of_guests_is_a_value_or_none() {
         }
     });
 }
+
+/// What a request to a service gives.
+type Sent = Result<Response, CallError>;
 
 /// A recording to begin with.
 fn recording() -> String {
@@ -223,7 +226,6 @@ fn recordings_that_were_edited_are_played_or_refused() {
         let mut kept = Tape::record(random.below(2000));
         for call in &recording.calls {
             let given = Some(call.arguments.clone());
-            type Sent = Result<Response, CallError>;
             let none = || Err(CallError::Denied("none".into()));
             let goes_on = match call.call.as_str() {
                 "openstack.send" => {

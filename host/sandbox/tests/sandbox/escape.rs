@@ -125,7 +125,7 @@ impl Folders {
             let entry = entry.unwrap();
             let metadata = fs::symlink_metadata(entry.path()).unwrap();
             let is_link = metadata.is_symlink() && entry.file_name() != "out";
-            assert!(!is_link, "{attempt} made {:?}", entry.path());
+            assert!(!is_link, "{attempt} made {}", entry.path().display());
             (bytes, files) = (bytes + metadata.len(), files + 1);
         }
         assert!(

@@ -116,13 +116,14 @@ async fn answer(mut stream: TcpStream, seen: Arc<Mutex<Vec<String>>>) {
             .to_owned(),
         "/v1/split" => whole("ok") + &whole("evil"),
         "/v1/headers" => {
-            let headers: String = (0..90)
-                .map(|n| format!("x-{n}: {}\r\n", "x".repeat(1000)))
-                .collect();
+            let value = "x".repeat(1000);
+            let headers = (0..90).fold(String::new(), |headers, n| {
+                headers + &format!("x-{n}: {value}\r\n")
+            });
             format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 0\r\n\r\n")
         }
         "/v1/slow" => {
-            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+            tokio::time::sleep(std::time::Duration::from_mins(1)).await;
             return;
         }
         _ => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
