@@ -19,7 +19,11 @@ impl PathPattern {
     /// The pattern that `text` is.
     pub fn parse(text: &str) -> Result<Self, String> {
         // What would be no path without its stars can match no path either.
-        let plain: String = text.replace("**", "x").replace('*', "x");
+        // A star that stands for itself counts as one character, as in the path.
+        let plain = text
+            .replace("**", "x")
+            .replace('*', "x")
+            .replace("%2A", "x");
         RelativePath::parse(&plain).map_err(|_| {
             format!("{text:?} can match no path: write it as /v1/nodes, /v1/nodes/* or /v1/**")
         })?;
@@ -117,6 +121,14 @@ mod tests {
                 "{pattern} on {path}"
             );
         }
+    }
+
+    #[test]
+    fn the_longest_path_has_a_pattern_of_its_own() {
+        let path = format!("/{}", "*".repeat(RelativePath::MAX_BYTES - 1));
+        let path = RelativePath::parse(&path).unwrap();
+        let pattern = PathPattern::exactly(&path).to_string();
+        assert!(PathPattern::parse(&pattern).unwrap().matches(&path));
     }
 
     #[test]
