@@ -30,7 +30,10 @@ fuzz_target!(|text: &str| {
         assert!(path.starts_with('/') && !path.starts_with("//"), "{path:?}");
         let plain = |c: char| c.is_ascii_graphic() && !"\\?#".contains(c);
         assert!(path.chars().all(plain), "{path:?}");
-        assert!(!path.split('/').any(|part| part == ".." || part == "."), "{path:?}");
+        assert!(
+            !path.split('/').any(|part| part == ".." || part == "."),
+            "{path:?}"
+        );
         assert!(PathPattern::exactly(&parsed).matches(&parsed), "{path:?}");
         for method in Method::ALL {
             let mut request = ServiceRequest::new(service, method, parsed.clone());

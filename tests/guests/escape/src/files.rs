@@ -158,7 +158,8 @@ pub(crate) fn symlink(with: &[&str]) -> Came {
 pub(crate) fn link(with: &[&str]) -> Came {
     let (from, old) = at(with)?;
     let (to, new) = at(&with[2..])?;
-    from.link_at(PathFlags::empty(), &old, &to, &new).map_err(say)?;
+    from.link_at(PathFlags::empty(), &old, &to, &new)
+        .map_err(say)?;
     Ok("made".to_owned())
 }
 

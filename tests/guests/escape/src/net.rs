@@ -3,7 +3,9 @@
 use crate::Came;
 use crate::wasi::sockets::instance_network::instance_network;
 use crate::wasi::sockets::ip_name_lookup::resolve_addresses;
-use crate::wasi::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
+use crate::wasi::sockets::network::{
+    ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress,
+};
 use crate::wasi::sockets::tcp_create_socket::create_tcp_socket;
 use crate::wasi::sockets::udp_create_socket::create_udp_socket;
 

@@ -32,7 +32,9 @@ fn request(method: &str, url: &str, headers: Fields) -> Result<OutgoingRequest, 
     };
     let refused = |what: &'static str| move |()| format!("{what} was refused");
     request.set_method(&method).map_err(refused("the method"))?;
-    request.set_scheme(Some(&scheme)).map_err(refused("the scheme"))?;
+    request
+        .set_scheme(Some(&scheme))
+        .map_err(refused("the scheme"))?;
     request
         .set_authority(Some(authority))
         .map_err(refused("the authority"))?;

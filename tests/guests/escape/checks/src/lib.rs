@@ -7,7 +7,10 @@ wit_bindgen::generate!({
 });
 
 #[path = "../../src/files.rs"]
-#[allow(dead_code, reason = "it is the other guest's, and this one needs less of it")]
+#[allow(
+    dead_code,
+    reason = "it is the other guest's, and this one needs less of it"
+)]
 mod files;
 
 use exports::evil::escape::checks::{Guest, Verdict};
