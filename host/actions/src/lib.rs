@@ -31,7 +31,7 @@ mod standard;
 
 pub use describe::{ActionDescription, ActionKind, Parameter};
 pub use error::RegistryError;
-pub use ipnet::IpNet;
+pub use ostro_egress::IpNet;
 pub use registry::{Builder, Registry};
 pub use standard::http::HttpOptions;
 pub use standard::ssh::SshOptions;

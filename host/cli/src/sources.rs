@@ -16,6 +16,7 @@ use crate::args::Sources;
 use crate::errors::{WithHint as _, hinted};
 use crate::installed::{Opened, Wanted};
 use crate::recordings::Place;
+use crate::state;
 
 /// The actions of a command line, ready to run.
 pub(crate) struct Actions {
@@ -64,6 +65,7 @@ pub(crate) fn load_recorded(
         let operator = operator.map(|file| grants("--grants", file)).transpose()?;
         let sandbox = Sandbox::new(SandboxConfig {
             cache_dir: cache(),
+            closed: state::own_folders(),
             ..SandboxConfig::default()
         })?;
         for (path, pack) in sources.pack.iter().zip(&packs) {
@@ -217,7 +219,8 @@ pub(crate) fn grants(option: &str, path: &Path) -> Result<Grants> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| format!("{option} {name}"))?;
     Grants::parse(&text, &name).hint(|| {
-        "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging"
+        "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging, \
+         files, http"
             .to_owned()
     })
 }

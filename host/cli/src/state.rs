@@ -7,8 +7,10 @@
 
 mod expiry;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,6 +27,19 @@ const SHORTEST: usize = 4;
 const REQUEST: &str = "request";
 /// The mark of a run that has ended.
 const ENDED: &str = "ended";
+
+/// The state folders that this process was told of.
+static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Where this program keeps its own, as far as this process knows: no pack is granted any of it.
+pub(crate) fn own_folders() -> Vec<PathBuf> {
+    // The user's own one is that of other processes, whatever this one was told.
+    _ = StateDir::new(None);
+    let given = std::env::var_os("OSTRO_STATE_DIR").map(PathBuf::from);
+    let tools = ostro_packs::build::user_cache().map(|cache| cache.join("ostro-tools"));
+    let named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+    named.iter().cloned().chain(given).chain(tools).collect()
+}
 
 /// A state folder.
 #[derive(Clone, Debug)]
@@ -81,6 +96,8 @@ impl StateDir {
                 "name one with --state-dir, or keep nothing with --ephemeral",
             )
         })?;
+        let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+        named.insert(path.clone());
         Ok(Self::at(path))
     }
 

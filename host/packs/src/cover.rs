@@ -2,7 +2,7 @@
 
 use ostro_core::Method;
 
-use crate::grants::{Grants, ServiceGrant};
+use crate::grants::{FolderGrant, Grants, HttpGrant, ServiceGrant};
 use crate::pattern::PathPattern;
 
 impl Grants {
@@ -17,6 +17,8 @@ impl Grants {
             openstack,
             operations,
             messaging,
+            files,
+            http,
         } = asked;
         let left = Self {
             openstack: openstack
@@ -36,6 +38,16 @@ impl Grants {
             messaging: messaging
                 .iter()
                 .filter(|queue| !self.messaging.contains(queue))
+                .cloned()
+                .collect(),
+            files: files
+                .iter()
+                .filter(|folder| !self.files.iter().any(|own| covers_folder(own, folder)))
+                .cloned()
+                .collect(),
+            http: http
+                .iter()
+                .filter(|host| !self.http.iter().any(|own| covers_host(own, host)))
                 .cloned()
                 .collect(),
         };
@@ -80,6 +92,28 @@ fn covers_operation(own: &str, asked: &str) -> bool {
         })
 }
 
+/// Whether `own` is the same folder in the same place, with at least as much.
+fn covers_folder(own: &FolderGrant, asked: &FolderGrant) -> bool {
+    own.path == asked.path
+        && own.guest == asked.guest
+        && own.mode >= asked.mode
+        && own.max_size >= asked.max_size
+        && own.max_files >= asked.max_files
+}
+
+/// Whether `own` alone allows all of `asked`. Where several would only together, it is asked for
+/// once more.
+fn covers_host(own: &HttpGrant, asked: &HttpGrant) -> bool {
+    own.host == asked.host
+        && (own.private || !asked.private)
+        && asked.ports.iter().all(|port| own.ports.contains(port))
+        && asked.methods.iter().all(|method| own.methods.contains(method))
+        && asked
+            .paths
+            .iter()
+            .all(|path| own.paths.iter().any(|pattern| pattern.covers(path)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +145,29 @@ mod tests {
                 Some("operations: [ironics.x]".into()),
             ),
             ("messaging: [a, b]", "messaging: [b]", None),
+            (
+                "files: [{path: /srv/a, mode: rw, as: /a}]",
+                "files: [{path: /srv/a, as: /a}]",
+                None,
+            ),
+            (
+                "files: [{path: /srv/a, as: /a}]",
+                "files: [{path: /srv/a, mode: rw, as: /a}, {path: /srv/a, as: /a}]",
+                Some("files: [{path: /srv/a, mode: rw, as: /a}]".to_owned()),
+            ),
+            (
+                "http: [{host: a.example.org, methods: [GET, POST], paths: [/v1/**]}]",
+                "http: [{host: a.example.org, methods: [GET], paths: [/v1/x]}]",
+                None,
+            ),
+            (
+                "http: [{host: a.example.org, methods: [GET], paths: [/**]}]",
+                "http: [{host: a.example.org, private: true, methods: [GET], paths: [/**]}]",
+                Some(
+                    "http: [{host: a.example.org, private: true, methods: [GET], paths: [/**]}]"
+                        .to_owned(),
+                ),
+            ),
             (
                 "messaging: [a]",
                 "messaging: [a, b]",

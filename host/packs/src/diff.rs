@@ -263,7 +263,18 @@ fn grants(grants: &Grants) -> BTreeSet<String> {
         .iter()
         .map(|name| format!("operation {name}"));
     let queues = grants.messaging.iter().map(|name| format!("queue {name}"));
-    requests.chain(operations).chain(queues).collect()
+    let folders = grants.files.iter().map(ToString::to_string);
+    let hosts = grants.http.iter().flat_map(|grant| {
+        let zone = if grant.private { ", also private" } else { "" };
+        grant.methods.iter().flat_map(move |method| {
+            grant.ports.iter().flat_map(move |port| {
+                let line = move |path| format!("{method} {path} of {}:{port}{zone}", grant.host);
+                grant.paths.iter().map(line)
+            })
+        })
+    });
+    let requests = requests.chain(operations).chain(queues);
+    requests.chain(folders).chain(hosts).collect()
 }
 
 /// What is in one set and not in the other. A grant or an import fewer breaks no workflow.

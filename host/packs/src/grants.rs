@@ -3,7 +3,10 @@
 //! Nothing is granted by default, and an empty grant means nothing. Every check is a pure
 //! function of the grants and of what is asked for.
 
-use std::fmt;
+mod files;
+mod http;
+
+use std::fmt::{self, Write as _};
 
 use ostro_core::{Method, RelativePath, ServiceRequest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -12,6 +15,8 @@ use crate::error::{PackError, yaml_error};
 use crate::pattern::PathPattern;
 use crate::scalar::scalars;
 use crate::smallest::Need;
+pub use files::{FolderGrant, FolderMode};
+pub use http::{Host, HostPattern, HttpGrant, HttpTarget, TargetError};
 
 /// What a pack may do, as `pack.yaml` asks for it under `grants`, or as an operator writes it
 /// in a file of its own.
@@ -31,6 +36,16 @@ pub struct Grants {
     /// Queues of the messaging service that may be posted to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messaging: Vec<String>,
+    /// Folders of the host, seen through WASI.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "files::folders"
+    )]
+    pub files: Vec<FolderGrant>,
+    /// Hosts outside of the cloud, asked through WASI.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpGrant>,
 }
 
 /// Requests to one service: each of the methods on each of the paths.
@@ -82,6 +97,23 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
+impl Denial {
+    /// A host that would be let through, was it not at an address that is not public.
+    /// `may_be_granted` tells whether any grant opens such an address.
+    pub fn address(method: Method, target: &HttpTarget, may_be_granted: bool) -> Self {
+        let what = if may_be_granted {
+            format!("{method} {target} leads to an address that is not public")
+        } else {
+            format!("{method} {target} leads to an address that is nobody's to ask")
+        };
+        let lines = || format!("{}\n      private: true", http_lines(method, target));
+        Self {
+            what,
+            add: may_be_granted.then(lines),
+        }
+    }
+}
+
 impl Grants {
     /// Reads a grants file; `file` is its name for messages.
     pub fn parse(text: &str, file: &str) -> Result<Self, PackError> {
@@ -93,7 +125,18 @@ impl Grants {
 
     /// Whether nothing is granted.
     pub fn is_empty(&self) -> bool {
-        !self.has_requests() && self.operations.is_empty() && self.messaging.is_empty()
+        !self.has_requests()
+            && self.operations.is_empty()
+            && self.messaging.is_empty()
+            && self.files.is_empty()
+            && !self.has_http()
+    }
+
+    /// Whether some request to a host outside of the cloud could be let through.
+    pub fn has_http(&self) -> bool {
+        self.http.iter().any(|grant| {
+            !grant.ports.is_empty() && !grant.methods.is_empty() && !grant.paths.is_empty()
+        })
     }
 
     /// Whether some request could be let through.
@@ -113,7 +156,48 @@ impl Grants {
             } => self.check_request(&ServiceRequest::new(service, *method, path.clone())),
             Need::Operation(name) => self.check_operation(name),
             Need::Queue(name) => self.check_queue(name),
+            Need::Http { method, target, .. } => self.check_http(*method, target).map(drop),
+            Need::Folder(folder) => self.check_folder(folder),
         }
+    }
+
+    /// Whether the pack may send a request to a host outside of the cloud, and if so, whether the
+    /// host may be at an address that is not public.
+    pub fn check_http(&self, method: Method, target: &HttpTarget) -> Result<bool, Denial> {
+        let covers = |grant: &&HttpGrant| {
+            grant.host.matches(&target.host)
+                && grant.ports.contains(&target.port)
+                && grant.methods.contains(&method)
+                && grant.paths.iter().any(|path| path.matches(&target.path))
+        };
+        let mut covering = self.http.iter().filter(covers).peekable();
+        if covering.peek().is_some() {
+            return Ok(covering.any(|grant| grant.private));
+        }
+        Err(Denial {
+            what: format!("{method} {target} is not granted"),
+            add: Some(http_lines(method, target)),
+        })
+    }
+
+    /// Whether the pack has a folder where `folder` has it, to do as much in.
+    pub fn check_folder(&self, folder: &FolderGrant) -> Result<(), Denial> {
+        let covers = |grant: &FolderGrant| grant.guest == folder.guest && grant.mode >= folder.mode;
+        if self.files.iter().any(covers) {
+            return Ok(());
+        }
+        let FolderGrant {
+            path, mode, guest, ..
+        } = folder;
+        let mode = mode.as_str();
+        Err(Denial {
+            what: format!("the folder {guest} with mode {mode} is not granted"),
+            add: Some(format!(
+                "  files:\n    - path: {}\n      mode: {mode}\n      as: {}",
+                yaml(path),
+                yaml(guest)
+            )),
+        })
     }
 
     /// Whether the pack may send `request`.
@@ -200,6 +284,16 @@ impl Grants {
             add: Some(format!("  messaging: [{}]", yaml(queue))),
         })
     }
+}
+
+/// The lines that grant one request to a host outside of the cloud.
+fn http_lines(method: Method, target: &HttpTarget) -> String {
+    format!(
+        "  http:\n    - host: {}\n      ports: [{}]\n      methods: [{method}]\n      paths: [{}]",
+        yaml(&target.host.to_string()),
+        target.port,
+        yaml(&PathPattern::exactly(&target.path).to_string()),
+    )
 }
 
 /// Whether `path` of `service` is a place where Keystone hands out what opens other doors:
@@ -295,7 +389,19 @@ fn yaml(text: &str) -> String {
     if starts_plain && !word && text.chars().all(plain) {
         text.to_owned()
     } else {
-        serde_json::Value::from(text).to_string()
+        let mut quoted = String::from("\"");
+        for c in text.chars() {
+            let code = u32::from(c);
+            // What is no letter may be a command to a terminal, or turn the direction of text.
+            _ = match c {
+                '"' | '\\' => write!(quoted, "\\{c}"),
+                ' '..='~' => write!(quoted, "{c}"),
+                _ if c.is_alphanumeric() => write!(quoted, "{c}"),
+                _ if code <= 0xffff => write!(quoted, "\\u{code:04x}"),
+                _ => write!(quoted, "\\U{code:08x}"),
+            };
+        }
+        quoted + "\""
     }
 }
 
@@ -338,5 +444,38 @@ mod methods {
                     format!("{name:?} is no method: write GET, HEAD, POST, PUT, PATCH or DELETE")
                 })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_that_allow_a_queue_are_safe_to_show_and_allow_it() {
+        for queue in [
+            "tripleo",
+            "no",
+            "1",
+            "a\u{7f}b",
+            "a\u{9b}31m\u{202e}b\u{2028}",
+            "\"\\\r\n: x",
+            "\u{feff}",
+            "zäqar \u{1f600}",
+            "",
+        ] {
+            let denial = Grants::default().check_queue(queue).unwrap_err();
+            let lines = denial.lines().unwrap();
+            assert!(
+                !lines.chars().any(|c| c.is_control() && c != '\n'),
+                "{lines:?}"
+            );
+            assert!(
+                !lines.contains(['\u{202e}', '\u{2028}', '\u{feff}']),
+                "{lines:?}"
+            );
+            let grants = Grants::parse(lines, "g").unwrap();
+            assert!(grants.check_queue(queue).is_ok(), "{lines}");
+        }
     }
 }

@@ -47,6 +47,8 @@ enum Needs {
     Writes,
     /// A grant under `messaging`.
     Queues,
+    /// A grant under `http`.
+    Hosts,
 }
 
 /// The interfaces of `ostro:host` 0.1 and what each takes.
@@ -86,15 +88,22 @@ fn refuse(import: &str, grants: &Grants, validates: bool) -> Option<String> {
     let (path, version) = import.split_once('@').unwrap_or((import, ""));
     let (package, interface) = path.split_once('/').unwrap_or(("", path));
     if let Some(wasi) = package.strip_prefix("wasi:") {
-        let known = matches!(
-            wasi,
-            "cli" | "clocks" | "filesystem" | "io" | "random" | "sockets"
-        );
-        return (!known || !version.starts_with("0.2.")).then(|| {
-            "of WASI only the 0.2 packages cli, clocks, filesystem, io, random and sockets are \
-             there, and they lead nowhere; reach services through ostro:host/openstack"
-                .to_owned()
-        });
+        let known = match wasi {
+            "cli" | "clocks" | "filesystem" | "io" | "random" | "sockets" => true,
+            "http" => matches!(interface, "types" | "outgoing-handler"),
+            _ => false,
+        };
+        if !known || !version.starts_with("0.2.") {
+            return Some(
+                "of WASI only the 0.2 packages cli, clocks, filesystem, io, random and sockets \
+                 are there, and of http the outgoing handler; folders and hosts are reached where \
+                 they are granted, and services through ostro:host/openstack"
+                    .to_owned(),
+            );
+        }
+        return (wasi == "http")
+            .then(|| missing(&Needs::Hosts, grants, validates))
+            .flatten();
     }
     if package != "ostro:host" {
         return Some(
@@ -107,9 +116,14 @@ fn refuse(import: &str, grants: &Grants, validates: bool) -> Option<String> {
     let Some(needs) = needs(interface) else {
         return Some("ostro:host 0.1 has no such interface".to_owned());
     };
+    missing(&needs, grants, validates)
+}
+
+/// Why a component may not have what an interface needs.
+fn missing(needs: &Needs, grants: &Grants, validates: bool) -> Option<String> {
     let may_request = grants.has_requests() || !grants.operations.is_empty();
     match needs {
-        Needs::Writes | Needs::Queues if validates => Some(
+        Needs::Writes | Needs::Queues | Needs::Hosts if validates => Some(
             "a component with a validation may only read: use ostro:host/openstack-read, or move \
              the actions that write to a component of their own"
                 .to_owned(),
@@ -122,6 +136,11 @@ fn refuse(import: &str, grants: &Grants, validates: bool) -> Option<String> {
         ),
         Needs::Queues if grants.messaging.is_empty() => Some(
             "its pack is granted no queue; add to the pack's grants\n  messaging: [NAME-OF-QUEUE]"
+                .to_owned(),
+        ),
+        Needs::Hosts if !grants.has_http() => Some(
+            "its pack is granted no host; add to the pack's grants what it needs, as\n  http:\n    \
+             - host: api.example.org\n      methods: [GET]\n      paths: [/v1/**]"
                 .to_owned(),
         ),
         _ => None,
@@ -137,6 +156,8 @@ mod tests {
         let none = Grants::default();
         let reads = Grants::parse("operations: [ironic.node_list]", "g").unwrap();
         let queue = Grants::parse("messaging: [tripleo]", "g").unwrap();
+        let host = "http: [{host: a.example, methods: [GET], paths: [/**]}]";
+        let host = Grants::parse(host, "g").unwrap();
         let empty = "openstack: [{service: baremetal, methods: [], paths: [/**]}]";
         let empty = Grants::parse(empty, "g").unwrap();
         for (import, grants, validates, part) in [
@@ -189,8 +210,29 @@ mod tests {
                 "wasi:http/outgoing-handler@0.2.0",
                 &reads,
                 false,
+                "granted no host",
+            ),
+            ("wasi:http/outgoing-handler@0.2.0", &host, false, ""),
+            ("wasi:http/types@0.2.6", &host, false, ""),
+            (
+                "wasi:http/outgoing-handler@0.2.0",
+                &host,
+                true,
+                "may only read",
+            ),
+            (
+                "wasi:http/incoming-handler@0.2.0",
+                &host,
+                false,
                 "of WASI only",
             ),
+            (
+                "wasi:http/outgoing-handler@0.3.0",
+                &host,
+                false,
+                "of WASI only",
+            ),
+            ("wasi:keyvalue/store@0.2.0", &host, false, "of WASI only"),
             ("wasi:cli/environment@0.3.0", &reads, false, "of WASI only"),
             ("evil:host/keys", &reads, false, "no host offers it"),
             ("keys", &reads, false, "no host offers it"),

@@ -45,6 +45,10 @@ pub use diff::{Change, PackDiff, What};
 pub use error::PackError;
 pub use files::{MAX_FILE, MAX_FILES, MAX_TOTAL};
 pub use grants::{Denial, Grants, ServiceGrant};
+pub use grants::{
+    Denial, FolderGrant, FolderMode, Grants, Host, HostPattern, HttpGrant, HttpTarget,
+    ServiceGrant, TargetError,
+};
 pub use imports::{Import, ImportError};
 pub use lower::{InputError, LowerError, Sink, lower, lower_params};
 pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, ValidationInfo};

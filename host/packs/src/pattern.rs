@@ -19,7 +19,11 @@ impl PathPattern {
     /// The pattern that `text` is.
     pub fn parse(text: &str) -> Result<Self, String> {
         // What would be no path without its stars can match no path either.
-        let plain: String = text.replace("**", "x").replace('*', "x");
+        // A star that stands for itself counts as one character, as in the path.
+        let plain = text
+            .replace("**", "x")
+            .replace('*', "x")
+            .replace("%2A", "x");
         RelativePath::parse(&plain).map_err(|_| {
             format!("{text:?} can match no path: write it as /v1/nodes, /v1/nodes/* or /v1/**")
         })?;
@@ -55,7 +59,10 @@ impl PathPattern {
                 "**" => return true,
                 "*" => !segment.is_empty(),
                 literal if literal == segment => true,
-                literal => literal.contains("%2A") && literal.replace("%2A", "*") == segment,
+                literal => {
+                    let plain = |text: &str| text.replace("%2A", "*");
+                    literal.contains("%2A") && plain(literal) == plain(segment)
+                }
             };
             if !covered {
                 return false;
@@ -123,6 +130,7 @@ mod tests {
             ("/**", "/v1", true),
             ("/v1/%2A", "/v1/*", true),
             ("/v1/%2A", "/v1/x", false),
+            ("/v1/%2Aa%2A", "/v1/%2Aa*", true),
             ("/v1/nodes", "/v1/%6eodes", false),
         ] {
             let parsed = PathPattern::parse(pattern).unwrap();
@@ -132,6 +140,14 @@ mod tests {
                 "{pattern} on {path}"
             );
         }
+    }
+
+    #[test]
+    fn the_longest_path_has_a_pattern_of_its_own() {
+        let path = format!("/{}", "*".repeat(RelativePath::MAX_BYTES - 1));
+        let path = RelativePath::parse(&path).unwrap();
+        let pattern = PathPattern::exactly(&path).to_string();
+        assert!(PathPattern::parse(&pattern).unwrap().matches(&path));
     }
 
     #[test]

@@ -41,6 +41,11 @@ pub(crate) fn reflect(
         Some([0, b'a', b's', b'm', ..]) => {}
         _ => return Err(wrong("this is no WebAssembly".into())),
     }
+    // The decoder reads as from a stream, and makes room for what is announced before it looks for
+    // it: a few bytes would take gigabytes. Reading over all of it finds what is not there.
+    for part in wasmparser::Parser::new(0).parse_all(bytes) {
+        part.map_err(|error| wrong(format!("not a valid component: {error:#}")))?;
+    }
     let decoded = wit_component::decode(bytes)
         .map_err(|error| wrong(format!("not a valid component: {error:#}")))?;
     let wit_component::DecodedWasm::Component(resolve, world) = decoded else {
@@ -424,5 +429,39 @@ pub(crate) fn interface_key(resolve: &Resolve, id: InterfaceId) -> String {
     match (package, &interface.name) {
         (Some(package), Some(name)) => format!("{}:{}/{name}", package.namespace, package.name),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component of these sections.
+    fn component(sections: &[u8]) -> Vec<u8> {
+        [b"\0asm\x0d\0\x01\0".as_slice(), sections].concat()
+    }
+
+    #[test]
+    fn what_is_announced_and_not_there_is_found_before_room_is_made_for_it() {
+        // A core module whose one function says that it has three gigabytes.
+        let module = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x03\x02\x01\0\x0a\x06\x01\xff\xff\xff\xff\x0b";
+        let length = u8::try_from(module.len()).unwrap();
+        let nested = [&[1, length], module.as_slice()].concat();
+        for sections in [
+            // A section of two gigabytes.
+            &[0, 0xff, 0xff, 0xff, 0xff, 0x07, 0x05][..],
+            &[0, 3, 1, b'a'],
+            &[0, 0x80],
+            &[0],
+            &nested,
+        ] {
+            let begin = std::time::Instant::now();
+            let bytes = component(sections);
+            let error = reflect("a", "a.wasm", &bytes, &Docs::default()).err();
+            let error = error.unwrap().to_string();
+            assert!(error.contains("not a valid component"), "{error}");
+            // Making room for gigabytes takes a second.
+            assert!(begin.elapsed() < std::time::Duration::from_millis(300));
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ostro_core::{Method, RelativePath};
 
-use crate::grants::{Grants, ServiceGrant};
+use crate::grants::{FolderGrant, Grants, HostPattern, HttpGrant, HttpTarget, ServiceGrant};
 use crate::pattern::PathPattern;
 
 /// Something that a run did, and has to be granted for that.
@@ -23,19 +23,34 @@ pub enum Need {
     Operation(String),
     /// A post to a queue.
     Queue(String),
+    /// A request to a host outside of the cloud.
+    Http {
+        /// The method.
+        method: Method,
+        /// Where it went.
+        target: HttpTarget,
+        /// Whether that was at an address that is not public.
+        private: bool,
+    },
+    /// A folder, and what was done in it.
+    Folder(FolderGrant),
 }
 
 /// The segments of a path; none for one that can be any.
 type Segments = Vec<Option<String>>;
-/// The services and methods, and the paths that were asked for with the runs that did.
-type Asked = BTreeMap<(String, Method), BTreeMap<Segments, BTreeSet<usize>>>;
+/// The services or hosts and the methods, and the paths that were asked for with the runs that did.
+type Asked<Of> = BTreeMap<(Of, Method), BTreeMap<Segments, BTreeSet<usize>>>;
+/// A host, its port, and whether it is at an address that is not public.
+type Place = (HostPattern, u16, bool);
 
 impl Grants {
     /// The grants that `runs` needed, and no more. A segment of a path is taken for an id, and
     /// becomes `*`, if it is a UUID, or if it follows the name of a collection and is another in
     /// another run.
     pub fn smallest(runs: &[Vec<Need>]) -> Self {
-        let mut asked = Asked::new();
+        let mut asked: Asked<String> = Asked::new();
+        let mut hosts: Asked<Place> = Asked::new();
+        let mut folders: BTreeMap<String, FolderGrant> = BTreeMap::new();
         let mut operations = BTreeSet::new();
         let mut queues = BTreeSet::new();
         for (run, needs) in runs.iter().enumerate() {
@@ -55,16 +70,47 @@ impl Grants {
                     Need::Queue(name) => {
                         queues.insert(name.clone());
                     }
+                    Need::Http {
+                        method,
+                        target,
+                        private,
+                    } => {
+                        let host = HostPattern::exactly(&target.host);
+                        let place = (host, target.port, *private);
+                        let paths = hosts.entry((place, *method)).or_default();
+                        let path = segments(&target.path);
+                        paths.entry(path).or_default().insert(run);
+                    }
+                    Need::Folder(folder) => {
+                        let one = folders
+                            .entry(folder.guest.clone())
+                            .or_insert_with(|| folder.clone());
+                        one.mode = one.mode.max(folder.mode);
+                    }
                 }
             }
         }
-        for paths in asked.values_mut() {
+        for paths in asked.values_mut().chain(hosts.values_mut()) {
             while generalise(paths) {}
         }
+        let openstack = grouped(asked).map(|((service, methods), paths)| ServiceGrant {
+            service,
+            methods,
+            paths,
+        });
+        let http = grouped(hosts).map(|(((host, port, private), methods), paths)| HttpGrant {
+            host,
+            ports: vec![port],
+            methods,
+            paths,
+            private,
+        });
         Self {
-            openstack: grouped(asked),
+            openstack: openstack.collect(),
             operations: operations.into_iter().collect(),
             messaging: queues.into_iter().collect(),
+            files: folders.into_values().collect(),
+            http: http.collect(),
         }
     }
 }
@@ -133,17 +179,19 @@ fn may_be_id(path: &Segments, place: usize) -> bool {
     !is_version && named
 }
 
-/// A line for all paths of a service that need the same methods.
-fn grouped(asked: Asked) -> Vec<ServiceGrant> {
-    let mut methods: BTreeMap<(String, Segments), BTreeSet<Method>> = BTreeMap::new();
-    for ((service, method), paths) in asked {
+/// A line for all paths of a service or host that need the same methods.
+fn grouped<Of: Clone + Ord>(
+    asked: Asked<Of>,
+) -> impl Iterator<Item = ((Of, Vec<Method>), Vec<PathPattern>)> {
+    let mut methods: BTreeMap<(Of, Segments), BTreeSet<Method>> = BTreeMap::new();
+    for ((of, method), paths) in asked {
         for path in paths.into_keys() {
-            let key = (service.clone(), path);
+            let key = (of.clone(), path);
             methods.entry(key).or_default().insert(method);
         }
     }
-    let mut grants: BTreeMap<(String, Vec<Method>), Vec<PathPattern>> = BTreeMap::new();
-    for ((service, path), methods) in methods {
+    let mut grants: BTreeMap<(Of, Vec<Method>), Vec<PathPattern>> = BTreeMap::new();
+    for ((of, path), methods) in methods {
         let pattern: String = path
             .iter()
             .map(|segment| match segment {
@@ -154,22 +202,16 @@ fn grouped(asked: Asked) -> Vec<ServiceGrant> {
         let Ok(pattern) = PathPattern::parse(&pattern) else {
             continue;
         };
-        let key = (service, methods.into_iter().collect());
+        let key = (of, methods.into_iter().collect());
         grants.entry(key).or_default().push(pattern);
     }
-    let grants = grants.into_iter();
-    grants
-        .map(|((service, methods), paths)| ServiceGrant {
-            service,
-            methods,
-            paths,
-        })
-        .collect()
+    grants.into_iter()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grants::FolderMode;
 
     const ID: &str = "931c9f64-0c35-4c3e-9f0c-0d8b1b3b7a11";
 
@@ -250,9 +292,27 @@ mod tests {
         let mut needs = run(&[&node, "baremetal GET /v1/x*y"]);
         needs.push(Need::Operation("ironic.node_list".into()));
         needs.push(Need::Queue("tripleo".into()));
-        let grants = Grants::smallest(&[needs]);
+        let folder = |mode| Need::Folder(FolderGrant::new("/srv/plans", mode, "/plans"));
+        needs.push(folder(FolderMode::ReadWrite));
+        needs.push(folder(FolderMode::ReadOnly));
+        for (url, private) in [
+            ("https://api.example.org/v1/a", false),
+            ("http://db.test:8080/x?secret", true),
+        ] {
+            needs.push(Need::Http {
+                method: Method::Get,
+                target: HttpTarget::from_url(url).unwrap(),
+                private,
+            });
+        }
+        let grants = Grants::smallest(&[needs.clone()]);
         let text = serde_yaml::to_string(&grants).unwrap();
         assert_eq!(Grants::parse(&text, "g").unwrap(), grants);
+        assert_eq!(grants.files.len(), 1);
+        assert_eq!(grants.http.len(), 2);
+        assert!(!text.contains("secret"), "{text}");
+        let needs = &needs[2..];
+        assert!(needs.iter().all(|need| grants.check(need).is_ok()));
         assert!(grants.check_operation("ironic.node_list").is_ok());
         assert!(grants.check_queue("tripleo").is_ok());
         let path = RelativePath::parse("/v1/x*y").unwrap();

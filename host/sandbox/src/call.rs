@@ -69,6 +69,9 @@ pub(crate) async fn call(
         progress,
         deadline,
         host_calls: HostCalls::new(limits.host_calls),
+        folders: Arc::clone(&pack.folders),
+        only_reads: action.only_reads,
+        lookup: pack.sandbox.config.lookup.clone(),
     };
     let state = State::new(caller, mem::replace(tape, Tape::Live));
     let mut store = Store::new(&pack.sandbox.engine, state);
@@ -95,6 +98,7 @@ pub(crate) async fn call(
         Some(Err(error)) => Err(blame(&error, &store, limits)),
     };
     *tape = mem::replace(&mut store.data_mut().tape, Tape::Live);
+    tape.used(|| store.data().used_folders());
     result
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use ostro_egress::Lookup;
 use tokio::sync::Semaphore;
 use wasmtime::{
     Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy,
@@ -13,6 +14,7 @@ use wasmtime::{
 };
 
 use crate::error::SandboxError;
+use crate::folders::Folders;
 
 /// How often running guests are looked at: how long one may hold a thread of the host, and how
 /// exact its time limit is.
@@ -34,6 +36,11 @@ pub struct SandboxConfig {
     pub max_memory: u64,
     /// The longest that a pack may ask for a call.
     pub max_time: Duration,
+    /// Folders that no pack gets, whatever it is granted, with all that is in them and around
+    /// them: where the host keeps its own. That of `cache_dir` is one by itself.
+    pub closed: Vec<PathBuf>,
+    /// How the names of hosts outside of the cloud become addresses.
+    pub lookup: Lookup,
 }
 
 impl Default for SandboxConfig {
@@ -43,6 +50,8 @@ impl Default for SandboxConfig {
             max_instances: 128,
             max_memory: 1 << 30,
             max_time: Duration::from_hours(24),
+            closed: Vec::new(),
+            lookup: Lookup::default(),
         }
     }
 }
@@ -61,6 +70,8 @@ pub(crate) struct Shared {
     /// A permit an instance slot.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) ticker: Ticker,
+    /// What is known of the folders that packs are granted.
+    pub(crate) folders: Folders,
 }
 
 impl Sandbox {
@@ -78,6 +89,7 @@ impl Sandbox {
                 engine,
                 slots,
                 ticker,
+                folders: Folders::default(),
             }),
         })
     }
@@ -110,6 +122,11 @@ fn engine(sandbox: &SandboxConfig) -> wasmtime::Result<Config> {
     config
         .wasm_component_model(true)
         .epoch_interruption(true)
+        // What no pack needs is off: it is less to trust. Threads, garbage collection and
+        // exceptions are not even built in. Relaxed SIMD differs between machines.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     if let Some(dir) = &sandbox.cache_dir {
         std::fs::create_dir_all(dir)?;

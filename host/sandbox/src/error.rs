@@ -32,6 +32,16 @@ pub enum SandboxError {
         /// What the engine says.
         reason: String,
     },
+    /// A folder that is granted cannot be opened, or is nobody's to have.
+    #[error("pack {pack:?} cannot have the folder {path}: {reason}")]
+    Folder {
+        /// The pack.
+        pack: String,
+        /// The folder, as it is granted.
+        path: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// The engine does not start.
     #[error("the wasm engine does not start: {0}")]
     Engine(String),

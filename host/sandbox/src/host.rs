@@ -5,7 +5,11 @@
 //! the `Tape`, which records a call and its answer, or answers from a recording.
 
 mod bindings;
+mod files;
+#[cfg(test)]
+mod fuzz;
 mod headers;
+mod http;
 mod openstack;
 mod output;
 mod plain;
@@ -16,12 +20,15 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::state::State;
 pub(crate) use bindings::ostro::host as contract;
+pub(crate) use files::{Files, Opened};
+pub(crate) use http::{Http, Parts};
 pub(crate) use output::Output;
 
 /// Links the interfaces that `component` imports, and no other. That its pack may have them was
 /// checked before.
 pub(crate) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtime::Result<()> {
     let mut wasi = false;
+    let mut http = false;
     for import in component
         .imports
         .iter()
@@ -38,11 +45,21 @@ pub(crate) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtim
             Some("log") => contract::log::add_to_linker::<_, Data>(linker, same)?,
             Some("execution") => contract::execution::add_to_linker::<_, Data>(linker, same)?,
             Some("clock") => contract::clock::add_to_linker::<_, Data>(linker, same)?,
-            _ => wasi |= path.starts_with("wasi:"),
+            _ => {
+                wasi |= path.starts_with("wasi:");
+                http |= path.starts_with("wasi:http/");
+            }
         }
     }
     if wasi {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
+        // Ours stand in front of wasmtime-wasi's.
+        linker.allow_shadowing(true);
+        files::link(linker)?;
+        linker.allow_shadowing(false);
+    }
+    if http {
+        http::link(linker)?;
     }
     Ok(())
 }

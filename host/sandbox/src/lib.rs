@@ -7,7 +7,10 @@
 //!
 //! | a guest tries to | what stops it |
 //! |---|---|
-//! | reach a file, a socket, the environment | it is linked to the interfaces of `ostro:host` alone; WASI is an empty world |
+//! | reach a file, a socket, the environment | it is linked to the interfaces of `ostro:host` alone; WASI is an empty world, but for what is granted |
+//! | leave a folder that is granted | the folder's own handle is opened at load, and paths are kept below it; links are not made; what is no plain file is not opened |
+//! | fill the disk | each folder has limits over all that it holds |
+//! | reach a host that is not granted, or a private network | the address is parsed in one spelling and checked; a name is looked up once, its addresses are checked, and these are connected to; redirects are answers |
 //! | call what its pack is not granted | [`Sandbox::load`] refuses the import; each host call is checked against `ostro_packs::Grants` |
 //! | reach another origin | it names a service type and an `ostro_core::RelativePath`; only the session knows endpoints |
 //! | learn a token or an endpoint | the session adds the token after the request left the guest; answers lose headers that carry credentials or origins; Keystone's routes that give out credentials are never granted |
@@ -35,6 +38,7 @@ mod call;
 mod convert;
 mod engine;
 mod error;
+mod folders;
 mod host;
 mod pack;
 mod recording;

@@ -9,12 +9,13 @@ use ostro_core::{
     ServiceRequest, ServiceResponse, Value,
 };
 use ostro_openstack::{Cloud, CloudError};
-use ostro_packs::{Component, Grants, Limits, Pack, Signature};
+use ostro_packs::{Component, FolderGrant, Grants, HttpGrant, Limits, Pack, Signature};
 use wasmtime::component::{self, ComponentExportIndex, InstancePre, Linker};
 
 use crate::call::Outside;
 use crate::engine::{Sandbox, Shared};
 use crate::error::{CallError, RecordingError, SandboxError};
+use crate::folders::Folder;
 use crate::recording::{RecordedContext, RecordedPack, Recorder, Recording, Replayed, Tape};
 use crate::state::State;
 use crate::{call, host};
@@ -30,6 +31,7 @@ pub struct LoadedPack {
 pub(crate) struct Loaded {
     pub(crate) sandbox: Arc<Shared>,
     pub(crate) policy: Arc<Policy>,
+    pub(crate) folders: Arc<[Folder]>,
     actions: HashMap<Arc<str>, Action>,
     signatures: Vec<Arc<Signature>>,
 }
@@ -53,11 +55,14 @@ pub(crate) struct Action {
     pub(crate) slots: u32,
     /// What its component imports that tells it something and is not recorded.
     not_recorded: Arc<[String]>,
+    /// Whether its component has a validation, and so only reads.
+    pub(crate) only_reads: bool,
 }
 
 impl Sandbox {
     /// Compiles a pack and links it to exactly what `grants` allow: the manifest's own, or what
-    /// the operator put in their place. A component that imports more is refused here.
+    /// the operator put in their place. A component that imports more is refused here, and so is
+    /// a folder that is not there.
     ///
     /// Compiling takes from a tenth of a second to half a minute; with a cache, later loads take
     /// milliseconds. It blocks the thread.
@@ -83,9 +88,17 @@ impl Sandbox {
             ));
         }
         pack.check_imports(grants)?;
+        let mut closed = config.closed.clone();
+        closed.extend(config.cache_dir.clone());
+        let folders = self.shared.folders.open(&grants.files, &closed);
+        let folders = folders.map_err(|(path, reason)| SandboxError::Folder {
+            pack: name.clone(),
+            path,
+            reason,
+        })?;
         let mut actions = HashMap::new();
         for component in &pack.components {
-            self.load_component(component, &mut actions)
+            self.load_component(component, !folders.is_empty(), &mut actions)
                 .map_err(|error| SandboxError::Component {
                     pack: name.clone(),
                     component: component.name.clone(),
@@ -102,6 +115,7 @@ impl Sandbox {
                     grants: grants.clone(),
                     limits: limits.clone(),
                 }),
+                folders: folders.into(),
                 actions,
                 signatures: pack.signatures().cloned().collect(),
             }),
@@ -117,6 +131,8 @@ impl Sandbox {
             openstack: Vec::new(),
             operations: vec![String::new()],
             messaging: vec![String::new()],
+            files: Vec::<FolderGrant>::new(),
+            http: HttpGrant::of_nothing().into_iter().collect(),
         };
         self.load(pack, &grants)
     }
@@ -124,6 +140,7 @@ impl Sandbox {
     fn load_component(
         &self,
         component: &Component,
+        has_folders: bool,
         actions: &mut HashMap<Arc<str>, Action>,
     ) -> wasmtime::Result<()> {
         let engine = &self.shared.engine;
@@ -139,9 +156,13 @@ impl Sandbox {
         let not_recorded: Arc<[String]> = component
             .imports
             .iter()
-            .filter(|import| !import.items.is_empty() && tells_by_itself(&import.interface))
+            .filter(|import| {
+                !import.items.is_empty() && tells_by_itself(&import.interface, has_folders)
+            })
             .map(|import| import.interface.clone())
             .collect();
+        let mut signatures = component.signatures.iter();
+        let only_reads = signatures.any(|signature| signature.is_validation);
         for signature in &component.signatures {
             let export = &signature.export;
             let function = compiled
@@ -159,6 +180,7 @@ impl Sandbox {
                 function,
                 slots,
                 not_recorded: Arc::clone(&not_recorded),
+                only_reads,
             };
             actions.insert(Arc::clone(&action.signature.name), action);
         }
@@ -199,10 +221,10 @@ impl LoadedPack {
         };
         let mut tape = Tape::record(recorder.limit());
         let result = call::call(&self.inner, found, input, outside, &mut tape).await;
-        if let Tape::Recorded(taken) = tape {
-            let mut recording = self.recording(action, input, context);
-            recording.not_recorded = found.not_recorded.to_vec();
-            recorder.recorded(taken.finish(recording, &outcome(&result)));
+        let mut recording = self.recording(action, input, context);
+        recording.not_recorded = found.not_recorded.to_vec();
+        if let Some(recording) = tape.finish_recording(recording, &outcome(&result)) {
+            recorder.recorded(recording);
         }
         result
     }
@@ -236,13 +258,7 @@ impl LoadedPack {
         let limit = u64::try_from(self.inner.policy.limits.time.as_millis()).unwrap_or(u64::MAX);
         let mut tape = Tape::replay(recording, limit);
         let result = call::call(&self.inner, found, &input, outside, &mut tape).await;
-        match tape {
-            Tape::Replayed(played) => Ok(played.finish(&outcome(&result))),
-            Tape::Live | Tape::Recorded(_) => Ok(Replayed {
-                outcome: None,
-                difference: None,
-            }),
-        }
+        Ok(tape.finish_replay(&outcome(&result)))
     }
 
     fn action(&self, name: &str) -> Result<&Action, CallError> {
@@ -280,8 +296,10 @@ impl LoadedPack {
 }
 
 /// Whether an interface of WASI tells a component what no recording has.
-fn tells_by_itself(interface: &str) -> bool {
-    interface.starts_with("wasi:clocks/") || interface.starts_with("wasi:random/")
+fn tells_by_itself(interface: &str, has_folders: bool) -> bool {
+    interface.starts_with("wasi:clocks/")
+        || interface.starts_with("wasi:random/")
+        || (has_folders && interface.starts_with("wasi:filesystem/"))
 }
 
 fn outcome(result: &Result<Value, CallError>) -> ActionOutcome {

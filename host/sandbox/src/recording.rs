@@ -22,6 +22,9 @@
 //! `"spaced": true` as Python writes JSON), else `{"text": …}` or `{"base64": …}`. A call without
 //! `answer` is one that the action never got an answer to: a limit ended it.
 //!
+//! `http.send` is a request through `wasi:http`, with its `url`, and its `query` apart. What an
+//! action reads and writes in folders is not recorded: `not_recorded` says so, as for WASI's clocks.
+//!
 //! What belongs to a key such as `password` or `token` is replaced by `[secret 1]` and so on
 //! before a recording leaves this crate, the same value by the same text wherever it stands; see
 //! `redact`. What is larger than its [`Recorder`] takes is `cut`, and cannot be replayed.
@@ -31,12 +34,13 @@ mod redact;
 mod tape;
 mod wire;
 
+use ostro_packs::FolderGrant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use compare::Difference;
-pub(crate) use tape::Tape;
-pub(crate) use wire::{json_text, operation, read, request};
+pub(crate) use tape::{Later, Tape};
+pub(crate) use wire::{HttpAnswer, http_request, json_text, operation, read, request};
 
 use crate::error::RecordingError;
 
@@ -66,9 +70,12 @@ pub struct Recording {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<String>,
     /// What the component imports that is not recorded, so that a replay may differ: WASI's
-    /// clocks and random numbers.
+    /// clocks and random numbers, and its files, where folders are granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_recorded: Vec<String>,
+    /// The folders that were used, with the mode that this took. A replay has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<FolderGrant>,
     /// Whether interfaces that reach nothing (log, progress, clock, execution) are free where no
     /// call of them is expected: so it is in a test case that a person wrote.
     #[serde(skip)]
@@ -149,6 +156,7 @@ impl Recording {
             outcome: None,
             cut: None,
             not_recorded: Vec::new(),
+            folders: Vec::new(),
             is_case: false,
         }
     }

@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ostro_core::{ActionContext, ProgressSink};
+use ostro_egress::Lookup;
 use ostro_openstack::Cloud;
+use ostro_packs::FolderGrant;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::error::{LimitError, LimitKind};
-use crate::host::Output;
+use crate::folders::Folder;
+use crate::host::{Files, Http, Opened, Output, Parts};
 use crate::pack::Policy;
 use crate::recording::Tape;
 
@@ -29,7 +33,15 @@ pub(crate) struct State {
     /// What happens to its host calls.
     pub(crate) tape: Tape,
     /// Made when a guest first asks for it: most do not use WASI.
-    wasi: Option<(WasiCtx, ResourceTable)>,
+    wasi: Option<Wasi>,
+    http: Option<Http>,
+    opened: Opened,
+}
+
+/// WASI of one instance.
+struct Wasi {
+    context: WasiCtx,
+    table: ResourceTable,
 }
 
 impl State {
@@ -43,7 +55,46 @@ impl State {
             usage,
             tape,
             wasi: None,
+            http: None,
+            opened: Opened::default(),
         }
+    }
+
+    /// WASI's files, for a call of the guest.
+    pub(crate) fn files(&mut self) -> Files<'_> {
+        let wasi = self.wasi.get_or_insert_with(|| Wasi::new(&self.caller));
+        Files {
+            inner: wasi.filesystem(),
+            opened: &mut self.opened,
+            caller: &self.caller,
+        }
+    }
+
+    /// What a request through WASI needs.
+    pub(crate) fn parts(&mut self) -> Parts<'_> {
+        let wasi = self.wasi.get_or_insert_with(|| Wasi::new(&self.caller));
+        let most = self.caller.policy.limits.output;
+        Parts {
+            caller: &self.caller,
+            tape: &mut self.tape,
+            table: &mut wasi.table,
+            http: self.http.get_or_insert_with(|| Http::new(most)),
+        }
+    }
+
+    /// The folders that were used, and what for.
+    pub(crate) fn used_folders(&self) -> Vec<FolderGrant> {
+        let mut used: Vec<_> = self
+            .opened
+            .done()
+            .filter_map(|(at, mode)| {
+                let mut grant = self.caller.folders.get(at)?.grant.clone();
+                grant.mode = mode;
+                Some(grant)
+            })
+            .collect();
+        used.sort_by(|one, other| one.guest.cmp(&other.guest));
+        used
     }
 
     /// Counts a host call. An error stops the guest.
@@ -79,7 +130,9 @@ impl HostCalls {
     }
 }
 
-/// Who calls, and what it may reach: what host calls share.
+/// Who calls, and what it may reach: what host calls share. Cloning gives another handle of the
+/// same.
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) policy: Arc<Policy>,
     pub(crate) cloud: Arc<dyn Cloud>,
@@ -87,6 +140,11 @@ pub(crate) struct Caller {
     pub(crate) progress: Arc<dyn ProgressSink>,
     pub(crate) deadline: Instant,
     pub(crate) host_calls: HostCalls,
+    /// The folders that it sees.
+    pub(crate) folders: Arc<[Folder]>,
+    /// Whether its component has a validation, and so only reads.
+    pub(crate) only_reads: bool,
+    pub(crate) lookup: Lookup,
 }
 
 impl Caller {
@@ -148,22 +206,37 @@ impl ResourceLimiter for Usage {
     }
 }
 
-/// WASI as an empty world: no arguments, no environment, no files, no network, no input, and
-/// output that goes to the guest's log. Clocks and randomness are real.
+impl Wasi {
+    /// An empty world: no arguments, no environment, no network, no input, and output that goes
+    /// to the guest's log. Clocks and randomness are real. Folders and hosts that are granted are
+    /// added to it by `host::files` and `host::http`.
+    fn new(caller: &Caller) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_WASI_HANDLES);
+        let mut wasi = WasiCtx::builder();
+        wasi.max_random_size(MAX_WASI_RANDOM)
+            .stdout(Output::new(caller))
+            .stderr(Output::new(caller));
+        wasi.allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        let context = wasi.build();
+        Self { context, table }
+    }
+}
+
+impl WasiView for Wasi {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.context,
+            table: &mut self.table,
+        }
+    }
+}
+
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (ctx, table) = self.wasi.get_or_insert_with(|| {
-            let mut table = ResourceTable::new();
-            table.set_max_capacity(MAX_WASI_HANDLES);
-            let mut wasi = WasiCtx::builder();
-            wasi.max_random_size(MAX_WASI_RANDOM)
-                .stdout(Output::new(&self.caller))
-                .stderr(Output::new(&self.caller));
-            wasi.allow_tcp(false)
-                .allow_udp(false)
-                .allow_ip_name_lookup(false);
-            (wasi.build(), table)
-        });
-        WasiCtxView { ctx, table }
+        let wasi = self.wasi.get_or_insert_with(|| Wasi::new(&self.caller));
+        wasi.ctx()
     }
 }

@@ -5,15 +5,14 @@ mod cookies;
 mod egress;
 mod request;
 
-use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use ostro_core::{ActionContext, ActionError, ActionErrorKind, Map, Value};
+use ostro_egress::reason;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Method, Proxy};
+use reqwest::{Certificate, Method, Proxy};
 use url::{Host, Url};
 
 use super::Input;
@@ -209,16 +208,9 @@ fn with_cookies(mut headers: HeaderMap, jar: &Jar, url: &Url) -> HeaderMap {
 
 /// A client for one request.
 fn client(request: &Request, needs_tls: bool) -> Result<reqwest::ClientBuilder, ActionError> {
-    let builder = Client::builder()
-        .no_proxy()
-        // Each target is checked before anything is sent to it.
-        .redirect(Policy::none())
-        .http1_only()
+    // Each target of a redirect is checked before anything is sent to it.
+    let builder = ostro_egress::client()
         .http1_title_case_headers()
-        .pool_max_idle_per_host(0)
-        // A body is counted as it comes, so it must come as it is.
-        .no_gzip()
-        .no_deflate()
         .connect_timeout(request.timeout)
         .read_timeout(request.timeout);
     if !needs_tls {
@@ -243,7 +235,7 @@ fn pinned(
     addresses: &[SocketAddr],
 ) -> reqwest::ClientBuilder {
     match url.host() {
-        Some(Host::Domain(name)) => client.resolve_to_addrs(name, addresses),
+        Some(Host::Domain(name)) => ostro_egress::pinned(client, name, addresses),
         // An address is what it is.
         _ => client,
     }
@@ -348,28 +340,6 @@ fn unreachable(error: &reqwest::Error) -> ActionError {
     no_connection(&reason(error))
 }
 
-/// Why `error` happened, in the words of its innermost cause and without an address, which may
-/// hold what is secret.
-fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause: &dyn Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let what = if error.is_connect() {
-        "no connection: "
-    } else {
-        ""
-    };
-    if error.source().is_none() {
-        format!("{what}the exchange failed")
-    } else {
-        format!("{what}{cause}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
@@ -396,11 +366,12 @@ mod tests {
         });
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let mut options = HttpOptions::default().with_lookup(Arc::new(move |_, port| {
+        let lookup = ostro_egress::Lookup::new(move |_, port| {
             let first = count.fetch_add(1, Ordering::SeqCst) == 0;
             let ip = if first { good } else { bad };
             Box::pin(async move { Ok(vec![SocketAddr::new(ip.parse().unwrap(), port)]) })
-        }));
+        });
+        let mut options = HttpOptions::default().with_lookup(lookup);
         options.denied_networks = vec![HttpOptions::network(bad).unwrap()];
         let url = Value::from(format!("http://rebinding.test:{port}/"));
         let input: Map = [("url".into(), url)].into_iter().collect();

@@ -1,14 +1,15 @@
 //! What recorded runs had to be granted.
 
 use ostro_core::{Method, RelativePath};
-use ostro_packs::Need;
+use ostro_packs::{HttpTarget, Need};
 use ostro_sandbox::{RecordedCall, Recording};
 use serde_json::Value;
 
 /// What the calls of a recording needed, without those that were denied.
 pub(crate) fn of(recording: &Recording) -> Vec<Need> {
     let granted = recording.calls.iter().filter(|call| !is_denied(call));
-    granted.filter_map(need).collect()
+    let folders = recording.folders.iter().cloned().map(Need::Folder);
+    granted.filter_map(need).chain(folders).collect()
 }
 
 /// What was denied in a recording.
@@ -38,6 +39,15 @@ fn need(call: &RecordedCall) -> Option<Need> {
         }),
         "openstack.call" | "openstack-read.call" => {
             Some(Need::Operation(text("operation")?.to_owned()))
+        }
+        "http.send" => {
+            let answer = call.answer.as_ref();
+            let private = answer.and_then(|answer| answer.get("private"));
+            Some(Need::Http {
+                method: Method::parse(text("method")?)?,
+                target: HttpTarget::from_url(text("url")?).ok()?,
+                private: private == Some(&Value::Bool(true)),
+            })
         }
         "messaging.post" => Some(Need::Queue(text("queue")?.to_owned())),
         _ => None,

@@ -23,11 +23,16 @@ use super::{catalogue, html, inputs, junit, table};
 use crate::args::{Output, ValidationRun};
 use crate::errors::{self, Exit, WithHint as _, warn};
 use crate::installed::Wanted;
+use crate::state::StateDir;
 use crate::{input, sources, terminal};
 
 /// Carries out `ostro validation run`.
 pub(crate) fn run(args: &ValidationRun) -> Result<Exit> {
     let given = input::gather(&args.inputs)?;
+    if !args.ephemeral {
+        // Before packs are loaded: none of them gets it.
+        StateDir::new(args.state.state_dir.as_deref())?;
+    }
     let wanted = Wanted::active(&args.state, [])?;
     let actions = sources::load(&args.sources, &wanted)?;
     let all = catalogue::of(&actions.packs)?;

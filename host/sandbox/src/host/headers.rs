@@ -51,6 +51,34 @@ const RESERVED_PREFIXES: [&str; 10] = [
     "x-trust",
 ];
 
+/// Headers that speak to the connection alone.
+const OF_CONNECTION: [&str; 9] = [
+    "connection",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Headers that tell a server to take a request for another one than was granted, or for
+/// somebody else's.
+const MISLEADING: [&str; 10] = [
+    "forwarded",
+    "max-forwards",
+    "via",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
 /// Headers of answers that carry a credential, or tell where a service is.
 const HIDDEN: [&str; 16] = [
     "alt-svc",
@@ -71,8 +99,35 @@ const HIDDEN: [&str; 16] = [
     "x-subject-token",
 ];
 
-/// Why a guest may not send these headers.
+/// Why a guest may not send these headers to a service.
 pub(super) fn check(headers: &[(String, String)]) -> Result<(), String> {
+    check_each(headers, |name| {
+        RESERVED.contains(&name)
+            || RESERVED_PREFIXES
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            || is_temp_url_key(name)
+    })
+}
+
+/// Why a guest may not send these headers to a host outside of the cloud. Credentials are its own
+/// there.
+pub(super) fn check_http(headers: &[(String, String)]) -> Result<(), String> {
+    check_each(headers, |name| {
+        is_of_connection(name) || MISLEADING.contains(&name) || name.starts_with("x-forwarded")
+    })
+}
+
+/// Whether a header speaks to the connection, and not to who asks or answers.
+pub(super) fn is_of_connection(name: &str) -> bool {
+    let name = name.replace('_', "-").to_ascii_lowercase();
+    OF_CONNECTION.contains(&name.as_str()) || name.starts_with("proxy-")
+}
+
+fn check_each(
+    headers: &[(String, String)],
+    is_reserved: impl Fn(&str) -> bool,
+) -> Result<(), String> {
     if headers.len() > MAX_HEADERS {
         return Err(format!(
             "{} headers: at most {MAX_HEADERS} are sent",
@@ -87,12 +142,7 @@ pub(super) fn check(headers: &[(String, String)]) -> Result<(), String> {
         let lower = name.to_ascii_lowercase();
         // WSGI servers take `_` for `-`.
         let lower = lower.replace('_', "-");
-        let reserved = RESERVED.contains(&lower.as_str())
-            || RESERVED_PREFIXES
-                .iter()
-                .any(|prefix| lower.starts_with(prefix))
-            || is_temp_url_key(&lower);
-        if reserved {
+        if is_reserved(&lower) {
             return Err(format!("header {name:?} belongs to the host; leave it out"));
         }
         if value.len() > 8192 || value.chars().any(|c| c.is_control() && c != '\t') {
@@ -185,6 +235,27 @@ mod tests {
             ])
             .is_ok()
         );
+    }
+
+    #[test]
+    fn headers_that_mislead_are_refused_outside_of_the_cloud_and_credentials_are_not() {
+        for name in [
+            "Host",
+            "connection",
+            "Transfer_Encoding",
+            "Proxy-Authorization",
+            "x-forwarded-for",
+            "X_Forwarded_Host",
+            "x-http-method-override",
+            "x-original-url",
+            "a b",
+        ] {
+            assert!(check_http(&[header(name, "x")]).is_err(), "{name:?}");
+        }
+        assert!(check_http(&[header("a", "x\r\nhost: y")]).is_err());
+        let plain = ["Authorization", "cookie", "accept", "x-api-key"];
+        let plain = plain.map(|name| header(name, "x"));
+        assert_eq!(check_http(&plain), Ok(()));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ostro_packs::HttpTarget;
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -156,6 +157,59 @@ impl Success for String {
     fn decode(value: &Value) -> Option<Self> {
         String::from_utf8(from_bytes(value)?).ok()
     }
+}
+
+/// The answer to a request to a host outside of the cloud.
+pub(crate) struct HttpAnswer {
+    pub(crate) result: Result<Response, CallError>,
+    /// Whether it came from an address that is not public.
+    pub(crate) is_private: bool,
+}
+
+impl Answer for HttpAnswer {
+    fn encode(&self) -> Value {
+        let mut value = self.result.encode();
+        if self.is_private
+            && let Some(answer) = value.as_object_mut()
+        {
+            answer.insert("private".to_owned(), true.into());
+        }
+        value
+    }
+
+    fn decode(value: &Value) -> Option<Self> {
+        Some(Self {
+            result: Result::decode(value)?,
+            is_private: value.get("private") == Some(&Value::Bool(true)),
+        })
+    }
+}
+
+/// The arguments of a request to a host outside of the cloud, without its body. The query is in
+/// pairs, as it is sent, so that what is secret in it is found by its name.
+pub(crate) fn http_request(
+    method: ostro_core::Method,
+    target: &HttpTarget,
+    headers: &[(String, String)],
+) -> Value {
+    let mut value = Map::new();
+    value.insert("method".into(), method.as_str().into());
+    value.insert("url".into(), target.to_string().into());
+    let query = target.query.as_deref().map(|query| {
+        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((name, value)) => json!([name, value]),
+            None => json!([pair]),
+        });
+        pairs.collect()
+    });
+    put(&mut value, "query", query);
+    put(&mut value, "headers", pairs(headers));
+    value.into()
+}
+
+/// A body, as part of a call's arguments; nothing for none.
+pub(crate) fn body(body: &[u8]) -> Option<Value> {
+    bytes(body)
 }
 
 /// The arguments of a request.

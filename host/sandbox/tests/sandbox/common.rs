@@ -42,7 +42,7 @@ macro_rules! guests {
     };
 }
 
-guests!(hostile, types, validation);
+guests!(escape, escape_python, hostile, types, validation);
 
 /// The sandbox that the tests share.
 pub(crate) fn sandbox() -> &'static Sandbox {

@@ -10,8 +10,11 @@
 
 mod common;
 mod conversions;
+mod escape;
+mod folders;
 mod hostile;
 mod load;
 mod recordings;
 mod requests;
 mod wasi;
+mod web;

@@ -9,9 +9,22 @@ use serde_json::json;
 use crate::common::{FakeCloud, Said, context, hostile, load, map, sandbox};
 
 /// Keeps the last recording.
-struct Kept {
+pub(crate) struct Kept {
     last: Mutex<Option<Recording>>,
     limit: usize,
+}
+
+impl Kept {
+    /// Of at most `limit` bytes.
+    pub(crate) fn within(limit: usize) -> Self {
+        let last = Mutex::new(None);
+        Self { last, limit }
+    }
+
+    /// What was recorded.
+    pub(crate) fn take(&self) -> Recording {
+        self.last.lock().unwrap().take().unwrap()
+    }
 }
 
 impl Recorder for Kept {
@@ -26,15 +39,14 @@ impl Recorder for Kept {
 
 /// Records a call of an action, at most `limit` bytes of it.
 async fn record_within(limit: usize, action: &str, input: &str) -> Recording {
-    let last = Mutex::new(None);
-    let kept = Arc::new(Kept { last, limit });
+    let kept = Arc::new(Kept::within(limit));
     let pack = load(hostile()).recorded_by(kept.clone());
     let cloud = Arc::new(FakeCloud::default());
     let said = Arc::new(Said::default());
     let result = pack
         .call(action, &map(input), cloud, &context(), said)
         .await;
-    let recording = kept.last.lock().unwrap().take().unwrap();
+    let recording = kept.take();
     let outcome = recording.outcome.as_ref().unwrap();
     assert_eq!(outcome.get("success").is_some(), result.is_ok());
     // It is what a file of it is.

@@ -7,12 +7,10 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use ostro_core::ActionError;
+use ostro_egress::{IpNet, Lookup};
 use url::{Host, Url};
 
 use super::super::call_error;
@@ -66,9 +64,7 @@ impl Default for HttpOptions {
             default_timeout: Duration::from_mins(1),
             max_response_bytes: 5 << 20,
             max_time: Duration::from_hours(1),
-            lookup: Arc::new(|host, port| {
-                Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
-            }),
+            lookup: Lookup::default(),
         }
     }
 }
@@ -81,10 +77,6 @@ impl fmt::Debug for HttpOptions {
             .finish_non_exhaustive()
     }
 }
-
-/// Finds the addresses of a host.
-pub(crate) type Lookup = Arc<dyn Fn(String, u16) -> Found + Send + Sync>;
-type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
 /// Where a URL leads.
 pub(super) enum Way {
@@ -117,10 +109,7 @@ impl HttpOptions {
     pub(super) async fn addresses_of(&self, url: &Url) -> Result<Way, ActionError> {
         let host = host(url).unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
-        let found = match (self.lookup)(host.clone(), port).await {
-            Ok(found) if found.is_empty() => {
-                return Ok(Way::Nowhere(io::ErrorKind::NotFound.into()));
-            }
+        let found = match self.lookup.find(&host, port).await {
             Ok(found) => found,
             Err(error) => return Ok(Way::Nowhere(error)),
         };
