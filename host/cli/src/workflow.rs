@@ -65,7 +65,9 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let shown = path.display();
     let mut files = Vec::new();
     for entry in fs::read_dir(path).with_context(|| format!("cannot read {shown}"))? {
-        let file = entry.with_context(|| format!("cannot read {shown}"))?.path();
+        let file = entry
+            .with_context(|| format!("cannot read {shown}"))?
+            .path();
         let extension = file.extension().and_then(|extension| extension.to_str());
         if matches!(extension, Some("yaml" | "yml")) {
             files.push(file);

@@ -63,7 +63,8 @@ impl Disk {
         let mut db = Connection::open_in_memory().map_err(fault)?;
         keep_plans(&db).map_err(fault)?;
         // As the writer of every journal has it: `check` looks at them.
-        db.pragma_update(None, "foreign_keys", false).map_err(fault)?;
+        db.pragma_update(None, "foreign_keys", false)
+            .map_err(fault)?;
         db.set_prepared_statement_cache_capacity(200);
         schema::migrate(&mut db, path)?;
         let pool = Arc::new(Pool::of(db, path.to_owned()));

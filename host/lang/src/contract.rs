@@ -61,6 +61,16 @@ pub enum How {
     Changed,
 }
 
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            How::Added => "added",
+            How::Removed => "removed",
+            How::Changed => "changed",
+        })
+    }
+}
+
 /// What `new` changes for those who call what `old` defines: workflows first, then ad-hoc actions,
 /// each by name.
 pub fn contract_changes(old: &Definitions, new: &Definitions) -> Vec<ContractChange> {
@@ -151,11 +161,7 @@ impl Contract<'_> {
         self.inputs(new, add);
         let outputs = [
             ("output", self.output, new.output),
-            (
-                "output-on-error",
-                self.output_on_error,
-                new.output_on_error,
-            ),
+            ("output-on-error", self.output_on_error, new.output_on_error),
         ];
         for (what, old, new_output) in outputs {
             // Only a workflow that ends well gives its context instead, and an ad-hoc action what
@@ -190,7 +196,8 @@ impl Contract<'_> {
                     add(How::Changed, Some(detail), false, &is.location);
                 }
                 (Some(was), Some(now)) if was != now => {
-                    let detail = format!("input {name}: where it is not given it is {now}, and was {was}");
+                    let detail =
+                        format!("input {name}: where it is not given it is {now}, and was {was}");
                     add(How::Changed, Some(detail), false, &is.location);
                 }
                 _ => {}
@@ -201,7 +208,13 @@ impl Contract<'_> {
                 continue;
             }
             let (detail, breaks) = match input.default.as_ref().map(Template::written) {
-                Some(default) => (format!("input {}, which is {default} where it is not given", input.name), false),
+                Some(default) => (
+                    format!(
+                        "input {}, which is {default} where it is not given",
+                        input.name
+                    ),
+                    false,
+                ),
                 None => (format!("input {}, which must be given", input.name), true),
             };
             add(How::Added, Some(detail), breaks, &input.location);

@@ -107,7 +107,10 @@ fn covers_host(own: &HttpGrant, asked: &HttpGrant) -> bool {
     own.host == asked.host
         && (own.private || !asked.private)
         && asked.ports.iter().all(|port| own.ports.contains(port))
-        && asked.methods.iter().all(|method| own.methods.contains(method))
+        && asked
+            .methods
+            .iter()
+            .all(|method| own.methods.contains(method))
         && asked
             .paths
             .iter()

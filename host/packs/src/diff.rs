@@ -68,16 +68,6 @@ pub enum What {
     AdHocAction,
 }
 
-impl fmt::Display for How {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            How::Added => "added",
-            How::Removed => "removed",
-            How::Changed => "changed",
-        })
-    }
-}
-
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

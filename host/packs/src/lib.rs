@@ -44,7 +44,6 @@ mod wit;
 pub use diff::{Change, PackDiff, What};
 pub use error::PackError;
 pub use files::{MAX_FILE, MAX_FILES, MAX_TOTAL};
-pub use grants::{Denial, Grants, ServiceGrant};
 pub use grants::{
     Denial, FolderGrant, FolderMode, Grants, Host, HostPattern, HttpGrant, HttpTarget,
     ServiceGrant, TargetError,

@@ -114,7 +114,11 @@ async fn rate(dir: &Path) -> (f64, f64, f64) {
     let speed = raw::same_bytes(&dir.join("bytes"), figures.commits, bytes, figures.turns);
     let count = f64::from(count);
     let bytes = f64::from(u32::try_from(bytes >> 10).unwrap()) * 1024.0;
-    (count / took, count / rows.as_secs_f64(), speed * count / bytes)
+    (
+        count / took,
+        count / rows.as_secs_f64(),
+        speed * count / bytes,
+    )
 }
 
 /// Seconds of a step of a lone execution.

@@ -13,7 +13,9 @@ use rusqlite::{Connection, Statement, params_from_iter};
 /// log, and what is moved from it into the database.
 pub(crate) fn written() -> u64 {
     let figures = fs::read_to_string("/proc/self/io").unwrap();
-    let line = figures.lines().find_map(|line| line.strip_prefix("wchar: "));
+    let line = figures
+        .lines()
+        .find_map(|line| line.strip_prefix("wchar: "));
     line.unwrap().parse().unwrap()
 }
 
@@ -37,7 +39,9 @@ type Row = Vec<Value>;
 
 /// The rows of one table, in the order of their numbers.
 fn rows(db: &Connection, table: &str) -> Vec<Row> {
-    let mut select = db.prepare(&format!("SELECT * FROM {table} ORDER BY 1")).unwrap();
+    let mut select = db
+        .prepare(&format!("SELECT * FROM {table} ORDER BY 1"))
+        .unwrap();
     let width = select.column_count();
     let rows = select.query_map([], |row| (0..width).map(|column| row.get(column)).collect());
     rows.unwrap().map(Result::unwrap).collect()
@@ -53,12 +57,16 @@ fn number(value: &Value) -> usize {
 /// The statement that inserts a whole row.
 fn insert<'a>(db: &'a Connection, table: &str, width: usize) -> Statement<'a> {
     let places = vec!["?"; width].join(", ");
-    db.prepare(&format!("INSERT INTO {table} VALUES ({places})")).unwrap()
+    db.prepare(&format!("INSERT INTO {table} VALUES ({places})"))
+        .unwrap()
 }
 
 /// The statement that changes what changes in a row once it is there.
 fn update<'a>(db: &'a Connection, table: &str, columns: &[&str]) -> Statement<'a> {
-    let columns: Vec<String> = columns.iter().map(|column| format!("{column} = ?")).collect();
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{column} = ?"))
+        .collect();
     let sql = format!("UPDATE {table} SET {} WHERE seq = ?", columns.join(", "));
     db.prepare(&sql).unwrap()
 }
@@ -73,13 +81,29 @@ fn with(row: &[Value], others: &[(usize, Value)]) -> Row {
 }
 
 const TASK: [&str; 7] = [
-    "state", "processed", "updated_at", "started_at", "finished_at", "published", "result",
+    "state",
+    "processed",
+    "updated_at",
+    "started_at",
+    "finished_at",
+    "published",
+    "result",
 ];
 const ACTION: [&str; 6] = [
-    "state", "reached", "accepted", "updated_at", "finished_at", "output",
+    "state",
+    "reached",
+    "accepted",
+    "updated_at",
+    "finished_at",
+    "output",
 ];
 const EXECUTION: [&str; 6] = [
-    "state", "moving", "events", "last_event", "updated_at", "finished_at",
+    "state",
+    "moving",
+    "events",
+    "last_event",
+    "updated_at",
+    "finished_at",
 ];
 
 /// Where the columns of a table are.
@@ -128,7 +152,9 @@ pub(crate) fn same_rows(from: &Path, to: &Path, turns: usize) -> Duration {
             if step == 0 {
                 let row = with(execution, &[(in_execution[0], running.clone())]);
                 insert_execution.execute(params_from_iter(row)).unwrap();
-                insert_text.execute(params_from_iter(&texts[owner - 1])).unwrap();
+                insert_text
+                    .execute(params_from_iter(&texts[owner - 1]))
+                    .unwrap();
             } else {
                 change(&mut update_execution, execution, &in_execution);
             }
