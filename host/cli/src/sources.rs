@@ -13,6 +13,7 @@ use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use crate::args::Sources;
 use crate::errors::{WithHint as _, hinted};
 use crate::recordings::Place;
+use crate::secrets;
 
 /// The actions of a command line, ready to run.
 pub(crate) struct Actions {
@@ -37,6 +38,7 @@ pub(crate) fn load_recorded(sources: &Sources, place: Option<&Arc<Place>>) -> Re
         let operator = sources.grants.as_deref().map(grants).transpose()?;
         let sandbox = Sandbox::new(SandboxConfig {
             cache_dir: cache(),
+            secrets: secrets::gather(sources.secrets.as_deref())?,
             ..SandboxConfig::default()
         })?;
         for path in &sources.pack {
@@ -84,6 +86,7 @@ pub(crate) fn origin(sources: &Sources) -> Value {
     Value::from_iter([
         ("pack", packs),
         ("grants", sources.grants.as_ref().map(absolute).into()),
+        ("secrets", sources.secrets.as_ref().map(absolute).into()),
         ("cloud", sources.cloud.as_deref().into()),
         ("http_deny", texts(&sources.http_deny)),
         ("limit", limits.map(Value::from).collect()),
@@ -105,6 +108,7 @@ pub(crate) fn from_origin(origin: &Value) -> Sources {
     Sources {
         pack: texts("pack").into_iter().map(PathBuf::from).collect(),
         grants: text("grants").map(PathBuf::from),
+        secrets: text("secrets").map(PathBuf::from),
         cloud: text("cloud"),
         http_deny: texts("http_deny"),
         limit: texts("limit")
@@ -119,6 +123,7 @@ pub(crate) fn from_origin(origin: &Value) -> Sources {
 pub(crate) fn are_given(sources: &Sources) -> bool {
     !sources.pack.is_empty()
         || sources.grants.is_some()
+        || sources.secrets.is_some()
         || sources.cloud.is_some()
         || !sources.http_deny.is_empty()
         || !sources.limit.is_empty()
@@ -157,7 +162,8 @@ fn grants(path: &Path) -> Result<Grants> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| format!("--grants {name}"))?;
     Grants::parse(&text, &name).hint(|| {
-        "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging"
+        "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging, \
+         object-store, secrets"
             .to_owned()
     })
 }
@@ -173,6 +179,15 @@ fn refused(error: SandboxError, grants: Option<&Path>) -> anyhow::Error {
             error,
             "grant it under `grants` in the pack's pack.yaml, or with --grants FILE",
         ),
+        (SandboxError::Secrets { missing, .. }, _) => {
+            let name = missing.first().map_or("NAME", String::as_str);
+            let variable = name.to_ascii_uppercase().replace('-', "_");
+            let hint = format!(
+                "`--secrets FILE` names a YAML file with a line `{name}: \"…\"`, and \
+                 OSTRO_SECRET_{variable} in the environment gives it, too"
+            );
+            hinted(error, hint)
+        }
         _ => error.into(),
     }
 }

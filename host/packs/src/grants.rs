@@ -3,6 +3,9 @@
 //! Nothing is granted by default, and an empty grant means nothing. Every check is a pure
 //! function of the grants and of what is asked for.
 
+mod objects;
+mod secrets;
+
 use std::fmt;
 
 use ostro_core::{Method, RelativePath, ServiceRequest};
@@ -12,6 +15,9 @@ use crate::error::{PackError, yaml_error};
 use crate::pattern::PathPattern;
 use crate::scalar::scalars;
 use crate::smallest::Need;
+
+pub use objects::{Access, ObjectGrant};
+pub use secrets::{Destination, SecretGrant};
 
 /// What a pack may do, as `pack.yaml` asks for it under `grants`, or as an operator writes it
 /// in a file of its own.
@@ -31,6 +37,16 @@ pub struct Grants {
     /// Queues of the messaging service that may be posted to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messaging: Vec<String>,
+    /// Objects of Swift, through the interfaces of the object store.
+    #[serde(
+        default,
+        rename = "object-store",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub object_store: Vec<ObjectGrant>,
+    /// Values that the operator provides, and where they may go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretGrant>,
 }
 
 /// Requests to one service: each of the methods on each of the paths.
@@ -93,7 +109,12 @@ impl Grants {
 
     /// Whether nothing is granted.
     pub fn is_empty(&self) -> bool {
-        !self.has_requests() && self.operations.is_empty() && self.messaging.is_empty()
+        !self.has_requests()
+            && self.operations.is_empty()
+            && self.messaging.is_empty()
+            && !self.reads_objects()
+            && !self.changes_objects()
+            && self.secrets.is_empty()
     }
 
     /// Whether some request could be let through.
@@ -113,6 +134,18 @@ impl Grants {
             } => self.check_request(&ServiceRequest::new(service, *method, path.clone())),
             Need::Operation(name) => self.check_operation(name),
             Need::Queue(name) => self.check_queue(name),
+            Need::Object {
+                container,
+                name,
+                access,
+            } => self.check_object(container, name, *access),
+            Need::Listing { container, prefix } => self.check_listing(container, prefix),
+            Need::Secret { name, services } => {
+                self.check_secret(name)?;
+                let mut services = services.iter().map(|service| Destination::Service(service));
+                services.try_for_each(|to| self.check_secret_to(name, to))
+            }
+            Need::Reveal(name) => self.check_reveal(name),
         }
     }
 

@@ -47,6 +47,12 @@ enum Needs {
     Writes,
     /// A grant under `messaging`.
     Queues,
+    /// A grant under `object-store` that lets read. It only reads.
+    ReadsObjects,
+    /// A grant under `object-store` that lets write or delete.
+    ChangesObjects,
+    /// A grant under `secrets`.
+    Secrets,
 }
 
 /// The interfaces of `ostro:host` 0.1 and what each takes.
@@ -56,6 +62,9 @@ fn needs(interface: &str) -> Option<Needs> {
         "openstack-read" => Needs::Reads,
         "openstack" => Needs::Writes,
         "messaging" => Needs::Queues,
+        "object-store-read" => Needs::ReadsObjects,
+        "object-store" => Needs::ChangesObjects,
+        "secrets" => Needs::Secrets,
         _ => return None,
     })
 }
@@ -109,9 +118,9 @@ fn refuse(import: &str, grants: &Grants, validates: bool) -> Option<String> {
     };
     let may_request = grants.has_requests() || !grants.operations.is_empty();
     match needs {
-        Needs::Writes | Needs::Queues if validates => Some(
-            "a component with a validation may only read: use ostro:host/openstack-read, or move \
-             the actions that write to a component of their own"
+        Needs::Writes | Needs::Queues | Needs::ChangesObjects | Needs::Secrets if validates => Some(
+            "a component with a validation may only read: use ostro:host/openstack-read and \
+             object-store-read, or move the actions that write to a component of their own"
                 .to_owned(),
         ),
         Needs::Reads | Needs::Writes if !may_request => Some(
@@ -122,6 +131,21 @@ fn refuse(import: &str, grants: &Grants, validates: bool) -> Option<String> {
         ),
         Needs::Queues if grants.messaging.is_empty() => Some(
             "its pack is granted no queue; add to the pack's grants\n  messaging: [NAME-OF-QUEUE]"
+                .to_owned(),
+        ),
+        Needs::ReadsObjects if !grants.reads_objects() => Some(
+            "its pack is granted no object to read; add to the pack's grants\n  object-store:\n    \
+             - container: NAME\n      access: [read]"
+                .to_owned(),
+        ),
+        Needs::ChangesObjects if !grants.changes_objects() => Some(
+            "its pack is granted no object to write or delete; add to the pack's grants\n  \
+             object-store:\n    - container: NAME\n      access: [write, delete]"
+                .to_owned(),
+        ),
+        Needs::Secrets if grants.secrets.is_empty() => Some(
+            "its pack is granted no secret; add to the pack's grants\n  secrets:\n    - name: \
+             NAME\n      services: [NAME-OF-SERVICE]"
                 .to_owned(),
         ),
         _ => None,
@@ -137,6 +161,11 @@ mod tests {
         let none = Grants::default();
         let reads = Grants::parse("operations: [ironic.node_list]", "g").unwrap();
         let queue = Grants::parse("messaging: [tripleo]", "g").unwrap();
+        let secret = Grants::parse("secrets: [{name: a, reveal: true}]", "g").unwrap();
+        let see = "object-store: [{container: a, access: [read]}]";
+        let see = Grants::parse(see, "g").unwrap();
+        let change = "object-store: [{container: a, access: [delete]}]";
+        let change = Grants::parse(change, "g").unwrap();
         let empty = "openstack: [{service: baremetal, methods: [], paths: [/**]}]";
         let empty = Grants::parse(empty, "g").unwrap();
         for (import, grants, validates, part) in [
@@ -146,6 +175,29 @@ mod tests {
             ("ostro:host/openstack-read@0.1.0", &reads, true, ""),
             ("ostro:host/messaging@0.1.0", &queue, false, ""),
             ("wasi:cli/environment@0.2.6", &none, false, ""),
+            ("ostro:host/secrets@0.1.0", &secret, false, ""),
+            ("ostro:host/object-store-read@0.1.0", &see, true, ""),
+            ("ostro:host/object-store@0.1.0", &change, false, ""),
+            ("ostro:host/secrets@0.1.0", &secret, true, "may only read"),
+            ("ostro:host/secrets@0.1.0", &see, false, "no secret"),
+            (
+                "ostro:host/object-store@0.1.0",
+                &change,
+                true,
+                "may only read",
+            ),
+            (
+                "ostro:host/object-store@0.1.0",
+                &see,
+                false,
+                "no object to write",
+            ),
+            (
+                "ostro:host/object-store-read@0.1.0",
+                &change,
+                false,
+                "no object to read",
+            ),
             (
                 "ostro:host/openstack@0.1.0",
                 &none,

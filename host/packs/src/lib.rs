@@ -42,7 +42,7 @@ mod wit;
 
 pub use diff::{Change, How, PackDiff, What};
 pub use error::PackError;
-pub use grants::{Denial, Grants, ServiceGrant};
+pub use grants::{Access, Denial, Destination, Grants, ObjectGrant, SecretGrant, ServiceGrant};
 pub use imports::{Import, ImportError};
 pub use lower::{InputError, LowerError, Sink, lower, lower_params};
 pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, ValidationInfo};

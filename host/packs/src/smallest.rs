@@ -1,10 +1,12 @@
 //! The smallest grants that runs needed.
 
+mod objects;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ostro_core::{Method, RelativePath};
 
-use crate::grants::{Grants, ServiceGrant};
+use crate::grants::{Access, Grants, SecretGrant, ServiceGrant};
 use crate::pattern::PathPattern;
 
 /// Something that a run did, and has to be granted for that.
@@ -23,6 +25,31 @@ pub enum Need {
     Operation(String),
     /// A post to a queue.
     Queue(String),
+    /// Something that was done with an object.
+    Object {
+        /// The container.
+        container: String,
+        /// The object's name.
+        name: String,
+        /// What was done.
+        access: Access,
+    },
+    /// A listing of a container.
+    Listing {
+        /// The container.
+        container: String,
+        /// How the names that were asked for begin.
+        prefix: String,
+    },
+    /// A secret that was used.
+    Secret {
+        /// Its name.
+        name: String,
+        /// The services that it was sent to.
+        services: Vec<String>,
+    },
+    /// The value of this secret was seen.
+    Reveal(String),
 }
 
 /// The segments of a path; none for one that can be any.
@@ -38,6 +65,8 @@ impl Grants {
         let mut asked = Asked::new();
         let mut operations = BTreeSet::new();
         let mut queues = BTreeSet::new();
+        let mut objects = objects::Touched::default();
+        let mut secrets: BTreeMap<String, SecretGrant> = BTreeMap::new();
         for (run, needs) in runs.iter().enumerate() {
             for need in needs {
                 match need {
@@ -55,6 +84,19 @@ impl Grants {
                     Need::Queue(name) => {
                         queues.insert(name.clone());
                     }
+                    Need::Object {
+                        container,
+                        name,
+                        access,
+                    } => objects.object(container, name, *access),
+                    Need::Listing { container, prefix } => objects.listing(container, prefix),
+                    Need::Secret { name, services } => {
+                        let named = &mut secret(&mut secrets, name).services;
+                        named.extend(services.iter().cloned());
+                        named.sort();
+                        named.dedup();
+                    }
+                    Need::Reveal(name) => secret(&mut secrets, name).reveal = true,
                 }
             }
         }
@@ -65,8 +107,18 @@ impl Grants {
             openstack: grouped(asked),
             operations: operations.into_iter().collect(),
             messaging: queues.into_iter().collect(),
+            object_store: objects.grants(),
+            secrets: secrets.into_values().collect(),
         }
     }
+}
+
+/// The grant of the secret `name`.
+fn secret<'a>(all: &'a mut BTreeMap<String, SecretGrant>, name: &str) -> &'a mut SecretGrant {
+    all.entry(name.to_owned()).or_insert_with(|| SecretGrant {
+        name: name.to_owned(),
+        ..SecretGrant::default()
+    })
 }
 
 fn segments(path: &RelativePath) -> Segments {

@@ -16,7 +16,9 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use crate::convert::{LiftError, Lifter, ToVal};
 use crate::error::{CallError, LimitError, LimitKind};
 use crate::pack::{Action, Loaded};
+use crate::pack::Ended;
 use crate::recording::Tape;
+use crate::secrets::{CallSecrets, Hiding};
 use crate::state::{Caller, HostCalls, State};
 
 /// What lies around a call.
@@ -33,7 +35,7 @@ pub(crate) async fn call(
     input: &Map,
     outside: Outside<'_>,
     tape: &mut Tape,
-) -> Result<Value, CallError> {
+) -> Result<Ended, CallError> {
     let Outside {
         cloud,
         context,
@@ -62,6 +64,14 @@ pub(crate) async fn call(
         .map_or(limits.time, |timeout| timeout.min(limits.time));
     let deadline = Instant::now() + allowed;
     let policy = Arc::clone(&pack.policy);
+    let secrets = Arc::new(CallSecrets::new(Arc::clone(&policy.secrets)));
+    let progress = if secrets.is_empty() {
+        progress
+    } else {
+        let secrets = Arc::clone(&secrets);
+        let sink = progress;
+        Arc::new(Hiding { sink, secrets })
+    };
     let caller = Caller {
         policy,
         cloud,
@@ -69,6 +79,7 @@ pub(crate) async fn call(
         progress,
         deadline,
         host_calls: HostCalls::new(limits.host_calls),
+        secrets: Arc::clone(&secrets),
     };
     let state = State::new(caller, mem::replace(tape, Tape::Live));
     let mut store = Store::new(&pack.sandbox.engine, state);
@@ -94,8 +105,21 @@ pub(crate) async fn call(
         Some(Ok(None)) => Ok(Value::Null),
         Some(Err(error)) => Err(blame(&error, &store, limits)),
     };
-    *tape = mem::replace(&mut store.data_mut().tape, Tape::Live);
-    result
+    let state = store.data_mut();
+    *tape = mem::replace(&mut state.tape, Tape::Live);
+    let result = if secrets.is_empty() {
+        result
+    } else {
+        secrets.hide_result(result)
+    };
+    match result {
+        Ok(_) if state.deferred && signature.is_validation => Err(CallError::Trap(format!(
+            "{} is a validation, which is waited for, and said that it goes on elsewhere",
+            signature.name
+        ))),
+        Ok(_) if state.deferred => Ok(Ended::Deferred),
+        result => result.map(Ended::Gave),
+    }
 }
 
 /// Instantiates and calls; what the function returns, if it returns something.

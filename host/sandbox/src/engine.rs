@@ -13,6 +13,7 @@ use wasmtime::{
 };
 
 use crate::error::SandboxError;
+use crate::secrets::Secrets;
 
 /// How often running guests are looked at: how long one may hold a thread of the host, and how
 /// exact its time limit is.
@@ -34,6 +35,8 @@ pub struct SandboxConfig {
     pub max_memory: u64,
     /// The longest that a pack may ask for a call.
     pub max_time: Duration,
+    /// The values that the operator provides, for packs that are granted them.
+    pub secrets: Secrets,
 }
 
 impl Default for SandboxConfig {
@@ -43,6 +46,7 @@ impl Default for SandboxConfig {
             max_instances: 128,
             max_memory: 1 << 30,
             max_time: Duration::from_hours(24),
+            secrets: Secrets::default(),
         }
     }
 }

@@ -32,6 +32,14 @@ pub enum SandboxError {
         /// What the engine says.
         reason: String,
     },
+    /// It is granted secrets that nobody provides.
+    #[error("pack {pack:?} is granted secrets that are not provided: {}", missing.join(", "))]
+    Secrets {
+        /// The pack.
+        pack: String,
+        /// Their names.
+        missing: Vec<String>,
+    },
     /// The engine does not start.
     #[error("the wasm engine does not start: {0}")]
     Engine(String),

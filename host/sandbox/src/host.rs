@@ -6,9 +6,11 @@
 
 mod bindings;
 mod headers;
+mod objects;
 mod openstack;
 mod output;
 mod plain;
+mod secrets;
 mod text;
 
 use ostro_packs::Component;
@@ -16,6 +18,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::state::State;
 pub(crate) use bindings::ostro::host as contract;
+pub(crate) use objects::{Objects, Piece, Started};
 pub(crate) use output::Output;
 
 /// Links the interfaces that `component` imports, and no other. That its pack may have them was
@@ -33,6 +36,11 @@ pub(crate) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtim
             Some("openstack-read") => {
                 contract::openstack_read::add_to_linker::<_, Data>(linker, same)?;
             }
+            Some("object-store") => contract::object_store::add_to_linker::<_, Data>(linker, same)?,
+            Some("object-store-read") => {
+                contract::object_store_read::add_to_linker::<_, Data>(linker, same)?;
+            }
+            Some("secrets") => contract::secrets::add_to_linker::<_, Data>(linker, same)?,
             Some("messaging") => contract::messaging::add_to_linker::<_, Data>(linker, same)?,
             Some("progress") => contract::progress::add_to_linker::<_, Data>(linker, same)?,
             Some("log") => contract::log::add_to_linker::<_, Data>(linker, same)?,

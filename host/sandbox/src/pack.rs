@@ -9,13 +9,16 @@ use ostro_core::{
     ServiceRequest, ServiceResponse, Value,
 };
 use ostro_openstack::{Cloud, CloudError};
-use ostro_packs::{Component, Grants, Limits, Pack, Signature};
+use ostro_packs::{
+    Access, Component, Grants, Limits, ObjectGrant, Pack, SecretGrant, Signature,
+};
 use wasmtime::component::{self, ComponentExportIndex, InstancePre, Linker};
 
 use crate::call::Outside;
 use crate::engine::{Sandbox, Shared};
 use crate::error::{CallError, RecordingError, SandboxError};
 use crate::recording::{RecordedContext, RecordedPack, Recorder, Recording, Replayed, Tape};
+use crate::secrets::{PackSecrets, Secrets};
 use crate::state::State;
 use crate::{call, host};
 
@@ -42,6 +45,17 @@ pub(crate) struct Policy {
     pub(crate) digest: String,
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
+    pub(crate) secrets: Arc<PackSecrets>,
+}
+
+/// How a call of an action ended well.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// It gave this.
+    Gave(Value),
+    /// Somebody else finishes the action execution: the action said so, and what it returned does
+    /// not count.
+    Deferred,
 }
 
 /// An action with all that can be found out before it is called.
@@ -61,7 +75,25 @@ impl Sandbox {
     ///
     /// Compiling takes from a tenth of a second to half a minute; with a cache, later loads take
     /// milliseconds. It blocks the thread.
+    ///
+    /// Secrets that are granted have to be in [`crate::SandboxConfig::secrets`].
     pub fn load(&self, pack: &Pack, grants: &Grants) -> Result<LoadedPack, SandboxError> {
+        let (secrets, missing) = PackSecrets::granted(&self.shared.config.secrets, grants);
+        if missing.is_empty() {
+            return self.load_with(pack, grants, secrets);
+        }
+        Err(SandboxError::Secrets {
+            pack: pack.manifest.name.clone(),
+            missing,
+        })
+    }
+
+    fn load_with(
+        &self,
+        pack: &Pack,
+        grants: &Grants,
+        secrets: PackSecrets,
+    ) -> Result<LoadedPack, SandboxError> {
         let name = &pack.manifest.name;
         let limits = &pack.manifest.limits;
         let config = &self.shared.config;
@@ -101,6 +133,7 @@ impl Sandbox {
                     digest: pack.digest.clone(),
                     grants: grants.clone(),
                     limits: limits.clone(),
+                    secrets: Arc::new(secrets),
                 }),
                 actions,
                 signatures: pack.signatures().cloned().collect(),
@@ -112,13 +145,19 @@ impl Sandbox {
     /// Compiles a pack to replay recordings with: it may import whatever there is, whether it is
     /// granted or not. Called as it is, it would be granted nothing that exists.
     pub fn load_to_replay(&self, pack: &Pack) -> Result<LoadedPack, SandboxError> {
-        // A queue cannot have an empty name, and no operation has one.
+        // A queue, a container or a secret cannot have an empty name, and no operation has one.
         let grants = Grants {
-            openstack: Vec::new(),
             operations: vec![String::new()],
             messaging: vec![String::new()],
+            object_store: vec![ObjectGrant {
+                access: vec![Access::Read, Access::Write],
+                ..ObjectGrant::default()
+            }],
+            secrets: vec![SecretGrant::default()],
+            ..Grants::default()
         };
-        self.load(pack, &grants)
+        let (secrets, _) = PackSecrets::granted(&Secrets::default(), &grants);
+        self.load_with(pack, &grants, secrets)
     }
 
     fn load_component(
@@ -187,7 +226,7 @@ impl LoadedPack {
         cloud: Arc<dyn Cloud>,
         context: &ActionContext,
         progress: Arc<dyn ProgressSink>,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Ended, CallError> {
         let found = self.action(action)?;
         let outside = Outside {
             cloud,
@@ -202,7 +241,8 @@ impl LoadedPack {
         if let Tape::Recorded(taken) = tape {
             let mut recording = self.recording(action, input, context);
             recording.not_recorded = found.not_recorded.to_vec();
-            recorder.recorded(taken.finish(recording, &outcome(&result)));
+            let provides = self.inner.policy.secrets.values();
+            recorder.recorded(taken.finish(recording, &outcome(&result), provides));
         }
         result
     }
@@ -284,9 +324,10 @@ fn tells_by_itself(interface: &str) -> bool {
     interface.starts_with("wasi:clocks/") || interface.starts_with("wasi:random/")
 }
 
-fn outcome(result: &Result<Value, CallError>) -> ActionOutcome {
+fn outcome(result: &Result<Ended, CallError>) -> ActionOutcome {
     match result {
-        Ok(value) => ActionOutcome::Success(value.clone()),
+        Ok(Ended::Gave(value)) => ActionOutcome::Success(value.clone()),
+        Ok(Ended::Deferred) => ActionOutcome::Deferred,
         Err(error) => ActionOutcome::Error(error.clone().into()),
     }
 }

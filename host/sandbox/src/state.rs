@@ -11,9 +11,10 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::error::{LimitError, LimitKind};
-use crate::host::Output;
+use crate::host::{Objects, Output};
 use crate::pack::Policy;
 use crate::recording::Tape;
+use crate::secrets::CallSecrets;
 
 /// How many handles of WASI a guest may hold.
 const MAX_WASI_HANDLES: usize = 1024;
@@ -28,6 +29,10 @@ pub(crate) struct State {
     pub(crate) usage: Usage,
     /// What happens to its host calls.
     pub(crate) tape: Tape,
+    /// The objects that it reads and writes.
+    pub(crate) objects: Objects,
+    /// Whether it said that somebody else finishes the action execution.
+    pub(crate) deferred: bool,
     /// Made when a guest first asks for it: most do not use WASI.
     wasi: Option<(WasiCtx, ResourceTable)>,
 }
@@ -42,6 +47,8 @@ impl State {
             caller,
             usage,
             tape,
+            objects: Objects::default(),
+            deferred: false,
             wasi: None,
         }
     }
@@ -87,6 +94,7 @@ pub(crate) struct Caller {
     pub(crate) progress: Arc<dyn ProgressSink>,
     pub(crate) deadline: Instant,
     pub(crate) host_calls: HostCalls,
+    pub(crate) secrets: Arc<CallSecrets>,
 }
 
 impl Caller {

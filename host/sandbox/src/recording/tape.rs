@@ -163,12 +163,18 @@ impl Taken {
         false
     }
 
-    /// `recording` with the calls and how it all ended, and without secrets.
-    pub(crate) fn finish(self, mut recording: Recording, outcome: &ActionOutcome) -> Recording {
+    /// `recording` with the calls and how it all ended, and without secrets: neither those that
+    /// keys give away nor those that the operator `provides`.
+    pub(crate) fn finish<'a>(
+        self,
+        mut recording: Recording,
+        outcome: &ActionOutcome,
+        provides: impl Iterator<Item = &'a str>,
+    ) -> Recording {
         recording.calls = self.calls;
         recording.cut = self.cut;
         recording.outcome = serde_json::to_value(outcome).ok();
-        redact::redact(&mut recording);
+        redact::redact(&mut recording, provides);
         recording
     }
 }
@@ -278,7 +284,7 @@ impl Played {
     /// What a test case answers to calls that it says nothing of: those that reach nothing.
     fn by_itself(&mut self, call: &str, arguments: &Value) -> Option<Value> {
         match call {
-            "log.write" | "progress.report" => Some(json!({})),
+            "log.write" | "progress.report" | "execution.defer" => Some(json!({})),
             "clock.sleep" => {
                 let milliseconds = arguments.get("milliseconds").and_then(Value::as_u64);
                 self.time = self.time.saturating_add(milliseconds.unwrap_or_default());

@@ -158,6 +158,19 @@ impl Success for String {
     }
 }
 
+/// Text that passes as it is.
+pub(crate) struct Plain(pub(crate) String);
+
+impl Success for Plain {
+    fn encode(&self) -> Value {
+        self.0.as_str().into()
+    }
+
+    fn decode(value: &Value) -> Option<Self> {
+        value.as_str().map(|text| Self(text.to_owned()))
+    }
+}
+
 /// The arguments of a request.
 pub(crate) fn request(request: &openstack::Request) -> Value {
     let mut value = Map::new();
@@ -223,7 +236,7 @@ fn pairs(pairs: &[(String, String)]) -> Option<Value> {
 }
 
 /// Bytes, as JSON that gives the same bytes again; nothing for none.
-fn bytes(bytes: &[u8]) -> Option<Value> {
+pub(crate) fn bytes(bytes: &[u8]) -> Option<Value> {
     if bytes.is_empty() {
         return None;
     }
@@ -242,7 +255,7 @@ fn bytes(bytes: &[u8]) -> Option<Value> {
     })
 }
 
-fn from_bytes(value: &Value) -> Option<Vec<u8>> {
+pub(crate) fn from_bytes(value: &Value) -> Option<Vec<u8>> {
     if let Some(json) = value.get("json") {
         return match value.get("spaced") {
             Some(Value::Bool(true)) => spaced(json),
