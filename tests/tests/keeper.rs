@@ -20,7 +20,11 @@ fn guest() -> Result<&'static Path> {
     static GUEST: LazyLock<std::result::Result<PathBuf, String>> = LazyLock::new(|| {
         let guest = repository().join("tests/guests/keeper");
         let build = || -> Result<()> {
-            Ostro::new()?.args(["pack", "build"]).args([&guest]).run()?.expect(0)
+            Ostro::new()?
+                .args(["pack", "build"])
+                .args([&guest])
+                .run()?
+                .expect(0)
         };
         build().map_err(|error| format!("{error:#}"))?;
         Ok(guest)
@@ -32,7 +36,7 @@ fn guest() -> Result<&'static Path> {
 
 /// `ostro action run` of an action of the guest.
 fn action(cloud: &Cloud, action: &str, input: &Value) -> Result<Ostro> {
-    let name = format!("test.keeper.{action}");
+    let name = format!("test.{action}");
     let pack = guest()?.display().to_string();
     let words = ["action", "run", &name, "--pack", &pack, "--cloud", "admin"];
     let input = input.to_string();
@@ -121,17 +125,26 @@ fn an_object_of_200_mb_passes_a_guest_of_16_mib_both_ways() -> Result<()> {
     let file = dir.path().join("large");
     let saved = file.display().to_string();
     cloud.openstack_text(&["object", "save", CONTAINER, "own/large", "--file", &saved])?;
-    ensure!(fs::read(&file)? == pattern(size), "the object is another one");
+    ensure!(
+        fs::read(&file)? == pattern(size),
+        "the object is another one"
+    );
     let shown = cloud.openstack(&["object", "show", CONTAINER, "own/large"])?;
     ensure!(shown["etag"] == written["etag"], "{shown}");
 
     let input = with(object("own/large"), "piece", 1 << 20);
     let (read, down) = measured(&cloud, "store.download", &input)?;
-    ensure!(read["size"] == size && read["etag"] == written["etag"], "{read}");
+    ensure!(
+        read["size"] == size && read["etag"] == written["etag"],
+        "{read}"
+    );
     ensure!(read["digest"] == written["digest"], "{read} {written}");
     println!("most memory: {before} MiB for 1 kB, {up} MiB up, {down} MiB down");
     for most in [up, down] {
-        ensure!(most < before + 48, "{most} MiB, and {before} MiB for a small object");
+        ensure!(
+            most < before + 48,
+            "{most} MiB, and {before} MiB for a small object"
+        );
     }
     gives(&cloud, "store.remove", &object("own/large"))?;
     Ok(())
@@ -149,7 +162,11 @@ fn an_upload_that_does_not_end_leaves_no_object() -> Result<()> {
         ensure!(why.contains("panicked"), "{why}");
     }
     // A process that is killed in the middle of it.
-    let input = with(with(object("own/never"), "size", 500_000_000), "piece", 4096);
+    let input = with(
+        with(object("own/never"), "size", 500_000_000),
+        "piece",
+        4096,
+    );
     let mut child = action(&cloud, "store.upload", &input)?.spawn()?;
     thread::sleep(Duration::from_secs(2));
     child.kill()?;
@@ -172,7 +189,12 @@ fn an_upload_that_does_not_end_leaves_no_object() -> Result<()> {
 #[test]
 fn containers_are_listed_and_objects_looked_at() -> Result<()> {
     let cloud = cloud()?;
-    for name in ["own/list/a", "own/list/b/c", "own/list/b/d", "own/list/e f%"] {
+    for name in [
+        "own/list/a",
+        "own/list/b/c",
+        "own/list/b/d",
+        "own/list/e f%",
+    ] {
         let put = with(object(name), "text", "x");
         if name.ends_with('%') {
             let why = fails(&cloud, "store.put_new", &put)?;
@@ -193,17 +215,28 @@ fn containers_are_listed_and_objects_looked_at() -> Result<()> {
     ensure!(folders == json!(["own/list/a", "own/list/b/"]), "{folders}");
     let page = list(json!({"limit": 1, "marker": "own/list/a"}))?;
     ensure!(page == json!(["own/list/b/c"]), "{page}");
-    let input = with(with(object("own/list/a"), "name", "plan"), "value", "overcloud");
+    let input = with(
+        with(object("own/list/a"), "name", "plan"),
+        "value",
+        "overcloud",
+    );
     gives(&cloud, "store.mark", &input)?;
     let info = gives(&cloud, "store.look", &object("own/list/a"))?;
     ensure!(info["metadata"] == json!({"plan": "overcloud"}), "{info}");
-    ensure!(info["size"] == 1 && info["type"] == "application/x-kept", "{info}");
+    ensure!(
+        info["size"] == 1 && info["type"] == "application/x-kept",
+        "{info}"
+    );
     for name in ["own/list/a", "own/list/b/c", "own/list/b/d"] {
         gives(&cloud, "store.remove", &object(name))?;
     }
-    let why = fails(&cloud, "store.upload", &json!({
-        "container": CONTAINER, "object": "seen/a", "size": 1, "piece": 1,
-    }))?;
+    let why = fails(
+        &cloud,
+        "store.upload",
+        &json!({
+            "container": CONTAINER, "object": "seen/a", "size": 1, "piece": 1,
+        }),
+    )?;
     ensure!(why.starts_with("denied: writing"), "{why}");
     Ok(())
 }
@@ -218,10 +251,10 @@ handed_over:
     after: <% task(after).result %>
   tasks:
     first:
-      action: test.keeper.work.hand_over fail=false
+      action: test.work.hand_over fail=false
       on-success: second
     second:
-      action: test.keeper.work.hand_over fail=false
+      action: test.work.hand_over fail=false
       on-error: after
     after:
       action: std.echo output='went on'
@@ -252,7 +285,10 @@ fn work_that_was_handed_over_is_finished_from_outside() -> Result<()> {
     let kept = Kept::new(HANDED_OVER)?;
     let pack = guest()?.display().to_string();
     let secrets = kept.path().join("secrets.yaml");
-    fs::write(&secrets, format!("ipmi-password: {PASSWORD:?}\napi-key: 4711-0815\n"))?;
+    fs::write(
+        &secrets,
+        format!("ipmi-password: {PASSWORD:?}\napi-key: 4711-0815\n"),
+    )?;
     fs::set_permissions(&secrets, fs::Permissions::from_mode(0o600))?;
     let secrets = secrets.display().to_string();
     let id = "931c9f64-0c35-4c3e-9f0c-0d8b1b3b7a11";
@@ -266,9 +302,15 @@ fn work_that_was_handed_over_is_finished_from_outside() -> Result<()> {
     };
     complete([&first, "--success", "{\"disks\": 4}"])?.expect(0)?;
     let again = complete([&first, "--error", "too late"])?;
-    ensure!(again.status == 2 && again.stderr.contains("has ended already"), "{again:?}");
+    ensure!(
+        again.status == 2 && again.stderr.contains("has ended already"),
+        "{again:?}"
+    );
     let other = complete(["00000000-0000-4000-8000-000000000000", "--success", "1"])?;
-    ensure!(other.status == 2 && other.stderr.contains("no action execution"), "{other:?}");
+    ensure!(
+        other.status == 2 && other.stderr.contains("no action execution"),
+        "{other:?}"
+    );
 
     // Nobody runs it when the second result comes.
     let second = waits_for(&kept, id)?;
@@ -296,7 +338,11 @@ fn a_secret_reaches_ironic_and_nothing_else() -> Result<()> {
     let driver = ["--driver", "fake-hardware", "--name", node];
     cloud.openstack_text(&[&["baremetal", "node", "create"][..], &driver].concat())?;
     let record = format!("--record={}", kept.path().join("recordings").display());
-    let run = action(&cloud, "vault.operate", &json!({"name": "ipmi-password", "node": node}))?;
+    let run = action(
+        &cloud,
+        "vault.operate",
+        &json!({"name": "ipmi-password", "node": node}),
+    )?;
     let run = run.args([&record]).run()?;
     run.expect(0)?;
     let shown = cloud.openstack(&["baremetal", "node", "show", node])?;

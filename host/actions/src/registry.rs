@@ -295,9 +295,7 @@ impl Registry {
             Base::Pack(PackAction { pack, signature }) => {
                 let cloud = Arc::clone(&self.cloud);
                 let result = pack.call(&signature.name, input, call, cloud).await;
-                result
-                    .map(outcome::of_pack)
-                    .map_err(ActionError::from)
+                result.map(outcome::of_pack).map_err(ActionError::from)
             }
         }
     }

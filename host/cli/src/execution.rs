@@ -107,17 +107,22 @@ fn resume(args: &Change, verbose: bool) -> Result<Exit> {
             "`ostro execution rerun` runs a task again that failed",
         ));
     }
-    opened.go_on("goes on", args.goes_on.output, verbose, async |runtime, id| {
-        runtime.load(id).await?;
-        let paused = |execution: &ostro_engine::Execution| execution.state() == State::Paused;
-        if runtime
-            .snapshot(id)
-            .is_some_and(|execution| paused(&execution))
-        {
-            runtime.resume(id, env).await?;
-        }
-        Ok(())
-    })
+    opened.go_on(
+        "goes on",
+        args.goes_on.output,
+        verbose,
+        async |runtime, id| {
+            runtime.load(id).await?;
+            let paused = |execution: &ostro_engine::Execution| execution.state() == State::Paused;
+            if runtime
+                .snapshot(id)
+                .is_some_and(|execution| paused(&execution))
+            {
+                runtime.resume(id, env).await?;
+            }
+            Ok(())
+        },
+    )
 }
 
 fn cancel(args: &Change, verbose: bool) -> Result<Exit> {
@@ -134,11 +139,16 @@ fn cancel(args: &Change, verbose: bool) -> Result<Exit> {
             root.state()
         ));
     }
-    opened.go_on("is cancelled", args.goes_on.output, verbose, async |runtime, id| {
-        let message = "cancelled by `ostro execution cancel`".to_owned();
-        runtime.stop(id, State::Cancelled, Some(message)).await?;
-        Ok(())
-    })?;
+    opened.go_on(
+        "is cancelled",
+        args.goes_on.output,
+        verbose,
+        async |runtime, id| {
+            let message = "cancelled by `ostro execution cancel`".to_owned();
+            runtime.stop(id, State::Cancelled, Some(message)).await?;
+            Ok(())
+        },
+    )?;
     // That it ended as CANCELLED is what was wanted.
     Ok(Exit::Success)
 }

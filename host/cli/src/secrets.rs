@@ -33,11 +33,18 @@ pub(crate) fn gather(named: Option<&Path>) -> Result<Secrets> {
         }
     }
     if let Some(path) = named {
-        let from = if path.is_dir() { from_folder } else { from_file };
+        let from = if path.is_dir() {
+            from_folder
+        } else {
+            from_file
+        };
         from(path, &mut secrets).with_context(|| format!("--secrets {}", path.display()))?;
     }
     for (variable, value) in std::env::vars_os() {
-        let Some(name) = variable.to_str().and_then(|name| name.strip_prefix(VARIABLE)) else {
+        let Some(name) = variable
+            .to_str()
+            .and_then(|name| name.strip_prefix(VARIABLE))
+        else {
             continue;
         };
         let name = name.to_ascii_lowercase().replace('_', "-");
@@ -47,7 +54,9 @@ pub(crate) fn gather(named: Option<&Path>) -> Result<Secrets> {
         }
         let value = value.into_string();
         let value = value.map_err(|_| anyhow!("{variable}: the value is no UTF-8"))?;
-        secrets.add(&name, value).with_context(|| variable.to_string())?;
+        secrets
+            .add(&name, value)
+            .with_context(|| variable.to_string())?;
     }
     Ok(secrets)
 }
@@ -64,7 +73,10 @@ fn from_file(path: &Path, secrets: &mut Secrets) -> Result<()> {
     })?;
     let example = "it has a line for each secret, as `ipmi-password: \"…\"`";
     let Value::Mapping(all) = all else {
-        return Err(hinted(anyhow!("it is no mapping of names and values"), example));
+        return Err(hinted(
+            anyhow!("it is no mapping of names and values"),
+            example,
+        ));
     };
     for (name, value) in all {
         let Value::String(name) = name else {

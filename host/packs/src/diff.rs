@@ -270,14 +270,23 @@ fn grants(grants: &Grants) -> BTreeSet<String> {
     });
     let secrets = grants.secrets.iter().flat_map(|grant| {
         let name = &grant.name;
-        let services = grant.services.iter().map(move |to| format!("secret {name} to {to}"));
+        let services = grant
+            .services
+            .iter()
+            .map(move |to| format!("secret {name} to {to}"));
         let hosts = grant.hosts.iter();
         let hosts = hosts.map(move |host| format!("secret {name} to the host {host}"));
-        let shown = grant.reveal.then(|| format!("secret {name} shown to the pack"));
+        let shown = grant
+            .reveal
+            .then(|| format!("secret {name} shown to the pack"));
         services.chain(hosts).chain(shown)
     });
     let more = objects.chain(secrets);
-    requests.chain(operations).chain(queues).chain(more).collect()
+    requests
+        .chain(operations)
+        .chain(queues)
+        .chain(more)
+        .collect()
 }
 
 /// What is in one set and not in the other. A grant or an import fewer breaks no workflow.

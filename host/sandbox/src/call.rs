@@ -15,8 +15,8 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::convert::{LiftError, Lifter, ToVal};
 use crate::error::{CallError, LimitError, LimitKind};
-use crate::pack::{Action, Loaded};
 use crate::pack::Ended;
+use crate::pack::{Action, Loaded};
 use crate::recording::Tape;
 use crate::secrets::{CallSecrets, Hiding};
 use crate::state::{Caller, HostCalls, State};

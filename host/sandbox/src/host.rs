@@ -18,7 +18,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::state::State;
 pub(crate) use bindings::ostro::host as contract;
-pub(crate) use objects::{Objects, Piece, Started};
+pub(crate) use objects::Objects;
 pub(crate) use output::Output;
 
 /// Links the interfaces that `component` imports, and no other. That its pack may have them was

@@ -9,9 +9,7 @@ use ostro_core::{
     ServiceRequest, ServiceResponse, Value,
 };
 use ostro_openstack::{Cloud, CloudError};
-use ostro_packs::{
-    Access, Component, Grants, Limits, ObjectGrant, Pack, SecretGrant, Signature,
-};
+use ostro_packs::{Access, Component, Grants, Limits, ObjectGrant, Pack, SecretGrant, Signature};
 use wasmtime::component::{self, ComponentExportIndex, InstancePre, Linker};
 
 use crate::call::Outside;

@@ -36,7 +36,7 @@ use serde_json::Value;
 
 pub use compare::Difference;
 pub(crate) use tape::Tape;
-pub(crate) use wire::{Answer, Plain, Success, bytes, from_bytes, json_text, operation, read, request};
+pub(crate) use wire::{Plain, Success, bytes, from_bytes, json_text, operation, read, request};
 
 use crate::error::RecordingError;
 

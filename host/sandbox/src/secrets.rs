@@ -286,7 +286,10 @@ mod tests {
         let grants = Grants::parse(grants, "g").unwrap();
         let (known, missing) = PackSecrets::granted(&all, &grants);
         assert_eq!(missing, ["gone"]);
-        assert_eq!(format!("{all:?} {known:?}"), r#"{"ipmi", "seen"} {"ipmi", "seen"}"#);
+        assert_eq!(
+            format!("{all:?} {known:?}"),
+            r#"{"ipmi", "seen"} {"ipmi", "seen"}"#
+        );
         (CallSecrets::new(Arc::new(known)), grants)
     }
 

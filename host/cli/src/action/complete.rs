@@ -58,10 +58,7 @@ pub(crate) fn complete(args: &Complete, verbose: bool) -> Result<Exit> {
 }
 
 /// The run that an action execution belongs to, the action's name, and its state.
-fn find(
-    id: &ActionExecutionId,
-    state: &crate::args::State,
-) -> Result<(RunDir, String, State)> {
+fn find(id: &ActionExecutionId, state: &crate::args::State) -> Result<(RunDir, String, State)> {
     let state = StateDir::new(state.state_dir.as_deref())?;
     for run in state.runs()? {
         // What cannot be read is another run's trouble.

@@ -69,7 +69,9 @@ impl Grants {
             Access::Delete => ("delete", "deleting"),
         };
         Err(Denial {
-            what: format!("{did} the object {name:?} of the container {container:?} is not granted"),
+            what: format!(
+                "{did} the object {name:?} of the container {container:?} is not granted"
+            ),
             add: Some(lines(container, folder, word)),
         })
     }
@@ -135,7 +137,10 @@ mod tests {
             let Err(denial) = checked else { continue };
             // What it says to add is what allows it.
             let more = Grants::parse(denial.lines().unwrap(), "g").unwrap();
-            assert!(more.check_object(container, name, access).is_ok(), "{denial}");
+            assert!(
+                more.check_object(container, name, access).is_ok(),
+                "{denial}"
+            );
         }
         assert!(grants.check_listing("plan", "p/").is_ok());
         assert!(grants.check_listing("plan", "p/x").is_ok());

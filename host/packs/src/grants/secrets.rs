@@ -82,7 +82,10 @@ impl Grants {
             Destination::Host(host) => format!("hosts: [{}]", yaml(host)),
         };
         Err(Denial {
-            what: format!("sending the secret {name:?} to {} is not granted", to.what()),
+            what: format!(
+                "sending the secret {name:?} to {} is not granted",
+                to.what()
+            ),
             add: Some(lines(name, &more)),
         })
     }
@@ -186,7 +189,10 @@ mod tests {
                 .unwrap_err(),
             grants.check_reveal("ipmi").unwrap_err(),
         ] {
-            assert!(Grants::parse(denial.lines().unwrap(), "g").is_ok(), "{denial}");
+            assert!(
+                Grants::parse(denial.lines().unwrap(), "g").is_ok(),
+                "{denial}"
+            );
         }
         for (text, part) in [
             ("secrets: [{name: IPMI}]", "no name of a secret"),

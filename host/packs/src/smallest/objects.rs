@@ -27,7 +27,9 @@ impl Touched {
         let mut all: BTreeMap<(&str, &str), BTreeSet<Access>> = BTreeMap::new();
         for ((container, name), access) in &self.0 {
             let above = folder(name);
-            let is_one_of_many = folders.get(&(&**container, above)).is_some_and(|many| *many > 1);
+            let is_one_of_many = folders
+                .get(&(&**container, above))
+                .is_some_and(|many| *many > 1);
             let prefix = if is_one_of_many && !above.is_empty() {
                 above
             } else {
@@ -43,15 +45,17 @@ impl Touched {
                     && accesses.contains(&access)
             })
         };
-        let grants = all.iter().map(|((container, prefix), accesses)| ObjectGrant {
-            container: (*container).to_owned(),
-            prefix: (*prefix).to_owned(),
-            access: accesses
-                .iter()
-                .copied()
-                .filter(|access| !is_covered(container, prefix, *access))
-                .collect(),
-        });
+        let grants = all
+            .iter()
+            .map(|((container, prefix), accesses)| ObjectGrant {
+                container: (*container).to_owned(),
+                prefix: (*prefix).to_owned(),
+                access: accesses
+                    .iter()
+                    .copied()
+                    .filter(|access| !is_covered(container, prefix, *access))
+                    .collect(),
+            });
         grants.filter(|grant| !grant.access.is_empty()).collect()
     }
 }

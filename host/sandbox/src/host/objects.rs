@@ -24,7 +24,7 @@ use super::contract::types::CallError;
 use crate::recording;
 use crate::state::{Caller, State};
 
-pub(crate) use wire::Piece;
+use wire::Piece;
 
 /// How many objects a guest may read and write at a time.
 const MAX_HANDLES: usize = 16;
@@ -68,7 +68,8 @@ impl Objects {
 }
 
 /// An object that is read.
-pub(crate) struct Reader {
+#[expect(unreachable_pub, reason = "`bindgen!` exports it again")]
+pub struct Reader {
     number: u64,
     object: Object,
     info: ObjectInfo,
@@ -77,7 +78,8 @@ pub(crate) struct Reader {
 }
 
 /// An object that is written.
-pub(crate) struct Writer {
+#[expect(unreachable_pub, reason = "`bindgen!` exports it again")]
+pub struct Writer {
     number: u64,
     /// None in a replay, and once it has ended.
     running: Option<Running>,

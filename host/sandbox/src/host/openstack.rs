@@ -321,7 +321,9 @@ impl Cloud for BoundedCloud<'_> {
             Ok(answer) => answer?,
             Err(denial) => {
                 if let Some(lines) = denial.lines() {
-                    self.0.note(&format!("to allow what comes next, add to the grants:\n{lines}"));
+                    self.0.note(&format!(
+                        "to allow what comes next, add to the grants:\n{lines}"
+                    ));
                 }
                 return Err(CloudError::Denied(denial.what().to_owned()));
             }

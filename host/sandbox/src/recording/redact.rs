@@ -320,7 +320,8 @@ mod tests {
 
     #[test]
     fn what_the_operator_provides_is_nowhere() {
-        let input = json!({"a": "pin1", "b": "is pin1.", "c": 4711, "d": "{\"x\": \"say \\\"4711\\\"\"}"});
+        let input =
+            json!({"a": "pin1", "b": "is pin1.", "c": 4711, "d": "{\"x\": \"say \\\"4711\\\"\"}"});
         let mut recording = Recording::new(
             RecordedPack::default(),
             "a.b",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 /// How a value is written in the place where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,9 @@ pub(super) fn forms(value: &str) -> Vec<SecretString> {
     let percent = percent(value);
     let mut forms = vec![
         value.to_owned(),
+        // JSON in a text in JSON, as services tell what they were sent.
+        json(&escaped),
+        json(&ascii),
         escaped.replace('/', "\\/"),
         ascii.replace('/', "\\/"),
         escaped,
@@ -145,17 +148,17 @@ fn find(text: &[u8], old: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether `text` shows `value` in some form.
-#[cfg(test)]
-fn shows(text: &str, value: &str) -> bool {
-    forms(value)
-        .iter()
-        .any(|form| text.contains(form.expose_secret()))
-}
-
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
+
+    /// Whether `text` shows `value` in some form.
+    fn shows(text: &str, value: &str) -> bool {
+        let forms = forms(value);
+        forms.iter().any(|form| text.contains(form.expose_secret()))
+    }
 
     #[test]
     fn all_forms_are_known() {
@@ -171,7 +174,10 @@ mod tests {
     #[test]
     fn the_type_of_a_body_tells_its_form() {
         assert_eq!(Form::of_type(None), Form::Json);
-        assert_eq!(Form::of_type(Some("application/JSON; charset=utf-8")), Form::Json);
+        assert_eq!(
+            Form::of_type(Some("application/JSON; charset=utf-8")),
+            Form::Json
+        );
         assert_eq!(Form::of_type(Some("text/plain")), Form::Plain);
         let form = "application/x-www-form-urlencoded";
         assert_eq!(Form::of_type(Some(form)), Form::Url);

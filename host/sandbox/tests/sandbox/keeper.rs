@@ -49,7 +49,8 @@ impl Echo {
             return answer;
         }
         let found = objects.get(&path).cloned();
-        let etag = |content: &[u8]| format!("\"{}-{}\"", content.len(), content.first().unwrap_or(&0));
+        let etag =
+            |content: &[u8]| format!("\"{}-{}\"", content.len(), content.first().unwrap_or(&0));
         match (request.method, found) {
             (Method::Put, _) => {
                 answer.status = 201;
@@ -122,7 +123,9 @@ fn sandbox(secrets: Secrets) -> Sandbox {
 
 fn load() -> LoadedPack {
     let pack = keeper();
-    sandbox(secrets()).load(pack, &pack.manifest.grants).unwrap()
+    sandbox(secrets())
+        .load(pack, &pack.manifest.grants)
+        .unwrap()
 }
 
 /// Keeps the last recording.
@@ -168,16 +171,24 @@ async fn call_at(cloud: &Arc<Echo>, action: &str, input: &str) -> Came {
     let last = Arc::new(Last::default());
     let pack = load().recorded_by(last.clone());
     let said = Arc::new(Said::default());
-    let action = format!("test.keeper.{action}");
+    let action = format!("test.{action}");
     let result = pack
-        .call(&action, &map(input), cloud.clone(), &context(), said.clone())
+        .call(
+            &action,
+            &map(input),
+            cloud.clone(),
+            &context(),
+            said.clone(),
+        )
         .await;
     let recording = last.0.lock().unwrap().take().unwrap();
     let text = serde_json::to_string(&recording).unwrap();
     for value in [PASSWORD, KEY, "p\\\\\\\"ss", "p%22ss"] {
         assert!(!text.contains(value), "{value} in {text}");
     }
-    let player = sandbox(Secrets::default()).load_to_replay(keeper()).unwrap();
+    let player = sandbox(Secrets::default())
+        .load_to_replay(keeper())
+        .unwrap();
     let replayed = player.replay(&recording).await.unwrap();
     assert_eq!(replayed.difference, None, "{action} {input}");
     let mut lines = said.notes.lock().unwrap().clone();
@@ -228,9 +239,16 @@ async fn a_secret_is_put_in_when_it_is_sent_and_taken_out_of_what_comes_back() {
     }
     // The body of an operation is JSON.
     let came = call("vault.operate", r#"{"name": "ipmi-password", "node": "a"}"#).await;
-    assert!(came.bodies().contains(r#""value":"p\"ss w/rd""#), "{}", came.bodies());
+    assert!(
+        came.bodies().contains(r#""value":"p\"ss w/rd""#),
+        "{}",
+        came.bodies()
+    );
     let seen = came.value().to_string();
-    assert!(!seen.contains("w/rd") && seen.contains("ostro-secret-"), "{seen}");
+    assert!(
+        !seen.contains("w/rd") && seen.contains("ostro-secret-"),
+        "{seen}"
+    );
 }
 
 #[tokio::test]
@@ -248,13 +266,21 @@ async fn a_secret_goes_nowhere_that_is_not_granted() {
     let came = call("vault.place", r#"{"name": "../etc"}"#).await;
     assert!(came.error().starts_with("invalid: "), "{}", came.error());
     let came = call("vault.tell", r#"{"name": "ipmi-password", "fail": false}"#).await;
-    assert!(came.error().contains("seeing the value"), "{}", came.error());
+    assert!(
+        came.error().contains("seeing the value"),
+        "{}",
+        came.error()
+    );
 }
 
 #[tokio::test]
 async fn what_stands_for_a_secret_stands_for_it_in_its_own_call_alone() {
-    let place = call("vault.place", r#"{"name": "ipmi-password"}"#).await.value();
-    let again = call("vault.place", r#"{"name": "ipmi-password"}"#).await.value();
+    let place = call("vault.place", r#"{"name": "ipmi-password"}"#)
+        .await
+        .value();
+    let again = call("vault.place", r#"{"name": "ipmi-password"}"#)
+        .await
+        .value();
     assert_ne!(place, again);
     let input = format!(r#"{{"text": {place}}}"#);
     let came = call("vault.say", &input).await;
@@ -263,17 +289,25 @@ async fn what_stands_for_a_secret_stands_for_it_in_its_own_call_alone() {
     let input = serde_json::json!({ "text": PASSWORD }).to_string();
     let last = Arc::new(Echo::default());
     let said = Arc::new(Said::default());
-    let seen = load().call("test.keeper.vault.say", &map(&input), last, &context(), said);
-    let seen = gave(seen.await.unwrap()).to_string();
-    assert!(!seen.contains("w/rd") && seen.contains("ostro-secret-"), "{seen}");
+    let seen = load()
+        .call("test.vault.say", &map(&input), last, &context(), said)
+        .await;
+    let seen = gave(seen.unwrap()).to_string();
+    assert!(
+        !seen.contains("w/rd") && seen.contains("ostro-secret-"),
+        "{seen}"
+    );
 }
 
 #[tokio::test]
 async fn a_secret_that_may_be_seen_is_kept_from_people_and_the_journal() {
     let came = call("vault.tell", r#"{"name": "api-key", "fail": false}"#).await;
-    assert_eq!(came.said, "info: it is [secret api-key]\nit is [secret api-key]");
+    assert_eq!(
+        came.said,
+        "info: it is [secret api-key]\nit is [secret api-key]"
+    );
     let value = came.value();
-    assert_eq!(value, json(r#"{"value": "[secret api-key]", "length": 9}"#));
+    assert_eq!(value, json(r#"{"value": "[secret api-key]"}"#));
     let came = call("vault.tell", r#"{"name": "api-key", "fail": true}"#).await;
     assert_eq!(came.error(), "it is [secret api-key]");
 }
@@ -289,8 +323,16 @@ async fn a_pack_is_not_loaded_without_the_secrets_that_it_is_granted() {
         "pack \"keeper\" is granted secrets that are not provided: ipmi-password, api-key"
     );
     let none = Grants::default();
-    let error = sandbox(secrets()).load(pack, &none).err().unwrap().to_string();
-    for part in ["granted no secret", "granted no object to read", "no object to write"] {
+    let error = sandbox(secrets())
+        .load(pack, &none)
+        .err()
+        .unwrap()
+        .to_string();
+    for part in [
+        "granted no secret",
+        "granted no object to read",
+        "no object to write",
+    ] {
         assert!(error.contains(part), "{error}");
     }
 }
@@ -300,24 +342,44 @@ async fn objects_are_read_in_pieces_of_one_version() {
     let cloud = Echo::with("/ostro-keeper/own/a", "0123456789");
     let input = r#"{"container": "ostro-keeper", "object": "own/a", "piece": 4}"#;
     let came = call_at(&cloud, "store.download", input).await;
-    let ranges: Vec<_> = came.sent.iter().skip(1).map(|request| &request.headers[0].1).collect();
+    let ranges: Vec<_> = came
+        .sent
+        .iter()
+        .skip(1)
+        .map(|request| &request.headers[0].1)
+        .collect();
     assert_eq!(ranges, ["bytes=0-3", "bytes=4-7", "bytes=8-9"]);
     assert_eq!(came.value().get("size"), Some(&Value::from(10)));
     let input = r#"{"container": "ostro-keeper", "object": "own/a", "start": 2, "length": 5}"#;
-    assert_eq!(call_at(&cloud, "store.part", input).await.value(), Value::from("23456"));
+    assert_eq!(
+        call_at(&cloud, "store.part", input).await.value(),
+        Value::from("23456")
+    );
     let input = r#"{"container": "ostro-keeper", "object": "own/a", "start": 99, "length": 5}"#;
-    assert_eq!(call_at(&cloud, "store.part", input).await.value(), Value::from(""));
+    assert_eq!(
+        call_at(&cloud, "store.part", input).await.value(),
+        Value::from("")
+    );
     let input = r#"{"container": "ostro-keeper", "object": "own/a"}"#;
     let came = call_at(&cloud, "store.read_across", input).await;
-    assert!(came.error().starts_with("refused: 412 "), "{}", came.error());
+    assert!(
+        came.error().starts_with("refused: 412 "),
+        "{}",
+        came.error()
+    );
 }
 
 #[tokio::test]
 async fn objects_are_written_whole_or_not_at_all() {
     let cloud = Arc::new(Echo::default());
-    let input = r#"{"container": "ostro-keeper", "object": "own/a", "size": 100000, "piece": 30000}"#;
+    let input =
+        r#"{"container": "ostro-keeper", "object": "own/a", "size": 100000, "piece": 30000}"#;
     let came = call_at(&cloud, "store.upload", input).await;
-    let pieces = came.recording.calls.iter().filter(|call| call.call == "object-store.write");
+    let pieces = came
+        .recording
+        .calls
+        .iter()
+        .filter(|call| call.call == "object-store.write");
     assert_eq!(pieces.count(), 4);
     let written = came.value();
     let input = r#"{"container": "ostro-keeper", "object": "own/a", "piece": 7777}"#;
@@ -331,9 +393,14 @@ async fn objects_are_written_whole_or_not_at_all() {
     let input = r#"{"container": "ostro-keeper", "object": "own/b", "text": "x"}"#;
     let came = call_at(&cloud, "store.put_new", input).await;
     assert!(came.said.contains("of no use any more"), "{}", came.said);
-    let input = r#"{"container": "ostro-keeper", "object": "own/a", "size": 3000000, "piece": 2500000}"#;
+    let input =
+        r#"{"container": "ostro-keeper", "object": "own/a", "size": 3000000, "piece": 2500000}"#;
     let came = call_at(&cloud, "store.upload", input).await;
-    assert!(came.error().starts_with("exhausted: 2500000 bytes at once"), "{}", came.error());
+    assert!(
+        came.error().starts_with("exhausted: 2500000 bytes at once"),
+        "{}",
+        came.error()
+    );
 }
 
 #[tokio::test]
@@ -379,7 +446,11 @@ async fn objects_are_reached_where_that_is_granted() {
         assert!(came.error().starts_with(said), "{input}: {}", came.error());
         assert!(came.sent.is_empty(), "{input}");
         if said.starts_with("denied") {
-            assert!(came.said.contains("object-store:\n    - container: "), "{}", came.said);
+            assert!(
+                came.said.contains("object-store:\n    - container: "),
+                "{}",
+                came.said
+            );
         }
     }
 }

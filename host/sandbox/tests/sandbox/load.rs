@@ -9,7 +9,9 @@ use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use crate::common::{FakeCloud, Said, call, context, gave, hostile, load, map, sandbox, types, validation};
+use crate::common::{
+    FakeCloud, Said, call, context, gave, hostile, load, map, sandbox, types, validation,
+};
 
 #[test]
 fn imports_without_grants_are_refused_with_what_to_grant() {

@@ -253,7 +253,7 @@ impl vault::Guest for Component {
         if fail {
             return Err(format!("it is {value}"));
         }
-        Ok(format!("{{\"value\": {value:?}, \"length\": {}}}", value.len()))
+        Ok(format!("{{\"value\": {value:?}}}"))
     }
 }
 

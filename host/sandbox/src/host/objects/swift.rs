@@ -266,8 +266,17 @@ impl Caller {
         query("format", "json");
         query("prefix", prefix);
         query("marker", options.marker.as_deref().unwrap_or_default());
-        query("delimiter", options.delimiter.as_deref().unwrap_or_default());
-        query("limit", &options.limit.map(|limit| limit.to_string()).unwrap_or_default());
+        query(
+            "delimiter",
+            options.delimiter.as_deref().unwrap_or_default(),
+        );
+        query(
+            "limit",
+            &options
+                .limit
+                .map(|limit| limit.to_string())
+                .unwrap_or_default(),
+        );
         let size: usize = request.query.iter().map(|(_, value)| value.len()).sum();
         self.check_size(size, "the request")?;
         let answer = checked_listing(self.to_swift(request).await?, container)?;
@@ -288,11 +297,7 @@ impl Caller {
     }
 
     /// Deletes an object.
-    pub(super) async fn delete_object(
-        &self,
-        container: &str,
-        name: &str,
-    ) -> Result<(), CallError> {
+    pub(super) async fn delete_object(&self, container: &str, name: &str) -> Result<(), CallError> {
         let object = Object::new(container, name)?;
         self.check_object(&object, Access::Delete)?;
         let answer = self.to_swift(object.request(Method::Delete)).await?;
@@ -329,8 +334,14 @@ mod tests {
     #[test]
     fn names_lead_nowhere_else() {
         let path = |container, name| Object::new(container, name).map(|object| object.path);
-        assert_eq!(path("plan", "a b/ü").unwrap().as_str(), "/plan/a%20b/%C3%BC");
-        assert_eq!(path("plan", "a?x=1#y").unwrap().as_str(), "/plan/a%3Fx%3D1%23y");
+        assert_eq!(
+            path("plan", "a b/ü").unwrap().as_str(),
+            "/plan/a%20b/%C3%BC"
+        );
+        assert_eq!(
+            path("plan", "a?x=1#y").unwrap().as_str(),
+            "/plan/a%3Fx%3D1%23y"
+        );
         for (container, name) in [
             ("plan", "../other/a"),
             ("plan", "a/../../other"),
