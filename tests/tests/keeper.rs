@@ -162,13 +162,19 @@ fn an_upload_that_does_not_end_leaves_no_object() -> Result<()> {
         ensure!(why.contains("panicked"), "{why}");
     }
     // A process that is killed in the middle of it.
+    let dir = tempfile::tempdir()?;
+    let said = dir.path().join("said");
     let input = with(
-        with(object("own/never"), "size", 500_000_000),
+        with(object("own/never"), "size", 1_000_000_000),
         "piece",
-        4096,
+        1 << 20,
     );
-    let mut child = action(&cloud, "store.upload", &input)?.spawn()?;
-    thread::sleep(Duration::from_secs(2));
+    let upload = action(&cloud, "store.upload", &input)?;
+    let mut child = upload.spawn_saying(fs::File::create(&said)?)?;
+    eventually("the first pieces", || {
+        Ok(fs::read_to_string(&said)?.contains("some pieces are written"))
+    })?;
+    ensure!(child.try_wait()?.is_none(), "it ended before it was killed");
     child.kill()?;
     child.wait()?;
     let all = with(json!({"container": CONTAINER}), "prefix", "own/");

@@ -65,6 +65,9 @@ impl store::Guest for Component {
             digest.add(&bytes[..length]);
             writer.write(&bytes[..length]).map_err(say)?;
             left -= length as u64;
+            if size - left == 8 * u64::from(piece) {
+                log::write(log::Level::Info, "some pieces are written");
+            }
         }
         let written = writer.finish().map_err(say)?;
         Ok(format!(
