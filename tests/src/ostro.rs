@@ -95,6 +95,15 @@ impl Ostro {
             .context("cannot run ostro")
     }
 
+    /// Starts it; what it prints and says is there once it has ended.
+    pub fn start(mut self) -> Result<Child> {
+        self.0
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot run ostro")
+    }
+
     /// Starts it, and has it say to `file` what it tells on the side.
     pub fn spawn_saying(mut self, file: File) -> Result<Child> {
         self.0

@@ -1,8 +1,17 @@
-//! How the failures of operations become failures of actions.
+//! How the ends of operations and of packs' actions become those of actions.
 
-use ostro_core::{ActionError, ActionErrorKind, Value};
+use ostro_core::{ActionError, ActionErrorKind, ActionOutcome, Value};
 use ostro_openstack::CloudError;
 use ostro_openstack::operations::OperationError;
+use ostro_sandbox::Ended;
+
+/// How a pack's action ended well.
+pub(crate) fn of_pack(ended: Ended) -> ActionOutcome {
+    match ended {
+        Ended::Gave(value) => ActionOutcome::Success(value),
+        Ended::Deferred => ActionOutcome::Deferred,
+    }
+}
 
 /// What `value` says as a failure: its text, or itself as JSON.
 pub(crate) fn message_of(value: &Value) -> String {

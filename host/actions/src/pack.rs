@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use ostro_core::{ActionCall, Map, Value};
 use ostro_openstack::Cloud;
 use ostro_packs::{InputError, Signature};
-use ostro_sandbox::{CallError, LoadedPack};
+use ostro_sandbox::{CallError, Ended, LoadedPack};
 
 use crate::describe::{ActionDescription, ActionKind, Parameter};
 
@@ -22,7 +22,7 @@ pub(crate) trait PackActions: Send + Sync {
         input: &Map,
         call: &ActionCall,
         cloud: Arc<dyn Cloud>,
-    ) -> Result<Value, CallError>;
+    ) -> Result<Ended, CallError>;
 }
 
 #[async_trait]
@@ -41,7 +41,7 @@ impl PackActions for LoadedPack {
         input: &Map,
         call: &ActionCall,
         cloud: Arc<dyn Cloud>,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Ended, CallError> {
         let progress = Arc::clone(&call.progress);
         LoadedPack::call(self, action, input, cloud, &call.context, progress).await
     }

@@ -281,7 +281,7 @@ impl Registry {
                     let cloud = Arc::clone(&self.cloud);
                     let result = pack.call(&signature.name, input, call, cloud).await;
                     return result
-                        .map(ActionOutcome::Success)
+                        .map(outcome::of_pack)
                         .map_err(|error| javascript::failed(error.into()));
                 }
                 Ok(action.run(input, call, &self.options).await)
@@ -295,9 +295,7 @@ impl Registry {
             Base::Pack(PackAction { pack, signature }) => {
                 let cloud = Arc::clone(&self.cloud);
                 let result = pack.call(&signature.name, input, call, cloud).await;
-                result
-                    .map(ActionOutcome::Success)
-                    .map_err(ActionError::from)
+                result.map(outcome::of_pack).map_err(ActionError::from)
             }
         }
     }

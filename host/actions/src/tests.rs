@@ -11,7 +11,7 @@ use ostro_core::{
 use ostro_lang::Definitions;
 use ostro_openstack::{Cloud, CloudError};
 use ostro_packs::{Export, Name, Param, Signature, Type};
-use ostro_sandbox::{CallError, LimitError, LimitKind};
+use ostro_sandbox::{CallError, Ended, LimitError, LimitKind};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -187,7 +187,7 @@ fn demo(name: &'static str) -> Arc<dyn PackActions> {
             is_validation: false,
         })
     };
-    let signatures = ["hello", "refuse", "trap", "exhaust", "lose"]
+    let signatures = ["hello", "refuse", "trap", "exhaust", "lose", "hand_over"]
         .map(signature)
         .to_vec();
     Arc::new(Demo { name, signatures })
@@ -209,7 +209,7 @@ impl PackActions for Demo {
         input: &Map,
         _: &ActionCall,
         _: Arc<dyn Cloud>,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Ended, CallError> {
         self.signatures[0]
             .check_input(input)
             .map_err(|error| CallError::Input {
@@ -218,8 +218,10 @@ impl PackActions for Demo {
             })?;
         match action {
             "demo.greeting.hello" => {
-                Ok(format!("hello {}", input["name"].as_str().unwrap()).into())
+                let greeting = format!("hello {}", input["name"].as_str().unwrap());
+                Ok(Ended::Gave(greeting.into()))
             }
+            "demo.greeting.hand_over" => Ok(Ended::Deferred),
             "demo.greeting.refuse" => Err(CallError::Action(
                 [("message", Value::from("not today")), ("code", 7.into())]
                     .into_iter()

@@ -1,5 +1,6 @@
 //! `ostro action`: single actions.
 
+mod complete;
 mod replay;
 
 use std::fmt::Write as _;
@@ -26,7 +27,7 @@ use crate::text::{blame, duration, milliseconds, pretty, trimmed};
 use crate::{input, sources, suggest, terminal};
 
 /// Carries out `ostro action …`.
-pub(crate) fn action(command: &Action) -> Result<Exit> {
+pub(crate) fn action(command: &Action, verbose: bool) -> Result<Exit> {
     match command {
         Action::Run {
             name,
@@ -48,6 +49,7 @@ pub(crate) fn action(command: &Action) -> Result<Exit> {
             }
             Ok(exit)
         }
+        Action::Complete(args) => complete::complete(args, verbose),
         Action::Replay(args) => replay::replay(args),
         Action::List {
             sources,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
-pub(crate) use packs::{Action, Lang, Pack, PackDiffArgs, Record, Replay};
+pub(crate) use packs::{Action, Complete, Lang, Pack, PackDiffArgs, Record, Replay};
 pub(crate) use store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
 pub(crate) use validation::{Packs, Validation, ValidationRun};
 pub(crate) use workflow::{Workflow, WorkflowDiff};
@@ -131,6 +131,11 @@ pub(crate) struct Sources {
     /// Leave out the packs that are installed and active.
     #[arg(long)]
     pub(crate) no_packs: bool,
+    /// The values of the secrets that packs are granted: a YAML file of names and values that only
+    /// you can read, or a folder with a file for each. OSTRO_SECRET_NAME gives one, too, and
+    /// systemd's credentials do.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub(crate) secrets: Option<PathBuf>,
     /// The cloud of clouds.yaml to talk to. Without it OS_CLOUD or the other OS_* variables say
     /// which, else the only cloud of clouds.yaml.
     #[arg(long, value_name = "NAME")]
@@ -390,6 +395,13 @@ pub(crate) struct Change {
     /// What to change in its environment: an object as JSON text, or @FILE.
     #[arg(long, value_name = "@FILE", value_hint = ValueHint::FilePath)]
     pub(crate) env: Option<String>,
+    #[command(flatten)]
+    pub(crate) goes_on: GoesOn,
+}
+
+/// How an execution that is brought back goes on.
+#[derive(Debug, Args)]
+pub(crate) struct GoesOn {
     /// Take actions from here; without any of these, from where they came when it started.
     #[command(flatten)]
     pub(crate) sources: Sources,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use ostro_core::{ExecutionId, Map, State, TaskExecutionId};
+use ostro_core::{ActionExecutionId, ActionOutcome, ExecutionId, Map, State, TaskExecutionId};
 use ostro_runtime::{Runtime, Snapshots};
 
-use crate::args::{Change, Execution, Look, Output};
+use crate::args::{Change, Execution, GoesOn, Look, Output};
 use crate::errors::{Exit, WithHint as _, hinted, warn};
 use crate::installed::Wanted;
 use crate::recordings::Place;
@@ -70,10 +70,11 @@ fn pause(args: &Look) -> Result<Exit> {
             "it does not go on until `ostro execution resume` has it",
         ));
     }
-    ask(&run, Request::Pause)
+    ask(&run, &Request::Pause)
 }
 
-fn ask(run: &RunDir, request: Request) -> Result<Exit> {
+/// Asks the process that runs an execution for something.
+pub(crate) fn ask(run: &RunDir, request: &Request) -> Result<Exit> {
     if run.ask(request, PATIENCE)? {
         return Ok(Exit::Success);
     }
@@ -88,18 +89,18 @@ fn ask(run: &RunDir, request: Request) -> Result<Exit> {
 }
 
 fn resume(args: &Change, verbose: bool) -> Result<Exit> {
-    let run = find(&args.id, &args.state)?;
+    let run = find(&args.id, &args.goes_on.state)?;
     if run.holder().is_some() {
-        if args.record.record.is_some() {
+        if args.goes_on.record.record.is_some() {
             warn(
                 "nothing more is recorded: another process runs it",
                 Some("--record is for the command that brings an execution back"),
             );
         }
-        return ask(&run, Request::Resume);
+        return ask(&run, &Request::Resume);
     }
     let env = environment(args)?;
-    let opened = Opened::new(args, run)?;
+    let opened = Opened::new(&args.goes_on, run)?;
     let root = opened.root()?;
     if root.state().is_completed() {
         return Err(hinted(
@@ -107,25 +108,30 @@ fn resume(args: &Change, verbose: bool) -> Result<Exit> {
             "`ostro execution rerun` runs a task again that failed",
         ));
     }
-    opened.go_on("goes on", args.output, verbose, async |runtime, id| {
-        runtime.load(id).await?;
-        let paused = |execution: &ostro_engine::Execution| execution.state() == State::Paused;
-        if runtime
-            .snapshot(id)
-            .is_some_and(|execution| paused(&execution))
-        {
-            runtime.resume(id, env).await?;
-        }
-        Ok(())
-    })
+    opened.go_on(
+        "goes on",
+        args.goes_on.output,
+        verbose,
+        async |runtime, id| {
+            runtime.load(id).await?;
+            let paused = |execution: &ostro_engine::Execution| execution.state() == State::Paused;
+            if runtime
+                .snapshot(id)
+                .is_some_and(|execution| paused(&execution))
+            {
+                runtime.resume(id, env).await?;
+            }
+            Ok(())
+        },
+    )
 }
 
 fn cancel(args: &Change, verbose: bool) -> Result<Exit> {
-    let run = find(&args.id, &args.state)?;
+    let run = find(&args.id, &args.goes_on.state)?;
     if run.holder().is_some() {
-        return ask(&run, Request::Cancel);
+        return ask(&run, &Request::Cancel);
     }
-    let opened = Opened::new(args, run)?;
+    let opened = Opened::new(&args.goes_on, run)?;
     let root = opened.root()?;
     if root.state().is_completed() {
         return Err(anyhow!(
@@ -134,11 +140,16 @@ fn cancel(args: &Change, verbose: bool) -> Result<Exit> {
             root.state()
         ));
     }
-    opened.go_on("is cancelled", args.output, verbose, async |runtime, id| {
-        let message = "cancelled by `ostro execution cancel`".to_owned();
-        runtime.stop(id, State::Cancelled, Some(message)).await?;
-        Ok(())
-    })?;
+    opened.go_on(
+        "is cancelled",
+        args.goes_on.output,
+        verbose,
+        async |runtime, id| {
+            let message = "cancelled by `ostro execution cancel`".to_owned();
+            runtime.stop(id, State::Cancelled, Some(message)).await?;
+            Ok(())
+        },
+    )?;
     // That it ended as CANCELLED is what was wanted.
     Ok(Exit::Success)
 }
@@ -151,20 +162,36 @@ enum Again {
 }
 
 fn run_again(args: &Change, task: &str, again: Again, verbose: bool) -> Result<Exit> {
-    let run = find(&args.id, &args.state)?;
+    let run = find(&args.id, &args.goes_on.state)?;
     let env = environment(args)?;
-    let opened = Opened::new(args, run.clone())?;
+    let opened = Opened::new(&args.goes_on, run.clone())?;
     let what = match again {
         Again::Rerun { .. } => format!("runs task {task} again"),
         Again::Skip => format!("takes task {task} as done"),
     };
     let (execution, task) = failed_task(&opened.snapshots, task)?;
     run.mark_open()?;
-    opened.go_on(&what, args.output, verbose, async |runtime, _| {
+    opened.go_on(&what, args.goes_on.output, verbose, async |runtime, _| {
         match again {
             Again::Rerun { reset } => runtime.rerun(&execution, &task, reset, env).await?,
             Again::Skip => runtime.skip(&execution, &task, env).await?,
         }
+        Ok(())
+    })
+}
+
+/// Finishes an action of an execution that no process runs, which goes on with that.
+pub(crate) fn complete(
+    args: &GoesOn,
+    run: RunDir,
+    action: &ActionExecutionId,
+    outcome: ActionOutcome,
+    verbose: bool,
+) -> Result<Exit> {
+    let opened = Opened::new(args, run)?;
+    opened.go_on("goes on", args.output, verbose, async |runtime, id| {
+        runtime.load(id).await?;
+        runtime.finish_action(action, outcome).await?;
         Ok(())
     })
 }
@@ -220,7 +247,7 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(args: &Change, run: RunDir) -> Result<Self> {
+    fn new(args: &GoesOn, run: RunDir) -> Result<Self> {
         let id = run.id.clone();
         let snapshots = Snapshots::read(&run.look()?, &id)
             .hint(|| "its first step may never have been written: start it again".to_owned())?;

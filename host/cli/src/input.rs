@@ -64,7 +64,7 @@ pub(crate) fn object(option: &str, text: &str) -> Result<Map> {
 }
 
 /// One value: a part of a file, JSON, or text.
-fn single(text: &str) -> Result<Value> {
+pub(crate) fn single(text: &str) -> Result<Value> {
     match text.strip_prefix('@') {
         Some(reference) => file(reference),
         None => Ok(serde_json::from_str(text).unwrap_or_else(|_| text.into())),

@@ -18,6 +18,7 @@ mod lint;
 mod pack;
 mod recordings;
 mod run;
+mod secrets;
 mod sources;
 mod state;
 mod suggest;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
         Command::Fmt(args) => format::format(args),
         Command::Workflow(command) => workflow::workflow(command),
         Command::Pack(command) => pack::pack(command),
-        Command::Action(command) => action::action(command),
+        Command::Action(command) => action::action(command, cli.global.verbose > 0),
         Command::Validation(command) => validation::validation(command),
         Command::Backup(command) => backup::backup(command),
         Command::Doctor(args) => doctor::doctor(args),

@@ -60,7 +60,7 @@ fn new_pack(name: &str, lang: Lang, dir: Option<&Path>) -> Result<Exit> {
     ostro_packs::new(name, language, dir)?;
     let shown = dir.display();
     terminal::print(&format!(
-        "{shown}: next\n  ostro pack build {shown}\n  ostro run {shown}/workflows/greet.yaml \
+        "{shown}: next\n  ostro pack build {shown}\n  ostro pack test {shown}\n  ostro run {shown}/workflows/greet.yaml \
          --pack {shown} -i 'names=[\"Ironic\", \"Zaqar\"]'"
     ))?;
     Ok(Exit::Success)

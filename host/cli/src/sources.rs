@@ -16,7 +16,7 @@ use crate::args::Sources;
 use crate::errors::{WithHint as _, hinted};
 use crate::installed::{Opened, Wanted};
 use crate::recordings::Place;
-use crate::state;
+use crate::{secrets, state};
 
 /// The actions of a command line, ready to run.
 pub(crate) struct Actions {
@@ -66,6 +66,7 @@ pub(crate) fn load_recorded(
         let sandbox = Sandbox::new(SandboxConfig {
             cache_dir: cache(),
             closed: state::own_folders(),
+            secrets: secrets::gather(sources.secrets.as_deref())?,
             ..SandboxConfig::default()
         })?;
         for (path, pack) in sources.pack.iter().zip(&packs) {
@@ -138,6 +139,7 @@ fn origin(sources: &Sources, installed: Value) -> Value {
         ("pack", packs),
         ("packs", installed),
         ("grants", sources.grants.as_ref().map(absolute).into()),
+        ("secrets", sources.secrets.as_ref().map(absolute).into()),
         ("cloud", sources.cloud.as_deref().into()),
         ("http_deny", texts(&sources.http_deny)),
         ("limit", limits.map(Value::from).collect()),
@@ -160,6 +162,7 @@ pub(crate) fn from_origin(origin: &Value) -> Sources {
         pack: texts("pack").into_iter().map(PathBuf::from).collect(),
         grants: text("grants").map(PathBuf::from),
         no_packs: false,
+        secrets: text("secrets").map(PathBuf::from),
         cloud: text("cloud"),
         http_deny: texts("http_deny"),
         limit: texts("limit")
@@ -175,6 +178,7 @@ pub(crate) fn are_given(sources: &Sources) -> bool {
     !sources.pack.is_empty()
         || sources.grants.is_some()
         || sources.no_packs
+        || sources.secrets.is_some()
         || sources.cloud.is_some()
         || !sources.http_deny.is_empty()
         || !sources.limit.is_empty()
@@ -220,7 +224,7 @@ pub(crate) fn grants(option: &str, path: &Path) -> Result<Grants> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{option} {name}"))?;
     Grants::parse(&text, &name).hint(|| {
         "a grants file has what pack.yaml has under `grants`: openstack, operations, messaging, \
-         files, http"
+         files, http, object-store, secrets"
             .to_owned()
     })
 }
@@ -236,6 +240,15 @@ fn refused(error: SandboxError, grants: Option<&Path>) -> anyhow::Error {
             error,
             "grant it under `grants` in the pack's pack.yaml, or with --grants FILE",
         ),
+        (SandboxError::Secrets { missing, .. }, _) => {
+            let name = missing.first().map_or("NAME", String::as_str);
+            let variable = name.to_ascii_uppercase().replace('-', "_");
+            let hint = format!(
+                "`--secrets FILE` names a YAML file with a line `{name}: \"…\"`, and \
+                 OSTRO_SECRET_{variable} in the environment gives it, too"
+            );
+            hinted(error, hint)
+        }
         _ => error.into(),
     }
 }

@@ -15,9 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
-use ostro_core::{ExecutionId, State};
+use ostro_core::{ActionOutcome, ExecutionId, State};
 use ostro_journal::{ExecutionRow, Journal, Options};
 use ostro_store::Store;
+use serde::{Deserialize, Serialize};
 
 use crate::errors::hinted;
 
@@ -57,23 +58,21 @@ pub(crate) struct RunDir {
 }
 
 /// What a process can ask the one that runs an execution for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Request {
     Pause,
     Resume,
     Cancel,
+    Complete(Completion),
 }
 
-impl Request {
-    const ALL: [Request; 3] = [Request::Pause, Request::Resume, Request::Cancel];
-
-    fn word(self) -> &'static str {
-        match self {
-            Request::Pause => "pause",
-            Request::Resume => "resume",
-            Request::Cancel => "cancel",
-        }
-    }
+/// The result of an action that goes on elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Completion {
+    /// The action execution.
+    pub(crate) action: String,
+    pub(crate) outcome: ActionOutcome,
 }
 
 impl StateDir {
@@ -239,11 +238,12 @@ impl RunDir {
     }
 
     /// Asks the process that runs it for something. Whether it took that within `patience`.
-    pub(crate) fn ask(&self, request: Request, patience: Duration) -> Result<bool> {
+    pub(crate) fn ask(&self, request: &Request, patience: Duration) -> Result<bool> {
         let path = self.path.join(REQUEST);
         let fresh = self.path.join("request.new");
         let named = || path.display().to_string();
-        fs::write(&fresh, request.word()).with_context(named)?;
+        let text = serde_json::to_vec(request).with_context(named)?;
+        fs::write(&fresh, text).with_context(named)?;
         fs::rename(&fresh, &path).with_context(named)?;
         let end = Instant::now() + patience;
         while path.exists() {
@@ -259,11 +259,9 @@ impl RunDir {
     /// What another process asks for.
     pub(crate) fn take_request(&self) -> Option<Request> {
         let path = self.path.join(REQUEST);
-        let word = fs::read_to_string(&path).ok()?;
+        let text = fs::read(&path).ok()?;
         fs::remove_file(&path).ok()?;
-        Request::ALL
-            .into_iter()
-            .find(|request| request.word() == word)
+        serde_json::from_slice(&text).ok()
     }
 
     /// Notes that the run has ended in `state` at `at`, unless that was noted before.

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use ostro_core::{ServiceRequest, ServiceResponse};
 use thiserror::Error;
 
+use crate::upload::{Upload, gathered};
+
 /// A cloud that takes requests.
 ///
 /// Implementations: [`crate::Session`] talks to a real one; the sandbox wraps any with the
@@ -12,6 +14,18 @@ use thiserror::Error;
 pub trait Cloud: Send + Sync {
     /// Sends one request and gives the answer, whatever its status.
     async fn send(&self, request: ServiceRequest) -> Result<ServiceResponse, CloudError>;
+
+    /// As [`Cloud::send`], with a body that comes in pieces in the place of the request's own. It
+    /// is never sent again. Where a cloud does not stream, the pieces are gathered, and there is a
+    /// bound to that.
+    async fn upload(
+        &self,
+        mut request: ServiceRequest,
+        body: Upload,
+    ) -> Result<ServiceResponse, CloudError> {
+        request.body = gathered(body).await?;
+        self.send(request).await
+    }
 }
 
 /// Why a request got no answer.

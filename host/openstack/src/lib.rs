@@ -25,8 +25,8 @@
 //! # }
 //! ```
 //!
-//! Architecture Invariant: everything that reaches a service goes through [`Cloud::send`], so
-//! whoever wraps a cloud (the sandbox, with the grants of a pack) sees all of it. A token never
+//! Architecture Invariant: everything that reaches a service goes through [`Cloud::send`], or
+//! [`Cloud::upload`] where its body comes in pieces, so whoever wraps a cloud (the sandbox, with the grants of a pack) sees all of it. A token never
 //! leaves [`Session`].
 
 mod cloud;
@@ -34,9 +34,11 @@ mod config;
 pub mod operations;
 mod session;
 mod throttle;
+mod upload;
 
 pub use cloud::{Cloud, CloudError};
 pub use config::{CloudConfig, Environment};
 pub use operations::OperationError;
 pub use session::{Limits, Session};
 pub use throttle::{NoServiceLimit, ServiceLimit, Throttled};
+pub use upload::{Left, Pieces, Upload};

@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub(crate) use catalogue::official;
 
 use crate::config::Login;
-use crate::{Cloud, CloudConfig, CloudError, Environment};
+use crate::{Cloud, CloudConfig, CloudError, Environment, Upload};
 use exchange::{Exchange, Outcome};
 use login::{Account, Identity};
 
@@ -173,16 +173,42 @@ impl Cloud for Session {
                 let renewed = ready.account.identity(Some(&identity)).await?;
                 match self.attempt(ready, &renewed, &request).await? {
                     Outcome::Answer(response) => Ok(response),
-                    Outcome::TokenRefused => Err(CloudError::Authentication(format!(
-                        "the {:?} service refuses a token that Keystone has just given: check that \
-                         the service and {} use the same Keystone",
-                        request.service,
-                        ready.account.config().label()
-                    ))),
+                    Outcome::TokenRefused => Err(refused(ready, &request.service)),
                 }
             }
         }
     }
+
+    /// What has been sent cannot be sent again, so that a token which is refused is an error:
+    /// whoever uploads does well to ask the service something first, which renews it.
+    async fn upload(
+        &self,
+        request: ServiceRequest,
+        body: Upload,
+    ) -> Result<ServiceResponse, CloudError> {
+        let ready = self.ready()?;
+        headers::check(&request)?;
+        let identity = ready.account.identity(None).await?;
+        let endpoint = identity
+            .catalogue()
+            .endpoint(&request.service, ready.account.config())?;
+        let token = identity.token();
+        let sent = ready
+            .exchange
+            .upload(&request, body, &endpoint, token, &self.0.limits);
+        match sent.await? {
+            Outcome::Answer(response) => Ok(response),
+            Outcome::TokenRefused => Err(refused(ready, &request.service)),
+        }
+    }
+}
+
+fn refused(ready: &Ready, service: &str) -> CloudError {
+    CloudError::Authentication(format!(
+        "the {service:?} service refuses a token that Keystone has just given: check that the \
+         service and {} use the same Keystone",
+        ready.account.config().label()
+    ))
 }
 
 /// Without credentials.

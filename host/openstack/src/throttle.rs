@@ -8,10 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ostro_core::{ServiceRequest, ServiceResponse};
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::session::official;
-use crate::{Cloud, CloudError};
+use crate::{Cloud, CloudError, Upload};
 
 /// How many requests a service may have to answer at a time, as `baremetal=20`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,17 +69,32 @@ impl Throttled {
             cloud,
         }
     }
+
+    /// A place among the requests of a service; none where it has no limit.
+    async fn place(&self, service: &str) -> Option<SemaphorePermit<'_>> {
+        // They are never closed.
+        match self.services.get(official(service)) {
+            Some(limit) => limit.acquire().await.ok(),
+            None => None,
+        }
+    }
 }
 
 #[async_trait]
 impl Cloud for Throttled {
     async fn send(&self, request: ServiceRequest) -> Result<ServiceResponse, CloudError> {
-        let limit = self.services.get(official(&request.service));
-        // They are never closed.
-        let _place = match limit {
-            Some(limit) => limit.acquire().await.ok(),
-            None => None,
-        };
+        let _place = self.place(&request.service).await;
         self.cloud.send(request).await
+    }
+
+    async fn upload(
+        &self,
+        request: ServiceRequest,
+        body: Upload,
+    ) -> Result<ServiceResponse, CloudError> {
+        // It waits its turn and then keeps no place: whoever uploads may have to ask the service
+        // something else before it can go on.
+        drop(self.place(&request.service).await);
+        self.cloud.upload(request, body).await
     }
 }

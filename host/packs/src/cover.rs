@@ -2,7 +2,7 @@
 
 use ostro_core::Method;
 
-use crate::grants::{FolderGrant, Grants, HttpGrant, ServiceGrant};
+use crate::grants::{FolderGrant, Grants, HttpGrant, ObjectGrant, SecretGrant, ServiceGrant};
 use crate::pattern::PathPattern;
 
 impl Grants {
@@ -19,6 +19,8 @@ impl Grants {
             messaging,
             files,
             http,
+            object_store,
+            secrets,
         } = asked;
         let left = Self {
             openstack: openstack
@@ -48,6 +50,21 @@ impl Grants {
             http: http
                 .iter()
                 .filter(|host| !self.http.iter().any(|own| covers_host(own, host)))
+                .cloned()
+                .collect(),
+            object_store: object_store
+                .iter()
+                .filter(|objects| {
+                    !self
+                        .object_store
+                        .iter()
+                        .any(|own| covers_objects(own, objects))
+                })
+                .cloned()
+                .collect(),
+            secrets: secrets
+                .iter()
+                .filter(|secret| !self.secrets.iter().any(|own| covers_secret(own, secret)))
                 .cloned()
                 .collect(),
         };
@@ -115,6 +132,21 @@ fn covers_host(own: &HttpGrant, asked: &HttpGrant) -> bool {
             .paths
             .iter()
             .all(|path| own.paths.iter().any(|pattern| pattern.covers(path)))
+}
+
+/// Whether `own` alone allows all of `asked`, of the same container.
+fn covers_objects(own: &ObjectGrant, asked: &ObjectGrant) -> bool {
+    own.container == asked.container
+        && asked.prefix.starts_with(&own.prefix)
+        && asked.access.iter().all(|access| own.access.contains(access))
+}
+
+/// Whether `own` lets the same secret go wherever `asked` has it go.
+fn covers_secret(own: &SecretGrant, asked: &SecretGrant) -> bool {
+    own.name == asked.name
+        && (own.reveal || !asked.reveal)
+        && asked.services.iter().all(|to| own.services.contains(to))
+        && asked.hosts.iter().all(|to| own.hosts.contains(to))
 }
 
 #[cfg(test)]

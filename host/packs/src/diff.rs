@@ -10,7 +10,7 @@ use semver::Version;
 use serde::Serialize;
 
 use crate::compat::{Way, misfits};
-use crate::grants::Grants;
+use crate::grants::{Access, Grants};
 use crate::pack::Pack;
 use crate::signature::Signature;
 use crate::types::{Name, Type};
@@ -264,7 +264,28 @@ fn grants(grants: &Grants) -> BTreeSet<String> {
         })
     });
     let requests = requests.chain(operations).chain(queues);
-    requests.chain(folders).chain(hosts).collect()
+    let objects = grants.object_store.iter().flat_map(|grant| {
+        let line = move |access: &Access| {
+            let (container, prefix) = (&grant.container, &grant.prefix);
+            format!("{} objects {prefix}* of {container}", access.word())
+        };
+        grant.access.iter().map(line)
+    });
+    let secrets = grants.secrets.iter().flat_map(|grant| {
+        let name = &grant.name;
+        let services = grant
+            .services
+            .iter()
+            .map(move |to| format!("secret {name} to {to}"));
+        let hosts = grant.hosts.iter();
+        let hosts = hosts.map(move |host| format!("secret {name} to the host {host}"));
+        let shown = grant
+            .reveal
+            .then(|| format!("secret {name} shown to the pack"));
+        services.chain(hosts).chain(shown)
+    });
+    let more = objects.chain(secrets);
+    requests.chain(folders).chain(hosts).chain(more).collect()
 }
 
 /// What is in one set and not in the other. A grant or an import fewer breaks no workflow.

@@ -5,6 +5,8 @@
 
 mod files;
 mod http;
+mod objects;
+mod secrets;
 
 use std::fmt::{self, Write as _};
 
@@ -17,6 +19,9 @@ use crate::scalar::scalars;
 use crate::smallest::Need;
 pub use files::{FolderGrant, FolderMode};
 pub use http::{Host, HostPattern, HttpGrant, HttpTarget, TargetError};
+
+pub use objects::{Access, ObjectGrant};
+pub use secrets::{Destination, SecretGrant};
 
 /// What a pack may do, as `pack.yaml` asks for it under `grants`, or as an operator writes it
 /// in a file of its own.
@@ -46,6 +51,16 @@ pub struct Grants {
     /// Hosts outside of the cloud, asked through WASI.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpGrant>,
+    /// Objects of Swift, through the interfaces of the object store.
+    #[serde(
+        default,
+        rename = "object-store",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub object_store: Vec<ObjectGrant>,
+    /// Values that the operator provides, and where they may go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretGrant>,
 }
 
 /// Requests to one service: each of the methods on each of the paths.
@@ -130,6 +145,9 @@ impl Grants {
             && self.messaging.is_empty()
             && self.files.is_empty()
             && !self.has_http()
+            && !self.reads_objects()
+            && !self.changes_objects()
+            && self.secrets.is_empty()
     }
 
     /// Whether some request to a host outside of the cloud could be let through.
@@ -158,6 +176,18 @@ impl Grants {
             Need::Queue(name) => self.check_queue(name),
             Need::Http { method, target, .. } => self.check_http(*method, target).map(drop),
             Need::Folder(folder) => self.check_folder(folder),
+            Need::Object {
+                container,
+                name,
+                access,
+            } => self.check_object(container, name, *access),
+            Need::Listing { container, prefix } => self.check_listing(container, prefix),
+            Need::Secret { name, services } => {
+                self.check_secret(name)?;
+                let mut services = services.iter().map(|service| Destination::Service(service));
+                services.try_for_each(|to| self.check_secret_to(name, to))
+            }
+            Need::Reveal(name) => self.check_reveal(name),
         }
     }
 

@@ -49,6 +49,12 @@ enum Needs {
     Queues,
     /// A grant under `http`.
     Hosts,
+    /// A grant under `object-store` that lets read. It only reads.
+    ReadsObjects,
+    /// A grant under `object-store` that lets write or delete.
+    ChangesObjects,
+    /// A grant under `secrets`.
+    Secrets,
 }
 
 /// The interfaces of `ostro:host` 0.1 and what each takes.
@@ -58,6 +64,9 @@ fn needs(interface: &str) -> Option<Needs> {
         "openstack-read" => Needs::Reads,
         "openstack" => Needs::Writes,
         "messaging" => Needs::Queues,
+        "object-store-read" => Needs::ReadsObjects,
+        "object-store" => Needs::ChangesObjects,
+        "secrets" => Needs::Secrets,
         _ => return None,
     })
 }
@@ -123,11 +132,19 @@ fn refuse(import: &str, grants: &Grants, validates: bool) -> Option<String> {
 fn missing(needs: &Needs, grants: &Grants, validates: bool) -> Option<String> {
     let may_request = grants.has_requests() || !grants.operations.is_empty();
     match needs {
-        Needs::Writes | Needs::Queues | Needs::Hosts if validates => Some(
-            "a component with a validation may only read: use ostro:host/openstack-read, or move \
-             the actions that write to a component of their own"
-                .to_owned(),
-        ),
+        Needs::Writes
+        | Needs::Queues
+        | Needs::Hosts
+        | Needs::ChangesObjects
+        | Needs::Secrets
+            if validates =>
+        {
+            Some(
+                "a component with a validation may only read: use ostro:host/openstack-read and \
+                 object-store-read, or move the actions that write to a component of their own"
+                    .to_owned(),
+            )
+        }
         Needs::Reads | Needs::Writes if !may_request => Some(
             "its pack is granted no request and no operation; add to the pack's grants what it \
              needs, as\n  openstack:\n    - service: baremetal\n      methods: [GET]\n      \
@@ -141,6 +158,21 @@ fn missing(needs: &Needs, grants: &Grants, validates: bool) -> Option<String> {
         Needs::Hosts if !grants.has_http() => Some(
             "its pack is granted no host; add to the pack's grants what it needs, as\n  http:\n    \
              - host: api.example.org\n      methods: [GET]\n      paths: [/v1/**]"
+                .to_owned(),
+        ),
+        Needs::ReadsObjects if !grants.reads_objects() => Some(
+            "its pack is granted no object to read; add to the pack's grants\n  object-store:\n    \
+             - container: NAME\n      access: [read]"
+                .to_owned(),
+        ),
+        Needs::ChangesObjects if !grants.changes_objects() => Some(
+            "its pack is granted no object to write or delete; add to the pack's grants\n  \
+             object-store:\n    - container: NAME\n      access: [write, delete]"
+                .to_owned(),
+        ),
+        Needs::Secrets if grants.secrets.is_empty() => Some(
+            "its pack is granted no secret; add to the pack's grants\n  secrets:\n    - name: \
+             NAME\n      services: [NAME-OF-SERVICE]"
                 .to_owned(),
         ),
         _ => None,
@@ -158,6 +190,11 @@ mod tests {
         let queue = Grants::parse("messaging: [tripleo]", "g").unwrap();
         let host = "http: [{host: a.example, methods: [GET], paths: [/**]}]";
         let host = Grants::parse(host, "g").unwrap();
+        let secret = Grants::parse("secrets: [{name: a, reveal: true}]", "g").unwrap();
+        let see = "object-store: [{container: a, access: [read]}]";
+        let see = Grants::parse(see, "g").unwrap();
+        let change = "object-store: [{container: a, access: [delete]}]";
+        let change = Grants::parse(change, "g").unwrap();
         let empty = "openstack: [{service: baremetal, methods: [], paths: [/**]}]";
         let empty = Grants::parse(empty, "g").unwrap();
         for (import, grants, validates, part) in [
@@ -167,6 +204,29 @@ mod tests {
             ("ostro:host/openstack-read@0.1.0", &reads, true, ""),
             ("ostro:host/messaging@0.1.0", &queue, false, ""),
             ("wasi:cli/environment@0.2.6", &none, false, ""),
+            ("ostro:host/secrets@0.1.0", &secret, false, ""),
+            ("ostro:host/object-store-read@0.1.0", &see, true, ""),
+            ("ostro:host/object-store@0.1.0", &change, false, ""),
+            ("ostro:host/secrets@0.1.0", &secret, true, "may only read"),
+            ("ostro:host/secrets@0.1.0", &see, false, "no secret"),
+            (
+                "ostro:host/object-store@0.1.0",
+                &change,
+                true,
+                "may only read",
+            ),
+            (
+                "ostro:host/object-store@0.1.0",
+                &see,
+                false,
+                "no object to write",
+            ),
+            (
+                "ostro:host/object-store-read@0.1.0",
+                &change,
+                false,
+                "no object to read",
+            ),
             (
                 "ostro:host/openstack@0.1.0",
                 &none,

@@ -1,10 +1,14 @@
 //! The smallest grants that runs needed.
 
+mod objects;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ostro_core::{Method, RelativePath};
 
-use crate::grants::{FolderGrant, Grants, HostPattern, HttpGrant, HttpTarget, ServiceGrant};
+use crate::grants::{
+    Access, FolderGrant, Grants, HostPattern, HttpGrant, HttpTarget, SecretGrant, ServiceGrant,
+};
 use crate::pattern::PathPattern;
 
 /// Something that a run did, and has to be granted for that.
@@ -34,6 +38,31 @@ pub enum Need {
     },
     /// A folder, and what was done in it.
     Folder(FolderGrant),
+    /// Something that was done with an object.
+    Object {
+        /// The container.
+        container: String,
+        /// The object's name.
+        name: String,
+        /// What was done.
+        access: Access,
+    },
+    /// A listing of a container.
+    Listing {
+        /// The container.
+        container: String,
+        /// How the names that were asked for begin.
+        prefix: String,
+    },
+    /// A secret that was used.
+    Secret {
+        /// Its name.
+        name: String,
+        /// The services that it was sent to.
+        services: Vec<String>,
+    },
+    /// The value of this secret was seen.
+    Reveal(String),
 }
 
 /// The segments of a path; none for one that can be any.
@@ -53,6 +82,8 @@ impl Grants {
         let mut folders: BTreeMap<String, FolderGrant> = BTreeMap::new();
         let mut operations = BTreeSet::new();
         let mut queues = BTreeSet::new();
+        let mut objects = objects::Touched::default();
+        let mut secrets: BTreeMap<String, SecretGrant> = BTreeMap::new();
         for (run, needs) in runs.iter().enumerate() {
             for need in needs {
                 match need {
@@ -87,6 +118,19 @@ impl Grants {
                             .or_insert_with(|| folder.clone());
                         one.mode = one.mode.max(folder.mode);
                     }
+                    Need::Object {
+                        container,
+                        name,
+                        access,
+                    } => objects.object(container, name, *access),
+                    Need::Listing { container, prefix } => objects.listing(container, prefix),
+                    Need::Secret { name, services } => {
+                        let named = &mut secret(&mut secrets, name).services;
+                        named.extend(services.iter().cloned());
+                        named.sort();
+                        named.dedup();
+                    }
+                    Need::Reveal(name) => secret(&mut secrets, name).reveal = true,
                 }
             }
         }
@@ -111,8 +155,18 @@ impl Grants {
             messaging: queues.into_iter().collect(),
             files: folders.into_values().collect(),
             http: http.collect(),
+            object_store: objects.grants(),
+            secrets: secrets.into_values().collect(),
         }
     }
+}
+
+/// The grant of the secret `name`.
+fn secret<'a>(all: &'a mut BTreeMap<String, SecretGrant>, name: &str) -> &'a mut SecretGrant {
+    all.entry(name.to_owned()).or_insert_with(|| SecretGrant {
+        name: name.to_owned(),
+        ..SecretGrant::default()
+    })
 }
 
 fn segments(path: &RelativePath) -> Segments {

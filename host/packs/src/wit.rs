@@ -24,6 +24,14 @@ pub(crate) const CONTRACT: [(&str, &[(&str, &str)]); 2] = [
                 "execution.wit",
                 include_str!("../../../wit/ostro-host/execution.wit"),
             ),
+            (
+                "object-store.wit",
+                include_str!("../../../wit/ostro-host/object-store.wit"),
+            ),
+            (
+                "secrets.wit",
+                include_str!("../../../wit/ostro-host/secrets.wit"),
+            ),
         ],
     ),
     (

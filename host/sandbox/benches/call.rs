@@ -25,7 +25,7 @@ use ostro_core::{
     ServiceResponse, Value,
 };
 use ostro_openstack::{Cloud, CloudError};
-use ostro_sandbox::{Sandbox, SandboxConfig};
+use ostro_sandbox::{Ended, Sandbox, SandboxConfig};
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
@@ -114,7 +114,10 @@ fn main() {
         let result = loaded
             .call("test.echo.greet", &input, cloud, &context, nobody)
             .await;
-        result.unwrap().to_string()
+        let Ended::Gave(value) = result.unwrap() else {
+            panic!("it goes on elsewhere")
+        };
+        value.to_string()
     };
     assert_eq!(format!("{:?}", runtime.block_on(bare())), OUTPUT);
     assert_eq!(runtime.block_on(action()), OUTPUT);

@@ -15,8 +15,10 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::convert::{LiftError, Lifter, ToVal};
 use crate::error::{CallError, LimitError, LimitKind};
+use crate::pack::Ended;
 use crate::pack::{Action, Loaded};
 use crate::recording::Tape;
+use crate::secrets::{CallSecrets, Hiding};
 use crate::state::{Caller, HostCalls, State};
 
 /// What lies around a call.
@@ -33,7 +35,7 @@ pub(crate) async fn call(
     input: &Map,
     outside: Outside<'_>,
     tape: &mut Tape,
-) -> Result<Value, CallError> {
+) -> Result<Ended, CallError> {
     let Outside {
         cloud,
         context,
@@ -62,6 +64,14 @@ pub(crate) async fn call(
         .map_or(limits.time, |timeout| timeout.min(limits.time));
     let deadline = Instant::now() + allowed;
     let policy = Arc::clone(&pack.policy);
+    let secrets = Arc::new(CallSecrets::new(Arc::clone(&policy.secrets)));
+    let progress = if secrets.is_empty() {
+        progress
+    } else {
+        let secrets = Arc::clone(&secrets);
+        let sink = progress;
+        Arc::new(Hiding { sink, secrets })
+    };
     let caller = Caller {
         policy,
         cloud,
@@ -72,6 +82,7 @@ pub(crate) async fn call(
         folders: Arc::clone(&pack.folders),
         only_reads: action.only_reads,
         lookup: pack.sandbox.config.lookup.clone(),
+        secrets: Arc::clone(&secrets),
     };
     let state = State::new(caller, mem::replace(tape, Tape::Live));
     let mut store = Store::new(&pack.sandbox.engine, state);
@@ -99,7 +110,20 @@ pub(crate) async fn call(
     };
     *tape = mem::replace(&mut store.data_mut().tape, Tape::Live);
     tape.used(|| store.data().used_folders());
-    result
+    let state = store.data_mut();
+    let result = if secrets.is_empty() {
+        result
+    } else {
+        secrets.hide_result(result)
+    };
+    match result {
+        Ok(_) if state.deferred && signature.is_validation => Err(CallError::Trap(format!(
+            "{} is a validation, which is waited for, and said that it goes on elsewhere",
+            signature.name
+        ))),
+        Ok(_) if state.deferred => Ok(Ended::Deferred),
+        result => result.map(Ended::Gave),
+    }
 }
 
 /// Instantiates and calls; what the function returns, if it returns something.

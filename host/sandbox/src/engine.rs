@@ -15,6 +15,7 @@ use wasmtime::{
 
 use crate::error::SandboxError;
 use crate::folders::Folders;
+use crate::secrets::Secrets;
 
 /// How often running guests are looked at: how long one may hold a thread of the host, and how
 /// exact its time limit is.
@@ -41,6 +42,8 @@ pub struct SandboxConfig {
     pub closed: Vec<PathBuf>,
     /// How the names of hosts outside of the cloud become addresses.
     pub lookup: Lookup,
+    /// The values that the operator provides, for packs that are granted them.
+    pub secrets: Secrets,
 }
 
 impl Default for SandboxConfig {
@@ -52,6 +55,7 @@ impl Default for SandboxConfig {
             max_time: Duration::from_hours(24),
             closed: Vec::new(),
             lookup: Lookup::default(),
+            secrets: Secrets::default(),
         }
     }
 }

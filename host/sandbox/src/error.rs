@@ -42,6 +42,14 @@ pub enum SandboxError {
         /// Why not, and what to do.
         reason: String,
     },
+    /// It is granted secrets that nobody provides.
+    #[error("pack {pack:?} is granted secrets that are not provided: {}", missing.join(", "))]
+    Secrets {
+        /// The pack.
+        pack: String,
+        /// Their names.
+        missing: Vec<String>,
+    },
     /// The engine does not start.
     #[error("the wasm engine does not start: {0}")]
     Engine(String),

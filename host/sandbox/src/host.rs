@@ -10,9 +10,11 @@ mod files;
 mod fuzz;
 mod headers;
 mod http;
+mod objects;
 mod openstack;
 mod output;
 mod plain;
+mod secrets;
 mod text;
 
 use ostro_packs::Component;
@@ -22,6 +24,7 @@ use crate::state::State;
 pub(crate) use bindings::ostro::host as contract;
 pub(crate) use files::{Files, Opened};
 pub(crate) use http::{Http, Parts};
+pub(crate) use objects::Objects;
 pub(crate) use output::Output;
 
 /// Links the interfaces that `component` imports, and no other. That its pack may have them was
@@ -40,6 +43,11 @@ pub(crate) fn link(linker: &mut Linker<State>, component: &Component) -> wasmtim
             Some("openstack-read") => {
                 contract::openstack_read::add_to_linker::<_, Data>(linker, same)?;
             }
+            Some("object-store") => contract::object_store::add_to_linker::<_, Data>(linker, same)?,
+            Some("object-store-read") => {
+                contract::object_store_read::add_to_linker::<_, Data>(linker, same)?;
+            }
+            Some("secrets") => contract::secrets::add_to_linker::<_, Data>(linker, same)?,
             Some("messaging") => contract::messaging::add_to_linker::<_, Data>(linker, same)?,
             Some("progress") => contract::progress::add_to_linker::<_, Data>(linker, same)?,
             Some("log") => contract::log::add_to_linker::<_, Data>(linker, same)?,

@@ -14,6 +14,8 @@
 //! | call what its pack is not granted | [`Sandbox::load`] refuses the import; each host call is checked against `ostro_packs::Grants` |
 //! | reach another origin | it names a service type and an `ostro_core::RelativePath`; only the session knows endpoints |
 //! | learn a token or an endpoint | the session adds the token after the request left the guest; answers lose headers that carry credentials or origins; Keystone's routes that give out credentials are never granted |
+//! | learn a secret that it may only use | it has a text that stands for it; the host puts the value in when it sends, to destinations that are granted, and takes it out of answers, lines, results and recordings |
+//! | fill Swift with parts of objects | an upload that is not finished leaves none; readers and writers are counted |
 //! | act as someone else | headers that belong to the host are refused |
 //! | run for ever, or hold a thread | the epoch ends each turn after 10 ms and the call at its deadline; waiting has the same deadline |
 //! | fill the memory | the memory of an instance, the size of what passes the border, host calls and handles are bounded |
@@ -31,6 +33,7 @@
 //! # Where to look
 //!
 //! `pack` loads and links, `call` is one call, `host` is the host's side of the contract,
+//! `secrets` keeps what the operator provides from guests and people,
 //! `convert` is the border between workflow values and WIT values, and `recording` keeps what
 //! passed in host calls and plays it again; its top has the format.
 
@@ -42,11 +45,13 @@ mod folders;
 mod host;
 mod pack;
 mod recording;
+mod secrets;
 mod state;
 
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{CallError, LimitError, LimitKind, RecordingError, SandboxError};
-pub use pack::LoadedPack;
+pub use pack::{Ended, LoadedPack};
 pub use recording::{
     Difference, RecordedCall, RecordedContext, RecordedPack, Recorder, Recording, Replayed,
 };
+pub use secrets::{SecretError, Secrets};

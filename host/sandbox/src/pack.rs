@@ -9,7 +9,9 @@ use ostro_core::{
     ServiceRequest, ServiceResponse, Value,
 };
 use ostro_openstack::{Cloud, CloudError};
-use ostro_packs::{Component, FolderGrant, Grants, HttpGrant, Limits, Pack, Signature};
+use ostro_packs::{
+    Access, Component, Grants, HttpGrant, Limits, ObjectGrant, Pack, SecretGrant, Signature,
+};
 use wasmtime::component::{self, ComponentExportIndex, InstancePre, Linker};
 
 use crate::call::Outside;
@@ -17,6 +19,7 @@ use crate::engine::{Sandbox, Shared};
 use crate::error::{CallError, RecordingError, SandboxError};
 use crate::folders::Folder;
 use crate::recording::{RecordedContext, RecordedPack, Recorder, Recording, Replayed, Tape};
+use crate::secrets::{PackSecrets, Secrets};
 use crate::state::State;
 use crate::{call, host};
 
@@ -44,6 +47,17 @@ pub(crate) struct Policy {
     pub(crate) digest: String,
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
+    pub(crate) secrets: Arc<PackSecrets>,
+}
+
+/// How a call of an action ended well.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// It gave this.
+    Gave(Value),
+    /// Somebody else finishes the action execution: the action said so, and what it returned does
+    /// not count.
+    Deferred,
 }
 
 /// An action with all that can be found out before it is called.
@@ -66,7 +80,25 @@ impl Sandbox {
     ///
     /// Compiling takes from a tenth of a second to half a minute; with a cache, later loads take
     /// milliseconds. It blocks the thread.
+    ///
+    /// Secrets that are granted have to be in [`crate::SandboxConfig::secrets`].
     pub fn load(&self, pack: &Pack, grants: &Grants) -> Result<LoadedPack, SandboxError> {
+        let (secrets, missing) = PackSecrets::granted(&self.shared.config.secrets, grants);
+        if missing.is_empty() {
+            return self.load_with(pack, grants, secrets);
+        }
+        Err(SandboxError::Secrets {
+            pack: pack.manifest.name.clone(),
+            missing,
+        })
+    }
+
+    fn load_with(
+        &self,
+        pack: &Pack,
+        grants: &Grants,
+        secrets: PackSecrets,
+    ) -> Result<LoadedPack, SandboxError> {
         let name = &pack.manifest.name;
         let limits = &pack.manifest.limits;
         let config = &self.shared.config;
@@ -114,6 +146,7 @@ impl Sandbox {
                     digest: pack.digest.clone(),
                     grants: grants.clone(),
                     limits: limits.clone(),
+                    secrets: Arc::new(secrets),
                 }),
                 folders: folders.into(),
                 actions,
@@ -126,15 +159,20 @@ impl Sandbox {
     /// Compiles a pack to replay recordings with: it may import whatever there is, whether it is
     /// granted or not. Called as it is, it would be granted nothing that exists.
     pub fn load_to_replay(&self, pack: &Pack) -> Result<LoadedPack, SandboxError> {
-        // A queue cannot have an empty name, and no operation has one.
+        // A queue, a container or a secret cannot have an empty name, and no operation has one.
         let grants = Grants {
-            openstack: Vec::new(),
             operations: vec![String::new()],
             messaging: vec![String::new()],
-            files: Vec::<FolderGrant>::new(),
             http: HttpGrant::of_nothing().into_iter().collect(),
+            object_store: vec![ObjectGrant {
+                access: vec![Access::Read, Access::Write],
+                ..ObjectGrant::default()
+            }],
+            secrets: vec![SecretGrant::default()],
+            ..Grants::default()
         };
-        self.load(pack, &grants)
+        let (secrets, _) = PackSecrets::granted(&Secrets::default(), &grants);
+        self.load_with(pack, &grants, secrets)
     }
 
     fn load_component(
@@ -209,7 +247,7 @@ impl LoadedPack {
         cloud: Arc<dyn Cloud>,
         context: &ActionContext,
         progress: Arc<dyn ProgressSink>,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Ended, CallError> {
         let found = self.action(action)?;
         let outside = Outside {
             cloud,
@@ -223,7 +261,8 @@ impl LoadedPack {
         let result = call::call(&self.inner, found, input, outside, &mut tape).await;
         let mut recording = self.recording(action, input, context);
         recording.not_recorded = found.not_recorded.to_vec();
-        if let Some(recording) = tape.finish_recording(recording, &outcome(&result)) {
+        let provides = self.inner.policy.secrets.values();
+        if let Some(recording) = tape.finish_recording(recording, &outcome(&result), provides) {
             recorder.recorded(recording);
         }
         result
@@ -302,9 +341,10 @@ fn tells_by_itself(interface: &str, has_folders: bool) -> bool {
         || (has_folders && interface.starts_with("wasi:filesystem/"))
 }
 
-fn outcome(result: &Result<Value, CallError>) -> ActionOutcome {
+fn outcome(result: &Result<Ended, CallError>) -> ActionOutcome {
     match result {
-        Ok(value) => ActionOutcome::Success(value.clone()),
+        Ok(Ended::Gave(value)) => ActionOutcome::Success(value.clone()),
+        Ok(Ended::Deferred) => ActionOutcome::Deferred,
         Err(error) => ActionOutcome::Error(error.clone().into()),
     }
 }

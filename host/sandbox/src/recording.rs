@@ -40,7 +40,9 @@ use serde_json::Value;
 
 pub use compare::Difference;
 pub(crate) use tape::{Later, Tape};
-pub(crate) use wire::{HttpAnswer, http_request, json_text, operation, read, request};
+pub(crate) use wire::{
+    HttpAnswer, Plain, Success, bytes, from_bytes, http_request, json_text, operation, read, request,
+};
 
 use crate::error::RecordingError;
 

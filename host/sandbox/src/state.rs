@@ -15,9 +15,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::error::{LimitError, LimitKind};
 use crate::folders::Folder;
-use crate::host::{Files, Http, Opened, Output, Parts};
+use crate::host::{Files, Http, Objects, Opened, Output, Parts};
 use crate::pack::Policy;
 use crate::recording::Tape;
+use crate::secrets::CallSecrets;
 
 /// How many handles of WASI a guest may hold.
 const MAX_WASI_HANDLES: usize = 1024;
@@ -32,6 +33,10 @@ pub(crate) struct State {
     pub(crate) usage: Usage,
     /// What happens to its host calls.
     pub(crate) tape: Tape,
+    /// The objects that it reads and writes.
+    pub(crate) objects: Objects,
+    /// Whether it said that somebody else finishes the action execution.
+    pub(crate) deferred: bool,
     /// Made when a guest first asks for it: most do not use WASI.
     wasi: Option<Wasi>,
     http: Option<Http>,
@@ -54,6 +59,8 @@ impl State {
             caller,
             usage,
             tape,
+            objects: Objects::default(),
+            deferred: false,
             wasi: None,
             http: None,
             opened: Opened::default(),
@@ -140,11 +147,8 @@ pub(crate) struct Caller {
     pub(crate) progress: Arc<dyn ProgressSink>,
     pub(crate) deadline: Instant,
     pub(crate) host_calls: HostCalls,
-    /// The folders that it sees.
-    pub(crate) folders: Arc<[Folder]>,
-    /// Whether its component has a validation, and so only reads.
-    pub(crate) only_reads: bool,
-    pub(crate) lookup: Lookup,
+use crate::folders::Folder;
+use crate::host::{Files, Http, Objects, Opened, Output, Parts};
 }
 
 impl Caller {

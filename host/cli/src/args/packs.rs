@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
-use super::{Inputs, Output, Sources, State};
+use super::{GoesOn, Inputs, Output, Sources, State};
 
 /// Whether host calls are recorded.
 #[derive(Debug, Args)]
@@ -27,6 +27,7 @@ pub(crate) enum Pack {
     #[command(after_help = "Example:
   ostro pack new acme --lang python
   ostro pack build acme
+  ostro pack test acme
   ostro run acme/workflows/greet.yaml --pack acme -i 'names=[\"Ironic\", \"Zaqar\"]'")]
     New {
         /// What the pack is called. The names of its actions begin with it.
@@ -67,7 +68,7 @@ pub(crate) enum Pack {
     - call: openstack.send
       arguments: { service: baremetal, method: GET, path: /v1/nodes }
       answer: { ok: { status: 200, body: { json: { nodes: [] } } } }
-  result: []                                         # or error: its text
+  result: []                     # or error: its text, or deferred: true
 
 A recording has its calls in the same form; `ostro action replay ID --save-test DIR` makes a test
 of one.")]
@@ -168,6 +169,8 @@ pub(crate) enum Action {
         #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
         output: Output,
     },
+    /// Give the result of an action that goes on until somebody finishes it from outside.
+    Complete(Complete),
     /// Run a recorded action again with no cloud, and show the first difference.
     Replay(Replay),
     /// List the actions that there are.
@@ -192,6 +195,29 @@ pub(crate) enum Action {
         #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
         output: Output,
     },
+}
+
+/// Give the result of an action that goes on until somebody finishes it from outside.
+///
+/// Such actions are std.async_noop, std.mistral_http, and those of packs that said so. One that is
+/// at work is ended with this result. If no process runs its execution, this one brings it back and
+/// waits for its end, as `ostro execution resume` does.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro action complete 931c9f64-0c35-4c3e-9f0c-0d8b1b3b7a11 --success '{\"disks\": 4}'
+  ostro action complete 931c9f64-0c35-4c3e-9f0c-0d8b1b3b7a11 --error 'the burn-in failed'")]
+#[group(id = "end", required = true, multiple = false, args = ["success", "error"])]
+pub(crate) struct Complete {
+    /// The id of the action execution.
+    pub(crate) id: String,
+    /// It succeeded, and gave this: JSON where it reads as JSON, else text; @FILE reads a file.
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) success: Option<String>,
+    /// It failed, and says this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) error: Option<String>,
+    #[command(flatten)]
+    pub(crate) change: GoesOn,
 }
 
 /// Run a recorded action again with no cloud, and show the first difference.

@@ -64,10 +64,10 @@ fn waits(execution: &Execution, now: i64) -> impl Iterator<Item = String> {
                 Waiting::Start => format!("  {workflow}  has not begun"),
                 Waiting::Person => format!("  {workflow}  was paused"),
                 Waiting::Action {
+                    id,
                     task,
                     deferred: true,
-                    ..
-                } => format!("{}  waits for somebody outside", of(&task)),
+                } => format!("{}  waits for `ostro action complete {id}`", of(&task)),
                 Waiting::Action { task, .. } => format!("{}  was at work", of(&task)),
                 Waiting::Timer { task, at, .. } if at > now => {
                     let left = duration(seconds_between(now, at));

@@ -26,6 +26,8 @@ enum Wanted {
     Result(Value),
     /// It fails with this value.
     Error(Value),
+    /// It goes on elsewhere.
+    Deferred,
 }
 
 /// A case in a file.
@@ -44,6 +46,9 @@ struct Case {
     result: Option<Value>,
     #[serde(default, deserialize_with = "given")]
     error: Option<Value>,
+    /// Whether it is to go on elsewhere.
+    #[serde(default)]
+    deferred: bool,
 }
 
 /// What a case can say about who calls.
@@ -92,11 +97,16 @@ impl Test {
     }
 
     fn of_case(case: Case) -> Result<Self> {
-        let wanted = match (case.result, case.error) {
-            (None, None) => Wanted::Success,
-            (Some(result), None) => Wanted::Result(result),
-            (None, Some(error)) => Wanted::Error(error),
-            (Some(_), Some(_)) => return Err(anyhow!("it is to give a result or an error")),
+        let wanted = match (case.result, case.error, case.deferred) {
+            (None, None, false) => Wanted::Success,
+            (Some(result), None, false) => Wanted::Result(result),
+            (None, Some(error), false) => Wanted::Error(error),
+            (None, None, true) => Wanted::Deferred,
+            _ => {
+                return Err(anyhow!(
+                    "it is to give one of a result, an error and `deferred: true`"
+                ));
+            }
         };
         let context = case.context.unwrap_or_default();
         let context = RecordedContext {
@@ -112,7 +122,7 @@ impl Test {
         for mut call in case.calls {
             let is_told_nothing = matches!(
                 call.call.as_str(),
-                "log.write" | "progress.report" | "clock.sleep"
+                "log.write" | "progress.report" | "clock.sleep" | "execution.defer"
             );
             if call.answer.is_none() && is_told_nothing {
                 call.answer = Some(Value::Object(Map::new()));
@@ -141,6 +151,7 @@ impl Test {
             return replayed.difference.clone();
         }
         let outcome = replayed.outcome.as_ref()?;
+        let is_deferred = outcome.as_str() == Some("deferred");
         let success = outcome.get("success");
         let error = outcome.get("error").and_then(|error| error.get("value"));
         let differs = |place: &str, recorded: Option<&Value>, now: Option<&Value>| Difference {
@@ -150,6 +161,17 @@ impl Test {
             now: now.cloned(),
         };
         match (self.wanted.as_ref()?, success) {
+            (Wanted::Deferred, _) if is_deferred => None,
+            (Wanted::Deferred, _) => Some(differs(
+                "an end instead of going on elsewhere",
+                None,
+                Some(outcome),
+            )),
+            (_, None) if is_deferred => Some(differs(
+                "it goes on elsewhere instead of ending",
+                None,
+                Some(outcome),
+            )),
             (Wanted::Success, Some(_)) => None,
             (Wanted::Result(wanted), Some(now)) => Difference::first("the result", wanted, now),
             (Wanted::Success, None) => Some(differs("the error", None, error)),

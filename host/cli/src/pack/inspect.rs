@@ -208,8 +208,12 @@ fn imports(component: &Component) -> Vec<String> {
         .imports
         .iter()
         .filter(|import| !import.items.is_empty());
-    used.map(|import| format!("{}: {}", import.interface, import.items.join(", ")))
-        .collect()
+    let shown = |item: &String| item.strip_prefix("[method]").unwrap_or(item).to_owned();
+    used.map(|import| {
+        let items: Vec<String> = import.items.iter().map(shown).collect();
+        format!("{}: {}", import.interface, items.join(", "))
+    })
+    .collect()
 }
 
 /// Grants as pack.yaml has them, indented.

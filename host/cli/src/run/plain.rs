@@ -63,7 +63,7 @@ pub(crate) fn line(notice: &Notice, began: i64) -> Option<String> {
                 clean_line(&action.task_name),
                 action.name
             ),
-            "goes on until somebody finishes it from outside".to_owned(),
+            format!("goes on until `ostro action complete {}`", action.id),
         ),
         NoticeKind::Decided { .. }
         | NoticeKind::ActionStarted { .. }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use ostro_core::{Clock as _, ExecutionId, State};
+use ostro_core::{ActionExecutionId, Clock as _, ExecutionId, State};
 use ostro_engine::Change;
 use ostro_runtime::{
     Delivery, Notice, NoticeKind, Runtime, RuntimeError, Subscription, SystemClock,
@@ -16,7 +16,7 @@ use crate::run::live::{INTERVAL, Live};
 use crate::run::plain;
 use crate::run::trace;
 use crate::run::tree::{Told, tree};
-use crate::state::{Request, RunDir};
+use crate::state::{Completion, Request, RunDir};
 use crate::terminal;
 
 /// How watching ended.
@@ -232,6 +232,14 @@ impl Watch<'_> {
             Some(Request::Pause) => gone_is_fine(self.runtime.pause(self.id).await)?,
             Some(Request::Resume) => gone_is_fine(self.runtime.resume(self.id, None).await)?,
             Some(Request::Cancel) => self.stop("cancelled by `ostro execution cancel`").await?,
+            Some(Request::Complete(Completion { action, outcome })) => {
+                let id = ActionExecutionId::new(action);
+                match self.runtime.finish_action(&id, outcome).await {
+                    // Who asked sees that it has ended in the meantime.
+                    Err(RuntimeError::UnknownAction(_)) => {}
+                    other => gone_is_fine(other)?,
+                }
+            }
         }
         let is_paused = self
             .runtime

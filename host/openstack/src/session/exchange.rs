@@ -6,7 +6,7 @@ use std::time::Duration;
 use ostro_core::{Method, ServiceRequest, ServiceResponse};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Response};
+use reqwest::{Body, Certificate, Client, Response};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use uuid::Uuid;
@@ -14,10 +14,14 @@ use uuid::Uuid;
 use crate::session::Limits;
 use crate::session::catalogue::{Endpoint, official};
 use crate::session::headers;
-use crate::{CloudConfig, CloudError};
+use crate::{CloudConfig, CloudError, Upload};
 
 /// How many redirects of one read are followed.
 const MAX_REDIRECTS: u32 = 5;
+
+/// How long an upload may take. Whoever sends it has a limit of its own, and Swift ends one in
+/// which nothing comes.
+const UPLOAD: Duration = Duration::from_hours(24);
 
 /// What came of a request.
 pub(super) enum Outcome {
@@ -112,6 +116,38 @@ impl Exchange {
             };
             tracing::debug!(?request, ?pause, "sending again");
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Sends `request` once, with `body` as it comes.
+    pub(super) async fn upload(
+        &self,
+        request: &ServiceRequest,
+        body: Upload,
+        endpoint: &Endpoint,
+        token: Option<&SecretString>,
+        limits: &Limits,
+    ) -> Result<Outcome, CloudError> {
+        let headers = self.headers(request, token)?;
+        let url = endpoint.join(&request.path, &request.query)?;
+        let outgoing = self
+            .client
+            .request(method(request.method), url.clone())
+            .headers(headers)
+            .timeout(UPLOAD)
+            .body(Body::wrap(body));
+        let answer = match outgoing.send().await {
+            Ok(response) => read(response, endpoint, &url, limits.max_body).await,
+            Err(error) => Err(broken(&url, &error)),
+        };
+        match answer {
+            Ok(answer) if answer.status == 401 && token.is_some() => Ok(Outcome::TokenRefused),
+            Ok(answer) => Ok(Outcome::Answer(headers::without_secrets(answer))),
+            Err(Failure::Final(error)) => Err(error),
+            Err(Failure::Broken(reason)) => Err(CloudError::Unreachable {
+                service: endpoint.service.clone(),
+                reason,
+            }),
         }
     }
 

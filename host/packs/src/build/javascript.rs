@@ -10,10 +10,18 @@ use crate::error::PackError;
 
 /// The version that this was tried with.
 const VERSION: &str = "0.23.0";
-/// Its module.
-const PACKAGE: &str = "@bytecodealliance/componentize-js";
+/// It, and all that it needs, each in one version and with the hash of its files. They are made by
+/// `npm install --package-lock-only --omit-lockfile-registry-resolved` where the first one is, so
+/// that the user's own registry is asked.
+const LOCKED: [(&str, &str); 2] = [
+    ("package.json", include_str!("componentize-js/package.json")),
+    (
+        "package-lock.json",
+        include_str!("componentize-js/package-lock.json"),
+    ),
+];
 /// What calls it.
-const SCRIPT: &str = include_str!("componentize.mjs");
+const SCRIPT: &str = include_str!("componentize-js/componentize.mjs");
 /// What to do where there is no node.
 const ADVICE: &str = "install Node.js 20 or newer with npm (Debian: `apt-get install nodejs npm`)";
 
@@ -24,18 +32,17 @@ impl Tool {
     /// Installs it where it is not.
     pub(super) fn find(say: &mut dyn FnMut(&str)) -> Result<Self, PackError> {
         tools::run(Command::new("node").arg("--version"), "node", ADVICE)?;
-        let name = format!("componentize-js-{VERSION}");
+        let name = format!("componentize-js-{VERSION}-locked");
         tools::installed(&name, say, |folder| {
-            let package = format!("{PACKAGE}@{VERSION}");
-            // Without a file of its own here, npm would install in a folder above.
-            let file = folder.join("package.json");
-            fs::write(&file, "{\"private\": true}\n").map_err(PackError::io(&file))?;
+            for (name, text) in LOCKED {
+                let file = folder.join(name);
+                fs::write(&file, text).map_err(PackError::io(&file))?;
+            }
             tools::run(
                 Command::new("npm")
-                    .args(["install", "--save-exact", "--ignore-scripts"])
-                    .args(["--no-audit", "--no-fund", &package])
+                    .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
                     .current_dir(folder),
-                &format!("npm install {package}"),
+                &format!("npm ci for componentize-js {VERSION}"),
                 ADVICE,
             )
             .map(drop)
@@ -68,5 +75,18 @@ impl Tool {
             "",
         )?;
         fs::read(&made).map_err(PackError::io(&made))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_file_is_of_this_version_and_names_no_registry() {
+        let [(_, package), (_, lock)] = LOCKED;
+        let wanted = format!("\"@bytecodealliance/componentize-js\": \"{VERSION}\"");
+        assert!(package.contains(&wanted) && lock.contains(&wanted));
+        assert!(!lock.contains("\"resolved\""), "it names a registry");
     }
 }

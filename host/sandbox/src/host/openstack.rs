@@ -149,7 +149,8 @@ impl Caller {
             .sum();
         self.check_size(query.saturating_add(request.body.len()), "the request")?;
         let service = request.service.clone();
-        let answer = self.cloud.send(request).await;
+        let sent = self.send(request).await;
+        let answer = sent.map_err(|denial| self.deny(&denial))?;
         let answer = answer.map_err(|error| self.cloud_error(&error, &service))?;
         self.check_size(answer.body.len(), "the answer")?;
         Ok(openstack::Response {
@@ -157,6 +158,18 @@ impl Caller {
             headers: headers::visible(answer.headers),
             body: answer.body,
         })
+    }
+
+    /// Sends a request with the secrets that the guest put in it, and takes them out of the
+    /// answer.
+    async fn send(
+        &self,
+        request: ServiceRequest,
+    ) -> Result<Result<ServiceResponse, CloudError>, Denial> {
+        let grants = &self.policy.grants;
+        let filled = self.secrets.fill_request(request, grants)?;
+        let answer = self.cloud.send(filled).await;
+        Ok(answer.map(|answer| self.secrets.scrub_answer(answer)))
     }
 
     /// One client operation of a guest.
@@ -225,11 +238,7 @@ impl Caller {
 
     /// Carries out an operation that is granted.
     async fn run_operation(&self, name: &str, arguments: &Map) -> Result<Value, CallError> {
-        let cloud = BoundedCloud {
-            cloud: Arc::clone(&self.cloud),
-            limit: self.policy.limits.output,
-        };
-        operations::call(&cloud, name, arguments)
+        operations::call(&BoundedCloud(self), name, arguments)
             .await
             .map_err(|error| match error {
                 OperationError::Unknown { .. } | OperationError::Parameters { .. } => {
@@ -247,14 +256,14 @@ impl Caller {
     }
 
     /// Tells the operator in full, and the guest what it may know.
-    fn deny(&self, denial: &Denial) -> CallError {
+    pub(super) fn deny(&self, denial: &Denial) -> CallError {
         self.note(&format!("denied to pack {:?}: {denial}", self.policy.pack));
         CallError::Denied(denial.what().to_owned())
     }
 
     /// What a guest may know of an error on the way to `target`: no endpoint is in it. The
     /// operator is told the rest.
-    fn cloud_error(&self, error: &CloudError, target: &str) -> CallError {
+    pub(super) fn cloud_error(&self, error: &CloudError, target: &str) -> CallError {
         match error {
             CloudError::Invalid(reason) => CallError::Invalid(reason.clone()),
             CloudError::Exhausted(reason) => CallError::Exhausted(reason.clone()),
@@ -283,7 +292,7 @@ impl Caller {
         }
     }
 
-    fn check_size(&self, bytes: usize, what: &str) -> Result<(), CallError> {
+    pub(super) fn check_size(&self, bytes: usize, what: &str) -> Result<(), CallError> {
         if bytes as u64 > self.policy.limits.output {
             return Err(self.too_big(what));
         }
@@ -299,21 +308,29 @@ fn too_big(what: &str, limit: u64) -> String {
     format!("{what} is larger than {limit} bytes, which `limits.output` of the pack allows")
 }
 
-/// A cloud for operations that a guest calls: bounded answers, and nothing that gives out
-/// credentials.
-struct BoundedCloud {
-    cloud: Arc<dyn Cloud>,
-    limit: u64,
-}
+/// A cloud for operations that a guest calls: bounded answers, its secrets where they may go, and
+/// nothing that gives out credentials.
+struct BoundedCloud<'a>(&'a Caller);
 
 #[async_trait]
-impl Cloud for BoundedCloud {
+impl Cloud for BoundedCloud<'_> {
     async fn send(&self, request: ServiceRequest) -> Result<ServiceResponse, CloudError> {
         Grants::check_always(&request)
             .map_err(|denial| CloudError::Denied(denial.what().to_owned()))?;
-        let answer = self.cloud.send(request).await?;
-        if answer.body.len() as u64 > self.limit {
-            return Err(CloudError::Exhausted(too_big("the answer", self.limit)));
+        let answer = match self.0.send(request).await {
+            Ok(answer) => answer?,
+            Err(denial) => {
+                if let Some(lines) = denial.lines() {
+                    self.0.note(&format!(
+                        "to allow what comes next, add to the grants:\n{lines}"
+                    ));
+                }
+                return Err(CloudError::Denied(denial.what().to_owned()));
+            }
+        };
+        let limit = self.0.policy.limits.output;
+        if answer.body.len() as u64 > limit {
+            return Err(CloudError::Exhausted(too_big("the answer", limit)));
         }
         Ok(answer)
     }

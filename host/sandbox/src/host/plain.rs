@@ -63,6 +63,14 @@ impl execution::Host for State {
                 deadline: now_millis().saturating_add(millis(caller.time_left())),
             })
     }
+
+    fn defer(&mut self) -> wasmtime::Result<()> {
+        self.count()?;
+        let arguments = self.tape.arguments(|| json!({}));
+        self.tape.at_once("execution.defer", arguments, || ())?;
+        self.deferred = true;
+        Ok(())
+    }
 }
 
 impl clock::Host for State {

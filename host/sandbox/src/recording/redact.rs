@@ -5,19 +5,27 @@
 //! same text wherever it stands, so that a component that passes it on, or compares it, does the
 //! same in a replay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::Recording;
+use crate::secrets::replaced;
 
 /// The fewest bytes of a secret that is looked for where no key says that there is one, and
 /// within longer texts. Shorter ones are words like any other.
 const FEWEST: usize = 6;
 
-/// Takes the secrets out of `recording`.
-pub(super) fn redact(recording: &mut Recording) {
+/// Takes the secrets out of `recording`: what keys give away, and what the operator `provides`,
+/// wherever it stands.
+pub(super) fn redact<'a>(recording: &mut Recording, provides: impl Iterator<Item = &'a str>) {
     let mut secrets = Secrets::default();
+    for value in provides {
+        secrets.add(value);
+        secrets.provided.insert(value.to_owned());
+    }
     secrets.collect(&recording.input, false);
     for call in &recording.calls {
         secrets.collect(&call.arguments, false);
@@ -107,6 +115,8 @@ fn nested(text: &str) -> Option<Value> {
 #[derive(Default)]
 struct Secrets {
     known: HashMap<String, String>,
+    /// Those of the operator: they are looked for everywhere, however short they are.
+    provided: HashSet<String>,
     /// Those to look for within texts, the longest first: one may hold another.
     long: Vec<(String, String)>,
 }
@@ -123,7 +133,8 @@ impl Secrets {
     }
 
     fn sort(&mut self) {
-        let long = self.known.iter().filter(|(text, _)| text.len() >= FEWEST);
+        let is_long = |text: &String| text.len() >= FEWEST || self.provided.contains(text);
+        let long = self.known.iter().filter(|(text, _)| is_long(text));
         self.long = long
             .map(|(text, name)| (text.clone(), name.clone()))
             .collect();
@@ -162,7 +173,9 @@ impl Secrets {
         match value {
             Value::String(text) => self.replace_text(text, secret),
             // Something of the same type has to stand there.
-            Value::Number(number) if secret => *number = 0.into(),
+            Value::Number(number) if secret || self.provided.contains(&number.to_string()) => {
+                *number = 0.into();
+            }
             Value::Array(items) => {
                 let secret = secret || named(items).is_some_and(is_secret);
                 let from = usize::from(named(items).is_some());
@@ -171,6 +184,7 @@ impl Secrets {
                     .for_each(|item| self.replace(item, secret));
             }
             Value::Object(entries) => {
+                self.replace_bytes(entries);
                 let patched = patched(entries).is_some_and(is_secret);
                 for (key, value) in entries {
                     let secret = secret || is_secret(key) || (patched && key == "value");
@@ -178,6 +192,32 @@ impl Secrets {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Takes what the operator provides out of bytes that are no text.
+    fn replace_bytes(&self, object: &mut Map<String, Value>) {
+        let Some(Value::String(encoded)) = object.get_mut("base64") else {
+            return;
+        };
+        if self.provided.is_empty() {
+            return;
+        }
+        let Ok(mut bytes) = STANDARD.decode(&*encoded) else {
+            return;
+        };
+        let mut changed = false;
+        for (secret, name) in &self.long {
+            if !self.provided.contains(secret) {
+                continue;
+            }
+            if let Some(without) = replaced(&bytes, secret.as_bytes(), name.as_bytes()) {
+                bytes = without;
+                changed = true;
+            }
+        }
+        if changed {
+            *encoded = STANDARD.encode(bytes);
         }
     }
 
@@ -261,7 +301,7 @@ mod tests {
             answer: Some(json!({})),
         });
         recording.outcome = Some(json!({"success": "s3cr3t-1"}));
-        redact(&mut recording);
+        redact(&mut recording, std::iter::empty());
         assert_eq!(
             recording.input,
             json!({"nodes": [{"pm_password": "[secret 1]", "pm_user": "admin"},
@@ -276,5 +316,35 @@ mod tests {
             recording.calls[0].arguments["headers"][1],
             json!(["accept", "x"])
         );
+    }
+
+    #[test]
+    fn what_the_operator_provides_is_nowhere() {
+        let input =
+            json!({"a": "pin1", "b": "is pin1.", "c": 4711, "d": "{\"x\": \"say \\\"4711\\\"\"}"});
+        let mut recording = Recording::new(
+            RecordedPack::default(),
+            "a.b",
+            input,
+            RecordedContext::default(),
+        );
+        recording.calls.push(RecordedCall {
+            call: "secrets.reveal".into(),
+            arguments: json!({"name": "pin"}),
+            answer: Some(json!({"ok": "pin1"})),
+        });
+        recording.calls.push(RecordedCall {
+            call: "object-store.write".into(),
+            arguments: json!({"bytes": {"base64": STANDARD.encode(b"\xff pin1 \x00")}}),
+            answer: None,
+        });
+        redact(&mut recording, ["pin1", "4711"].into_iter());
+        let text = serde_json::to_string(&recording).unwrap();
+        assert!(!text.contains("pin1") && !text.contains("4711"), "{text}");
+        let bytes = recording.calls[1].arguments["bytes"]["base64"].as_str();
+        let bytes = STANDARD.decode(bytes.unwrap()).unwrap();
+        assert_eq!(bytes, b"\xff [secret 1] \x00");
+        // A component that passes it on gets, in a replay, what stands for it.
+        assert_eq!(recording.calls[0].answer, Some(json!({"ok": "[secret 1]"})));
     }
 }

@@ -140,13 +140,14 @@ impl Tape {
     }
 
     /// `recording` with what was kept; none if nothing was to be kept.
-    pub(crate) fn finish_recording(
+    pub(crate) fn finish_recording<'a>(
         self,
         recording: Recording,
         outcome: &ActionOutcome,
+        provides: impl Iterator<Item = &'a str>,
     ) -> Option<Recording> {
         match self {
-            Tape::Recorded(taken) => Some(locked(&taken).finish(recording, outcome)),
+            Tape::Recorded(taken) => Some(locked(&taken).finish(recording, outcome, provides)),
             Tape::Live | Tape::Replayed(_) => None,
         }
     }
@@ -299,15 +300,21 @@ impl Taken {
         false
     }
 
-    /// `recording` with the calls and how it all ended, and without secrets.
-    fn finish(&mut self, mut recording: Recording, outcome: &ActionOutcome) -> Recording {
+    /// `recording` with the calls and how it all ended, and without secrets: neither those that
+    /// keys give away nor those that the operator `provides`.
+    fn finish<'a>(
+        &mut self,
+        mut recording: Recording,
+        outcome: &ActionOutcome,
+        provides: impl Iterator<Item = &'a str>,
+    ) -> Recording {
         recording.calls = mem::take(&mut self.calls);
         recording.folders = mem::take(&mut self.folders);
         // What comes after this is kept nowhere.
         let late = || "the action execution has ended".to_owned();
         recording.cut = self.cut.replace(late());
         recording.outcome = serde_json::to_value(outcome).ok();
-        redact::redact(&mut recording);
+        redact::redact(&mut recording, provides);
         recording
     }
 }
@@ -458,7 +465,7 @@ impl Played {
     /// What a test case answers to calls that it says nothing of: those that reach nothing.
     fn by_itself(&mut self, call: &str, arguments: &Value) -> Option<Value> {
         match call {
-            "log.write" | "progress.report" => Some(json!({})),
+            "log.write" | "progress.report" | "execution.defer" => Some(json!({})),
             "clock.sleep" => {
                 let milliseconds = arguments.get("milliseconds").and_then(Value::as_u64);
                 self.time = self.time.saturating_add(milliseconds.unwrap_or_default());

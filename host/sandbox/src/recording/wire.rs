@@ -212,6 +212,19 @@ pub(crate) fn body(body: &[u8]) -> Option<Value> {
     bytes(body)
 }
 
+/// Text that passes as it is.
+pub(crate) struct Plain(pub(crate) String);
+
+impl Success for Plain {
+    fn encode(&self) -> Value {
+        self.0.as_str().into()
+    }
+
+    fn decode(value: &Value) -> Option<Self> {
+        value.as_str().map(|text| Self(text.to_owned()))
+    }
+}
+
 /// The arguments of a request.
 pub(crate) fn request(request: &openstack::Request) -> Value {
     let mut value = Map::new();
@@ -277,7 +290,7 @@ fn pairs(pairs: &[(String, String)]) -> Option<Value> {
 }
 
 /// Bytes, as JSON that gives the same bytes again; nothing for none.
-fn bytes(bytes: &[u8]) -> Option<Value> {
+pub(crate) fn bytes(bytes: &[u8]) -> Option<Value> {
     if bytes.is_empty() {
         return None;
     }
@@ -296,7 +309,7 @@ fn bytes(bytes: &[u8]) -> Option<Value> {
     })
 }
 
-fn from_bytes(value: &Value) -> Option<Vec<u8>> {
+pub(crate) fn from_bytes(value: &Value) -> Option<Vec<u8>> {
     if let Some(json) = value.get("json") {
         return match value.get("spaced") {
             Some(Value::Bool(true)) => spaced(json),

@@ -10,7 +10,7 @@ use ostro_core::{
 };
 use ostro_openstack::{Cloud, CloudError};
 use ostro_packs::Pack;
-use ostro_sandbox::{CallError, LoadedPack, Sandbox, SandboxConfig};
+use ostro_sandbox::{CallError, Ended, LoadedPack, Sandbox, SandboxConfig};
 
 /// Where the guests are.
 pub(crate) fn guests() -> PathBuf {
@@ -42,7 +42,7 @@ macro_rules! guests {
     };
 }
 
-guests!(escape, escape_python, hostile, types, validation);
+guests!(escape, escape_python, hostile, keeper, types, validation);
 
 /// The sandbox that the tests share.
 pub(crate) fn sandbox() -> &'static Sandbox {
@@ -174,6 +174,14 @@ pub(crate) struct Called {
     pub(crate) progress: Vec<Progress>,
 }
 
+/// What an action gave.
+pub(crate) fn gave(ended: Ended) -> Value {
+    match ended {
+        Ended::Gave(value) => value,
+        Ended::Deferred => panic!("it goes on elsewhere"),
+    }
+}
+
 /// Calls an action with an input in JSON text.
 pub(crate) async fn call(pack: &LoadedPack, action: &str, input: &str) -> Called {
     call_in(pack, action, input, &context()).await
@@ -191,6 +199,7 @@ pub(crate) async fn call_in(
     let result = pack
         .call(action, &map(input), cloud.clone(), context, said.clone())
         .await;
+    let result = result.map(gave);
     let notes = said.notes.lock().unwrap().join("\n");
     let progress = said.progress.lock().unwrap().clone();
     Called {

@@ -10,7 +10,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use crate::common::{
-    FakeCloud, Said, call, context, hostile, load, map, sandbox, types, validation,
+    FakeCloud, Said, call, context, gave, hostile, load, map, sandbox, types, validation,
 };
 
 #[test]
@@ -241,6 +241,7 @@ async fn calls_past_the_number_of_instances_wait_for_their_turn() {
         })
         .collect();
     for call in calls {
-        assert_eq!(call.await.unwrap(), Ok(Value::from("hello you")));
+        let ended = call.await.unwrap().unwrap();
+        assert_eq!(gave(ended), Value::from("hello you"));
     }
 }

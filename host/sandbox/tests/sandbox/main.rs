@@ -13,6 +13,7 @@ mod conversions;
 mod escape;
 mod folders;
 mod hostile;
+mod keeper;
 mod load;
 mod recordings;
 mod requests;

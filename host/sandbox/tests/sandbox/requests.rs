@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostro_core::Value;
-use ostro_sandbox::CallError;
+use ostro_sandbox::{CallError, Ended};
 
 use crate::common::{Called, FakeCloud, Said, call, context, hostile, json, load, map};
 
@@ -304,7 +304,7 @@ async fn messages_go_to_granted_queues_alone() {
     let result = pack
         .call("evil.attack.post", &input, cloud.clone(), &context(), said)
         .await;
-    assert_eq!(result, Ok(Value::Null));
+    assert_eq!(result, Ok(Ended::Gave(Value::Null)));
     let requests = cloud.requests.lock().unwrap();
     let post = requests.last().unwrap();
     assert_eq!(
