@@ -49,6 +49,7 @@ pub use manifest::{BuildSpec, ComponentSpec, Language, Limits, Manifest, Validat
 pub use new::new;
 pub use pack::{Component, Pack, WorkflowFile};
 pub use pattern::PathPattern;
+pub use semver::Version;
 pub use signature::{Export, Param, Signature};
 pub use smallest::Need;
 pub use types::{Case, Field, Label, Labels, Name, Record, Type, Variant};

@@ -12,6 +12,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::error::{LimitError, LimitKind};
 use crate::host::Output;
+use crate::pace::Due;
 use crate::pack::Policy;
 use crate::recording::Tape;
 
@@ -35,7 +36,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(caller: Caller, tape: Tape) -> Self {
         let usage = Usage {
-            max_memory: caller.policy.limits.memory,
+            max_memory: caller.max_memory,
             ..Usage::default()
         };
         Self {
@@ -58,12 +59,26 @@ impl State {
 pub(crate) struct HostCalls {
     made: Arc<AtomicU64>,
     allowed: u64,
+    due: Due,
 }
 
 impl HostCalls {
-    pub(crate) fn new(allowed: u64) -> Self {
-        let made = Arc::default();
-        Self { made, allowed }
+    pub(crate) fn new(allowed: u64, due: Due) -> Self {
+        Self {
+            made: Arc::default(),
+            allowed,
+            due,
+        }
+    }
+
+    /// How many were made.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// When the last one that was counted is due.
+    pub(crate) fn due(&self) -> &Due {
+        &self.due
     }
 
     /// Counts one. An error stops the guest.
@@ -75,6 +90,7 @@ impl HostCalls {
                 allowed: self.allowed.to_string(),
             });
         }
+        self.due.take();
         Ok(())
     }
 }
@@ -86,6 +102,8 @@ pub(crate) struct Caller {
     pub(crate) context: ActionContext,
     pub(crate) progress: Arc<dyn ProgressSink>,
     pub(crate) deadline: Instant,
+    /// The most memory of the instance, in bytes.
+    pub(crate) max_memory: u64,
     pub(crate) host_calls: HostCalls,
 }
 
@@ -93,6 +111,12 @@ impl Caller {
     /// A line for the operator.
     pub(crate) fn note(&self, line: &str) {
         self.progress.note(&self.context, line);
+    }
+
+    /// Waits until the host call that was counted last is due. Each host call that reaches
+    /// something outside of this process does so first. Others are made up for at the next tick.
+    pub(crate) async fn turn(&self) {
+        self.host_calls.due().wait().await;
     }
 
     /// How long the call may still take.
@@ -105,7 +129,7 @@ impl Caller {
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     max_memory: u64,
-    memory: u64,
+    pub(crate) memory: u64,
     table_elements: usize,
     /// Whether memory was asked for beyond the limit: a guest that is told so traps by itself.
     pub(crate) memory_denied: bool,

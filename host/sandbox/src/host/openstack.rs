@@ -149,6 +149,7 @@ impl Caller {
             .sum();
         self.check_size(query.saturating_add(request.body.len()), "the request")?;
         let service = request.service.clone();
+        self.turn().await;
         let answer = self.cloud.send(request).await;
         let answer = answer.map_err(|error| self.cloud_error(&error, &service))?;
         self.check_size(answer.body.len(), "the answer")?;
@@ -229,6 +230,7 @@ impl Caller {
             cloud: Arc::clone(&self.cloud),
             limit: self.policy.limits.output,
         };
+        self.turn().await;
         operations::call(&cloud, name, arguments)
             .await
             .map_err(|error| match error {
@@ -248,7 +250,7 @@ impl Caller {
 
     /// Tells the operator in full, and the guest what it may know.
     fn deny(&self, denial: &Denial) -> CallError {
-        self.note(&format!("denied to pack {:?}: {denial}", self.policy.pack));
+        self.note(&format!("denied to pack {:?}: {denial}", self.policy.id.name));
         CallError::Denied(denial.what().to_owned())
     }
 
@@ -261,7 +263,7 @@ impl Caller {
             CloudError::Denied(reason) => {
                 self.note(&format!(
                     "denied to pack {:?}: {}",
-                    self.policy.pack,
+                    self.policy.id.name,
                     clean(reason)
                 ));
                 CallError::Denied(reason.clone())

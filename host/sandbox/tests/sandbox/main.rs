@@ -11,6 +11,7 @@
 mod common;
 mod conversions;
 mod hostile;
+mod isolation;
 mod load;
 mod recordings;
 mod requests;
