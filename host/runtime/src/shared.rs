@@ -346,8 +346,9 @@ impl Shared {
             return;
         }
         let root = &record.about.root_id;
-        // One that has ended is kept for reports.
+        // One that has ended is kept for reports, if it is not too old for that.
         if !book.records.get(root).is_some_and(|root| root.has_actor()) {
+            while book.finished_roots.len() > self.options.kept_roots && book.drop_oldest() {}
             return;
         }
         if let Some(at) = book.next_timer(record) {

@@ -15,7 +15,7 @@
 //! | run for ever, or hold a thread | the epoch ends each turn after 10 ms and the call at its deadline; waiting has the same deadline |
 //! | fill the memory | the memory of an instance, the size of what passes the border, host calls and handles are bounded |
 //! | starve others | instances and host calls a second are bounded for each pack and project, which take turns; a pack that traps again and again is paused |
-| harm another call | each call has an instance, a store and a limit of its own; nothing is kept between calls |
+//! | harm another call | each call has an instance, a store and a limit of its own; nothing is kept between calls |
 //! | lie about its type | the engine checks what passes; JSON that is none is an error of the component |
 //! | deceive the operator | what it logs is cut, and its control characters are escaped |
 //!

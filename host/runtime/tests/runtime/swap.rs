@@ -1,7 +1,6 @@
 //! What new executions run by is replaced while others run.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -185,6 +184,7 @@ async fn after_a_restart_each_goes_on_by_its_own_again() {
     let other = start(&runtime, "reads", []).await;
     wait_for_start(&runtime, &[&reads, &other]).await;
     runtime.shutdown(Duration::ZERO).await;
+    drop(runtime);
 
     let runtime = store.runtime(open(dir.path()).await, "three");
     assert_eq!(runtime.recover().await.unwrap(), 2);
@@ -223,6 +223,7 @@ async fn what_cannot_be_made_again_fails_with_the_reason_and_can_be_rerun() {
     })
     .await;
     runtime.shutdown(Duration::ZERO).await;
+    drop((runtime, notices));
 
     store.broken.store(true, Ordering::SeqCst);
     let journal = open(dir.path()).await;
@@ -293,7 +294,8 @@ async fn a_project_comes_to_its_actions_and_its_sub_workflows() {
 async fn a_change_of_one_file_stores_one_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::new();
-    let runtime = store.runtime(open(dir.path()).await, "one");
+    let journal = open(dir.path()).await;
+    let runtime = store.runtime(journal.clone(), "one");
     let filling = "#".repeat(4_000);
     let text = |number: usize, action: &str| {
         format!("version: '2.0'\nw{number}:\n  tasks: {{one: {{action: t.{action}}}}}\n{filling}\n")
@@ -301,19 +303,22 @@ async fn a_change_of_one_file_stores_one_file() {
     let mut files: Vec<File> = (0..1_000)
         .map(|number| File::new(format!("w{number}.yaml"), text(number, "say")))
         .collect();
-    let size = |dir: &Path| -> u64 {
-        let files = std::fs::read_dir(dir).unwrap();
-        files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    // Of a copy, in which nothing is reserved.
+    let copies = tempfile::tempdir().unwrap();
+    let size = |copy: &str| -> u64 {
+        let copy = copies.path().join(copy);
+        journal.backup(&copy).unwrap();
+        copy.metadata().unwrap().len()
     };
     let mut sizes = HashMap::new();
     let mut change = async |files: Vec<File>, name| {
-        let before = size(dir.path());
+        let before = size(&format!("before-{name}"));
         let library = Library::new(files, Value::from(name));
         let runner = store.runner(&library).unwrap();
         runtime.activate(library.with_runner(runner));
         let id = runtime.start(StartRequest::new("w500", map([]))).await.unwrap();
         assert_eq!(ends(&runtime, &id).await.state, State::Success);
-        sizes.insert(name, size(dir.path()) - before);
+        sizes.insert(name, size(name) - before);
         id
     };
     let first = change(files.clone(), "all").await;
@@ -325,8 +330,6 @@ async fn a_change_of_one_file_stores_one_file() {
 
     // What nothing runs by is collected, and what others have too stays.
     runtime.shutdown(Duration::from_secs(5)).await;
-    drop(runtime);
-    let journal = open(dir.path()).await;
     let values = || journal.check().unwrap().values;
     let before = values();
     journal.delete(&first).unwrap();

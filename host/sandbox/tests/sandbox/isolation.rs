@@ -89,7 +89,7 @@ async fn the_same_call_takes_the_same_fuel_and_no_more_than_it_may() {
     assert!(fuel[2] > fuel[1], "{fuel:?}");
     let enough = limited(&sandbox, types(), |limits| limits.fuel = Some(fuel[0]));
     call(&enough, greet.0, greet.1).await.result.unwrap();
-    let short = limited(&sandbox, types(), |limits| limits.fuel = Some(fuel[0] - 1));
+    let short = limited(&sandbox, types(), |limits| limits.fuel = Some(fuel[0] / 2));
     let error = call(&short, greet.0, greet.1).await.result.unwrap_err();
     let CallError::Limit(limit) = &error else {
         panic!("{error:?}");
