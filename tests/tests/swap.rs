@@ -199,11 +199,17 @@ async fn each_execution_runs_by_the_version_that_was_active_when_it_started() ->
         let said = outcome.output.get("said").and_then(Value::as_list);
         let said = said.context("its output")?;
         ensure!(said.len() == 4, "{said:?}");
-        ensure!(said.iter().all(|one| *one == said[0]), "it was mixed: {said:?}");
+        ensure!(
+            said.iter().all(|one| *one == said[0]),
+            "it was mixed: {said:?}"
+        );
         let first = said[0].as_str().context("a text")?;
         let word = first.strip_suffix(" Ada").context("a greeting")?.to_owned();
         if let Some(expected) = expected {
-            ensure!(expected.as_str() == Some(&word), "it is by the other version");
+            ensure!(
+                expected.as_str() == Some(&word),
+                "it is by the other version"
+            );
             clear += 1;
         }
         *by.entry(word).or_default() += 1;
@@ -216,10 +222,16 @@ async fn each_execution_runs_by_the_version_that_was_active_when_it_started() ->
         took[took.len() / 2],
         took[took.len() - 1]
     );
-    ensure!(by.len() == 2 && by.values().all(|count| *count > started / 10), "{by:?}");
+    ensure!(
+        by.len() == 2 && by.values().all(|count| *count > started / 10),
+        "{by:?}"
+    );
     ensure!(clear > started / 2, "{clear} of {started} are clear");
     ensure!(rate > 0.9 * RATE as f64, "{rate} executions a second");
-    ensure!(took[took.len() / 2] < Duration::from_millis(100), "{took:?}");
+    ensure!(
+        took[took.len() / 2] < Duration::from_millis(100),
+        "{took:?}"
+    );
 
     // The version that is not active leaves memory with the last execution that ran by it.
     let only = || host.sandbox.loaded().len() == 1;

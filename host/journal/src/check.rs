@@ -141,7 +141,9 @@ fn references(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
         ),
         |row| {
             let seq: i64 = row.get(0)?;
-            report.tell(format!("values are parts of value {seq}, which is not there"));
+            report.tell(format!(
+                "values are parts of value {seq}, which is not there"
+            ));
             Ok(())
         },
     )?;

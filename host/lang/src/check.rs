@@ -311,13 +311,7 @@ impl<'a> Check<'a> {
             return;
         };
         let what = format!("the action `{name}`");
-        inputs(
-            call,
-            &what,
-            &parameters,
-            catalogue.takes_more(name),
-            found,
-        );
+        inputs(call, &what, &parameters, catalogue.takes_more(name), found);
         self.values(call, name, &parameters, catalogue, found);
     }
 

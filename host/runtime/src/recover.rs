@@ -110,9 +110,7 @@ impl Shared {
         let journal = journal.clone();
         let id = root.clone();
         let blocks = journal.blocks();
-        let read = move || {
-            Replay::new(&journal, Some(&shared.libraries)).family(&id)
-        };
+        let read = move || Replay::new(&journal, Some(&shared.libraries)).family(&id);
         let family = if blocks {
             tokio::task::spawn_blocking(read)
                 .await

@@ -171,12 +171,14 @@ impl<'a> Replay<'a> {
             .ok_or_else(|| self.corrupt(format!("the definitions of execution {id} are gone")))?;
         let blob = Blob::with_digest(digest, bytes);
         let library =
-            Library::restore(blob, |part| self.journal.value(part)).map_err(|error| match error {
-                Unrestored::Form(reason) => {
-                    self.corrupt(format!("the definitions of {id}: {reason}"))
-                }
-                Unrestored::Journal(error) => error.into(),
-            })?;
+            Library::restore(blob, |part| self.journal.value(part)).map_err(
+                |error| match error {
+                    Unrestored::Form(reason) => {
+                        self.corrupt(format!("the definitions of {id}: {reason}"))
+                    }
+                    Unrestored::Journal(error) => error.into(),
+                },
+            )?;
         Ok(match self.libraries {
             Some(libraries) => libraries.restored(library),
             None => Arc::new(library),

@@ -127,12 +127,7 @@ impl Runtime {
         self.shared.libraries.current()
     }
 
-    fn with(
-        store: Store,
-        libraries: Libraries,
-        clock: Arc<dyn Clock>,
-        options: Options,
-    ) -> Self {
+    fn with(store: Store, libraries: Libraries, clock: Arc<dyn Clock>, options: Options) -> Self {
         let (phase, seen) = watch::channel(Phase::Open);
         Self {
             shared: Arc::new(Shared::new(libraries, store, clock, options, seen)),

@@ -99,7 +99,9 @@ pub enum RecordingError {
 
 /// A limit that was gone past.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{kind}: more than {allowed}, as `limits` of the pack, the operator or the task's timeout allow")]
+#[error(
+    "{kind}: more than {allowed}, as `limits` of the pack, the operator or the task's timeout allow"
+)]
 pub struct LimitError {
     /// Which.
     pub kind: LimitKind,

@@ -149,9 +149,8 @@ impl Sandbox {
         limits.memory = quota
             .memory
             .map_or(limits.memory, |memory| memory.min(limits.memory));
-        let least = |own: Option<NonZeroU32>, quota: Option<NonZeroU32>| {
-            own.into_iter().chain(quota).min()
-        };
+        let least =
+            |own: Option<NonZeroU32>, quota: Option<NonZeroU32>| own.into_iter().chain(quota).min();
         limits.concurrent = least(limits.concurrent, quota.concurrent);
         limits.host_calls_per_second =
             least(limits.host_calls_per_second, quota.host_calls_per_second);

@@ -25,9 +25,7 @@ impl Quota {
             time: self.time.or(general.time),
             memory: self.memory.or(general.memory),
             concurrent: self.concurrent.or(general.concurrent),
-            host_calls_per_second: self
-                .host_calls_per_second
-                .or(general.host_calls_per_second),
+            host_calls_per_second: self.host_calls_per_second.or(general.host_calls_per_second),
         }
     }
 }

@@ -32,7 +32,9 @@ past:
 ";
 
 fn workflows() -> Definitions {
-    let definitions: Definitions = [ostro_lang::parse(WORKFLOWS, "w.yaml")].into_iter().collect();
+    let definitions: Definitions = [ostro_lang::parse(WORKFLOWS, "w.yaml")]
+        .into_iter()
+        .collect();
     assert!(!definitions.has_errors(), "{:?}", definitions.diagnostics());
     definitions
 }
@@ -68,13 +70,27 @@ async fn call(from: &str, action: &str, input: (&str, &str)) -> Result<Value, Ac
 #[tokio::test]
 async fn a_workflow_gets_the_major_that_its_tag_names_and_others_the_newest() {
     let hello = "demo.greeting.hello";
-    assert_eq!(call("plain", hello, ("name", "Ada")).await, Ok("2.0.0".into()));
-    assert_eq!(call("old", hello, ("whom", "Ada")).await, Ok("1.9.0".into()));
+    assert_eq!(
+        call("plain", hello, ("name", "Ada")).await,
+        Ok("2.0.0".into())
+    );
+    assert_eq!(
+        call("old", hello, ("whom", "Ada")).await,
+        Ok("1.9.0".into())
+    );
     let error = call("lost", hello, ("name", "Ada")).await.unwrap_err();
     assert_eq!(error.kind, ActionErrorKind::Call);
-    assert!(error.message.contains("active is demo 2.0.0, 1.9.0"), "{error}");
-    let error = call("past", "demo.greeting.wave", ("whom", "Ada")).await.unwrap_err();
-    assert!(error.message.contains("the tag pack:demo@1 gets that"), "{error}");
+    assert!(
+        error.message.contains("active is demo 2.0.0, 1.9.0"),
+        "{error}"
+    );
+    let error = call("past", "demo.greeting.wave", ("whom", "Ada"))
+        .await
+        .unwrap_err();
+    assert!(
+        error.message.contains("the tag pack:demo@1 gets that"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -244,7 +244,10 @@ async fn what_cannot_be_made_again_fails_with_the_reason_and_can_be_rerun() {
     let outcome = ends(&runtime, &id).await;
     assert_eq!(outcome.state, State::Error);
     let info = outcome.state_info.unwrap();
-    assert!(info.contains("the pack is gone: install it again"), "{info}");
+    assert!(
+        info.contains("the pack is gone: install it again"),
+        "{info}"
+    );
 
     // Once it is there again, the same execution goes on.
     store.broken.store(false, Ordering::SeqCst);
@@ -316,7 +319,10 @@ async fn a_change_of_one_file_stores_one_file() {
         let library = Library::new(files, Value::from(name));
         let runner = store.runner(&library).unwrap();
         runtime.activate(library.with_runner(runner));
-        let id = runtime.start(StartRequest::new("w500", map([]))).await.unwrap();
+        let id = runtime
+            .start(StartRequest::new("w500", map([])))
+            .await
+            .unwrap();
         assert_eq!(ends(&runtime, &id).await.state, State::Success);
         sizes.insert(name, size(name) - before);
         id
@@ -334,6 +340,10 @@ async fn a_change_of_one_file_stores_one_file() {
     let before = values();
     journal.delete(&first).unwrap();
     // Its index and its one file that is in no other.
-    assert!((2..=8).contains(&(before - values())), "{before} {}", values());
+    assert!(
+        (2..=8).contains(&(before - values())),
+        "{before} {}",
+        values()
+    );
     assert!(journal.check().unwrap().is_sound());
 }

@@ -210,7 +210,11 @@ fn bare() -> bool {
         best(&mut rounds.iter().map(|round| round.0)),
         best(&mut rounds.iter().map(|round| round.1)),
     );
-    println!("half of the rounds: {:.2} to {:.2} times", ratio(1), ratio(3));
+    println!(
+        "half of the rounds: {:.2} to {:.2} times",
+        ratio(1),
+        ratio(3)
+    );
     let what = "an action against the bare call";
     figure(what, ratio(2), ALLOWED, "times")
 }

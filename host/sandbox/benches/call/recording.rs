@@ -52,9 +52,8 @@ pub(crate) fn measure() -> bool {
         .enable_time()
         .build()
         .unwrap();
-    let send = input(
-        r#"{"service": "baremetal", "method": "GET", "path": "/v1/nodes", "headers": []}"#,
-    );
+    let send =
+        input(r#"{"service": "baremetal", "method": "GET", "path": "/v1/nodes", "headers": []}"#);
     let context = context();
     let time = |pack: &LoadedPack, pause: Duration| {
         let begin = Instant::now();
@@ -79,5 +78,10 @@ pub(crate) fn measure() -> bool {
     let at_once = more(Duration::ZERO);
     println!("recording where the service takes no time at all: {at_once:.1} % more");
     let usual = more(Duration::from_millis(1));
-    figure("recording, with a service that takes 1 ms", usual, ALLOWED, "%")
+    figure(
+        "recording, with a service that takes 1 ms",
+        usual,
+        ALLOWED,
+        "%",
+    )
 }

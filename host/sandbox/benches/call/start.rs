@@ -96,5 +96,10 @@ pub(crate) fn measure() -> bool {
     rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (all, opened, engine, loaded) = rounds[ROUNDS / 2];
     println!("opened in {opened:.1} ms, an engine in {engine:.1} ms, loaded in {loaded:.1} ms");
-    figure("a cached pack of fifty actions, to its first answer", all, ALLOWED, "ms")
+    figure(
+        "a cached pack of fifty actions, to its first answer",
+        all,
+        ALLOWED,
+        "ms",
+    )
 }

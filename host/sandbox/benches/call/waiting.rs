@@ -29,7 +29,10 @@ pub(crate) fn measure() -> bool {
     let mut pack = guest("hostile");
     pack.manifest.limits.time = Duration::from_secs(3600);
     let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
-    assert!(sandbox.max_instances() as usize >= COUNT, "there is no room");
+    assert!(
+        sandbox.max_instances() as usize >= COUNT,
+        "there is no room"
+    );
     let loaded = sandbox.load(&pack, &pack.manifest.grants).unwrap();
     let (before, mapped) = memory();
     println!("with a pack loaded: {before:.0} MB resident, {mapped:.0} MB mapped");

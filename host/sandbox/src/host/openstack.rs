@@ -250,7 +250,10 @@ impl Caller {
 
     /// Tells the operator in full, and the guest what it may know.
     fn deny(&self, denial: &Denial) -> CallError {
-        self.note(&format!("denied to pack {:?}: {denial}", self.policy.id.name));
+        self.note(&format!(
+            "denied to pack {:?}: {denial}",
+            self.policy.id.name
+        ));
         CallError::Denied(denial.what().to_owned())
     }
 

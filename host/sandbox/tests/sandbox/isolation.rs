@@ -84,7 +84,13 @@ async fn the_same_call_takes_the_same_fuel_and_no_more_than_it_may() {
     for input in [greet.1, greet.1, greet.2] {
         call(&pack, greet.0, input).await.result.unwrap();
     }
-    let fuel: Vec<u64> = seen.fuel.lock().unwrap().iter().map(|f| f.unwrap()).collect();
+    let fuel: Vec<u64> = seen
+        .fuel
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|f| f.unwrap())
+        .collect();
     assert_eq!(fuel[0], fuel[1]);
     assert!(fuel[2] > fuel[1], "{fuel:?}");
     let enough = limited(&sandbox, types(), |limits| limits.fuel = Some(fuel[0]));
@@ -95,9 +101,15 @@ async fn the_same_call_takes_the_same_fuel_and_no_more_than_it_may() {
         panic!("{error:?}");
     };
     assert_eq!(limit.kind, LimitKind::Fuel);
-    assert!(error.to_string().starts_with("the action computed too much: more than"));
+    assert!(
+        error
+            .to_string()
+            .starts_with("the action computed too much: more than")
+    );
     let endless = limited(&sandbox, hostile(), |limits| limits.fuel = Some(1_000_000));
-    let ended = call(&endless, "evil.attack.loop_forever", "{}").await.result;
+    let ended = call(&endless, "evil.attack.loop_forever", "{}")
+        .await
+        .result;
     let Err(CallError::Limit(limit)) = ended else {
         panic!("{ended:?}");
     };
@@ -126,7 +138,11 @@ async fn a_pack_that_traps_again_and_again_is_paused_until_it_is_resumed() {
     }
     let last = panics().await;
     assert!(matches!(last.result, Err(CallError::Trap(_))));
-    assert!(last.notes.contains("pack hostile 0.1.0 is paused"), "{}", last.notes);
+    assert!(
+        last.notes.contains("pack hostile 0.1.0 is paused"),
+        "{}",
+        last.notes
+    );
     let refused = call(&pack, "evil.attack.call_host", r#"{"times": 1}"#).await;
     let error = refused.result.unwrap_err().to_string();
     assert_eq!(
@@ -141,15 +157,24 @@ async fn a_pack_that_traps_again_and_again_is_paused_until_it_is_resumed() {
     let pack = limited(&sandbox, hostile(), |_| {});
     let other = limited(&sandbox, types(), |_| {});
     let refused = call(&pack, "evil.attack.panic", "{}").await.result;
-    assert!(matches!(refused, Err(CallError::Paused { .. })), "{refused:?}");
-    call(&other, "test.echo.nothing", "{}").await.result.unwrap();
+    assert!(
+        matches!(refused, Err(CallError::Paused { .. })),
+        "{refused:?}"
+    );
+    call(&other, "test.echo.nothing", "{}")
+        .await
+        .result
+        .unwrap();
     assert_eq!(sandbox.paused()[0].pack, id);
     assert!(sandbox.resume(&id.digest));
     assert!(!sandbox.resume(&id.digest));
     let resumed = call(&pack, "evil.attack.panic", "{}").await.result;
     assert!(matches!(resumed, Err(CallError::Trap(_))), "{resumed:?}");
     let said = seen.said.lock().unwrap();
-    assert!(said[0].starts_with("hostile 0.1.0 paused: 5 calls in a row failed"), "{said:?}");
+    assert!(
+        said[0].starts_with("hostile 0.1.0 paused: 5 calls in a row failed"),
+        "{said:?}"
+    );
     assert_eq!(said[1..], ["hostile 0.1.0 resumed"]);
 }
 
@@ -222,7 +247,10 @@ async fn host_calls_wait_for_their_turn_within_the_time_limit() {
     let begin = Instant::now();
     let send = r#"{"service": "baremetal", "method": "GET", "path": "/v1/nodes", "headers": []}"#;
     for _ in 0..4 {
-        call(&strict, "evil.attack.send", send).await.result.unwrap();
+        call(&strict, "evil.attack.send", send)
+            .await
+            .result
+            .unwrap();
     }
     let took = begin.elapsed().as_secs_f64();
     assert!((0.9..5.0).contains(&took), "{took}");
@@ -263,12 +291,21 @@ async fn a_pack_or_project_with_many_calls_holds_up_nobody_else() {
         modest.await.unwrap();
     }
     let took = begin.elapsed();
-    assert!(took >= Duration::from_millis(300), "two of the pack at a time: {took:?}");
-    assert!(took < Duration::from_millis(700), "they waited for all: {took:?}");
+    assert!(
+        took >= Duration::from_millis(300),
+        "two of the pack at a time: {took:?}"
+    );
+    assert!(
+        took < Duration::from_millis(700),
+        "they waited for all: {took:?}"
+    );
     for greedy in greedy {
         greedy.await.unwrap();
     }
-    assert!(begin.elapsed() >= Duration::from_millis(800), "one at a time");
+    assert!(
+        begin.elapsed() >= Duration::from_millis(800),
+        "one at a time"
+    );
 }
 
 #[tokio::test]
