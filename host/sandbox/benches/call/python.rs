@@ -27,7 +27,7 @@ pub(crate) fn measure() -> bool {
         .unwrap();
     let input = input(r#"{"name": "Ada"}"#);
     let context = context();
-    let mut call = || {
+    let call = || {
         let begin = Instant::now();
         let (cloud, nobody) = (Arc::new(NoCloud), Arc::new(Nobody));
         let called = loaded.call("snake.greetings.greet", &input, cloud, &context, nobody);

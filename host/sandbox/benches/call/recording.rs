@@ -8,7 +8,7 @@ use ostro_core::{ServiceRequest, ServiceResponse};
 use ostro_openstack::{Cloud, CloudError};
 use ostro_sandbox::{LoadedPack, Recorder, Recording, Sandbox, SandboxConfig};
 
-use crate::{Nobody, context, figure, guest, input};
+use crate::{Nobody, context, figure, guest, input, quiet};
 
 /// How much longer a recorded call may take, in percent.
 const ALLOWED: f64 = 10.0;
@@ -67,11 +67,10 @@ pub(crate) fn measure() -> bool {
         begin.elapsed().as_secs_f64() * 1e6 / CALLS as f64
     };
     let more = |pause: Duration| {
-        let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+        let rounds: Vec<(f64, f64)> = (0..ROUNDS)
             .map(|_| (time(&plain, pause), time(&recorded, pause)))
             .collect();
-        rounds.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
-        let (plain, recorded) = rounds[ROUNDS / 2];
+        let (plain, recorded) = quiet(&rounds);
         println!("a call {plain:.1} µs, recorded {recorded:.1} µs, service {pause:?}");
         (recorded / plain - 1.0) * 100.0
     };

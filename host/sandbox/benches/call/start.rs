@@ -61,22 +61,23 @@ fn write(dir: &Path) {
 }
 
 pub(crate) fn measure() -> bool {
-    let dir = tempfile::tempdir().unwrap();
-    write(dir.path());
-    let built = ostro_packs::build::build(dir.path(), &mut |line| println!("{line}")).unwrap();
+    // It is built once.
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fifty");
+    write(&dir);
+    let built = ostro_packs::build::build(&dir, &mut |line| println!("{line}")).unwrap();
     let size = built.pack.components[0].bytes.len() / 1000;
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
-    let cache = dir.path().join("cache");
+    let cache = tempfile::tempdir().unwrap();
     let start = || {
         let begin = Instant::now();
         let millis = |since: Instant| since.elapsed().as_secs_f64() * 1000.0;
         let pack = Pack::open(&built.artifact).unwrap();
         let opened = millis(begin);
         let sandbox = Sandbox::new(SandboxConfig {
-            cache_dir: Some(cache.clone()),
+            cache_dir: Some(cache.path().to_owned()),
             ..SandboxConfig::default()
         })
         .unwrap();

@@ -51,8 +51,9 @@ pub(crate) fn measure() -> bool {
                         ..context()
                     };
                     let (cloud, nobody) = (Arc::new(NoCloud), Arc::new(Nobody));
+                    let input = input("{}");
                     let action = "evil.attack.sleep_for_a_day";
-                    let result = loaded.call(action, &input("{}"), cloud, &context, nobody);
+                    let result = loaded.call(action, &input, cloud, &context, nobody);
                     result.await.unwrap_err()
                 })
             })
