@@ -15,4 +15,17 @@ pub enum RegistryError {
         /// The pack that has it too.
         second: String,
     },
+    /// Two versions of a pack have the same major.
+    #[error(
+        "the pack {pack} is there as {first} and as {second}: leave one out; only versions with \
+         different majors go side by side"
+    )]
+    SameMajor {
+        /// The pack.
+        pack: String,
+        /// Its one version.
+        first: String,
+        /// The other one.
+        second: String,
+    },
 }

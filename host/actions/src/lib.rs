@@ -1,6 +1,9 @@
 //! The one registry through which the engine's commands find std, OpenStack, ad-hoc and pack
 //! actions.
 //!
+//! A pack can be there in several majors: a workflow with the tag `pack:NAME@MAJOR` gets that one,
+//! every other one the newest.
+//!
 //! A name is looked up in this order: the ad-hoc actions of the calling workflow's workbook and
 //! of all definitions, the packs, the OpenStack operations, the std actions. The registry is
 //! an [`ostro_core::ActionRunner`] for drivers, and the `ActionCatalogue` that definitions are
@@ -28,6 +31,7 @@ mod outcome;
 mod pack;
 mod registry;
 mod standard;
+mod versions;
 
 pub use describe::{ActionDescription, ActionKind, Parameter};
 pub use error::RegistryError;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ostro_core::{ActionCall, Map, Value};
 use ostro_openstack::Cloud;
-use ostro_packs::{InputError, Signature};
+use ostro_packs::{InputError, Signature, Version};
 use ostro_sandbox::{CallError, Ended, LoadedPack};
 
 use crate::describe::{ActionDescription, ActionKind, Parameter};
@@ -14,6 +14,7 @@ use crate::describe::{ActionDescription, ActionKind, Parameter};
 #[async_trait]
 pub(crate) trait PackActions: Send + Sync {
     fn name(&self) -> Arc<str>;
+    fn version(&self) -> Version;
     fn signatures(&self) -> Vec<Arc<Signature>>;
     /// Calls the action called `action`; `call` names the one that was asked for.
     async fn call(
@@ -28,7 +29,11 @@ pub(crate) trait PackActions: Send + Sync {
 #[async_trait]
 impl PackActions for LoadedPack {
     fn name(&self) -> Arc<str> {
-        LoadedPack::name(self).into()
+        Arc::clone(&self.id().name)
+    }
+
+    fn version(&self) -> Version {
+        LoadedPack::version(self).clone()
     }
 
     fn signatures(&self) -> Vec<Arc<Signature>> {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use indexmap::IndexMap;
 use ostro_core::{
     ActionCall, ActionContext, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map,
     Value,
@@ -18,12 +17,13 @@ use crate::pack::{PackAction, PackActions};
 use crate::standard::http::HttpOptions;
 use crate::standard::ssh::SshOptions;
 use crate::standard::{Options, Standard, javascript};
+use crate::versions::{self, Packs};
 use crate::{Parameter, RegistryError, adhoc, openstack, outcome};
 
 /// All actions that there are. Clones share everything.
 #[derive(Clone)]
 pub struct Registry {
-    packs: Arc<IndexMap<Arc<str>, PackAction>>,
+    packs: Arc<Packs>,
     cloud: Arc<dyn Cloud>,
     definitions: Option<Arc<Definitions>>,
     options: Arc<Options>,
@@ -47,7 +47,7 @@ impl Builder {
         self
     }
 
-    /// Adds a pack.
+    /// Adds a pack. It can be there in several versions, one of each major.
     #[must_use]
     pub fn pack(mut self, pack: LoadedPack) -> Self {
         self.packs.push(Arc::new(pack));
@@ -81,30 +81,10 @@ impl Builder {
         self
     }
 
-    /// The registry, if no two packs have the same action.
+    /// The registry, if no two packs have the same action, and no two versions the same major.
     pub fn build(self) -> Result<Registry, RegistryError> {
-        let mut packs: IndexMap<Arc<str>, PackAction> = IndexMap::new();
-        for pack in self.packs {
-            for signature in pack.signatures() {
-                let name = Arc::clone(&signature.name);
-                if let Some(first) = packs.get(&name) {
-                    return Err(RegistryError::Duplicate {
-                        name: name.to_string(),
-                        first: first.pack.name().to_string(),
-                        second: pack.name().to_string(),
-                    });
-                }
-                packs.insert(
-                    name,
-                    PackAction {
-                        pack: Arc::clone(&pack),
-                        signature,
-                    },
-                );
-            }
-        }
         Ok(Registry {
-            packs: Arc::new(packs),
+            packs: Arc::new(Packs::new(self.packs)?),
             cloud: self.cloud.unwrap_or_else(|| Arc::new(openstack::NoCloud)),
             definitions: self.definitions,
             options: Arc::new(self.options),
@@ -153,15 +133,18 @@ impl Registry {
 
     /// The action that `name` means outside of any workflow; none if there is none.
     pub fn describe(&self, name: &str) -> Option<ActionDescription> {
-        Some(match self.find(name, None)? {
-            Found::AdHoc(action) => adhoc::describe(&action),
-            Found::Base(base) => base.describe(),
-        })
+        match self.find(name, None) {
+            Ok(Some(Found::AdHoc(action))) => Some(adhoc::describe(&action)),
+            Ok(Some(Found::Base(base))) => Some(base.describe()),
+            Ok(None) => None,
+            // Only an older version has it.
+            Err(_) => self.packs.all(name).first().map(PackAction::describe),
+        }
     }
 
     /// The full names of all actions, sorted.
     pub fn names(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<Arc<str>> = self.packs.keys().cloned().collect();
+        let mut names: Vec<Arc<str>> = self.packs.names().cloned().collect();
         names.extend(
             operations::all()
                 .iter()
@@ -186,28 +169,43 @@ impl Registry {
 
     /// What `name` means in the workflow `from`: there, ad-hoc actions of its workbook have
     /// short names.
-    fn find(&self, name: &str, from: Option<&Workflow>) -> Option<Found> {
+    fn find(&self, name: &str, from: Option<&Workflow>) -> Result<Option<Found>, String> {
         let definitions = self.definitions.as_deref();
         let ad_hoc = definitions.and_then(|definitions| match from {
             Some(workflow) => definitions.action(name, workflow),
             None => definitions.action_in("", name).cloned(),
         });
-        let ad_hoc = ad_hoc.map(Found::AdHoc);
-        ad_hoc.or_else(|| self.find_base(name).map(Found::Base))
+        match ad_hoc {
+            Some(action) => Ok(Some(Found::AdHoc(action))),
+            None => Ok(self.find_base(name, from)?.map(Found::Base)),
+        }
     }
 
-    /// What the base of `action` is.
-    fn behind_ad_hoc(&self, action: &AdHocAction) -> Option<Found> {
+    /// What the base of `action` is, which the workflow `from` calls.
+    fn behind_ad_hoc(
+        &self,
+        action: &AdHocAction,
+        from: Option<&Workflow>,
+    ) -> Result<Option<Found>, String> {
         let definitions = self.definitions.as_deref();
         let ad_hoc = definitions.and_then(|definitions| definitions.base_of(action));
-        let ad_hoc = ad_hoc.cloned().map(Found::AdHoc);
-        ad_hoc.or_else(|| self.find_base(&action.base).map(Found::Base))
+        match ad_hoc.cloned() {
+            Some(action) => Ok(Some(Found::AdHoc(action))),
+            None => Ok(self.find_base(&action.base, from)?.map(Found::Base)),
+        }
     }
 
-    fn find_base(&self, name: &str) -> Option<Base> {
-        if let Some(action) = self.packs.get(name) {
-            Some(Base::Pack(action.clone()))
-        } else if let Some(operation) = operations::find(name) {
+    /// What `name` means to the workflow `from`, ad-hoc actions aside.
+    fn find_base(&self, name: &str, from: Option<&Workflow>) -> Result<Option<Base>, String> {
+        let tags = from.map_or(&[][..], |from| &from.tags);
+        Ok(match self.packs.find(name, tags)? {
+            Some(action) => Some(Base::Pack(action.clone())),
+            None => Self::built_in(name),
+        })
+    }
+
+    fn built_in(name: &str) -> Option<Base> {
+        if let Some(operation) = operations::find(name) {
             Some(Base::OpenStack(operation))
         } else {
             Standard::find(name).map(Base::Standard)
@@ -232,8 +230,9 @@ impl Registry {
         let base = loop {
             let found = match around.last() {
                 None => self.find(&name, from),
-                Some(action) => self.behind_ad_hoc(action),
+                Some(action) => self.behind_ad_hoc(action, from),
             };
+            let found = found.map_err(|reason| ActionError::new(ActionErrorKind::Call, reason))?;
             match found.ok_or_else(|| self.unknown(&name))? {
                 Found::Base(base) => break base,
                 Found::AdHoc(action) => {
@@ -262,7 +261,7 @@ impl Registry {
     /// The action of a pack that does a std action's work.
     fn behind(&self, action: Standard) -> Option<&PackAction> {
         match action {
-            Standard::Javascript | Standard::Js => self.packs.get(javascript::EVALUATE),
+            Standard::Javascript | Standard::Js => self.packs.all(javascript::EVALUATE).first(),
             _ => None,
         }
     }
@@ -313,7 +312,11 @@ impl ActionRunner for Registry {
     /// actions are called by names that mean something else in another workbook, and are not
     /// looked into.
     fn only_reads(&self, name: &str) -> bool {
-        match self.find_base(name) {
+        let versions = self.packs.all(name);
+        if !versions.is_empty() {
+            return versions.iter().all(|action| action.signature.is_validation);
+        }
+        match Self::built_in(name) {
             Some(Base::Pack(action)) => action.signature.is_validation,
             Some(Base::OpenStack(operation)) => operation.reads,
             Some(Base::Standard(action)) => action.only_reads(),
@@ -325,32 +328,82 @@ impl ActionRunner for Registry {
 /// What definitions are checked against. Their own ad-hoc actions they know by themselves.
 impl ActionCatalogue for Registry {
     fn parameters(&self, action: &str) -> Option<Vec<ActionParameter>> {
-        let base = self.find_base(action)?;
-        if let Base::OpenStack(operation) = base {
-            return Some(openstack::parameters(operation));
-        }
-        let parameters = base.describe().parameters.into_iter();
-        Some(
-            parameters
-                .map(|Parameter { name, required, .. }| ActionParameter { name, required })
-                .collect(),
-        )
+        Some(parameters(&self.find_base(action, None).ok()??))
     }
 
     fn check_value(&self, action: &str, parameter: &str, value: &Value) -> Option<String> {
-        match self.find_base(action)? {
-            Base::Pack(action) => action.check_value(parameter, value),
-            Base::OpenStack(operation) => openstack::check_value(operation, parameter, value),
-            // Mistral's own take what Python makes of a value.
-            Base::Standard(_) => None,
-        }
+        check_value(&self.find_base(action, None).ok()??, parameter, value)
     }
 
     fn takes_more(&self, action: &str) -> bool {
-        matches!(self.find_base(action), Some(Base::OpenStack(operation)) if operation.open)
+        takes_more(Registry::built_in(action).as_ref())
     }
 
     fn names(&self) -> Vec<Arc<str>> {
         Registry::names(self)
     }
+
+    fn seen_by(&self, workflow: &Arc<Workflow>) -> Option<Box<dyn ActionCatalogue + '_>> {
+        versions::matter(&workflow.tags).then(|| {
+            let registry = self;
+            let workflow = Arc::clone(workflow);
+            Box::new(SeenBy { registry, workflow }) as _
+        })
+    }
+}
+
+/// The actions as a workflow gets them whose tags say which majors of packs.
+struct SeenBy<'a> {
+    registry: &'a Registry,
+    workflow: Arc<Workflow>,
+}
+
+impl SeenBy<'_> {
+    fn find(&self, action: &str) -> Option<Base> {
+        self.registry
+            .find_base(action, Some(&self.workflow))
+            .ok()
+            .flatten()
+    }
+}
+
+impl ActionCatalogue for SeenBy<'_> {
+    fn parameters(&self, action: &str) -> Option<Vec<ActionParameter>> {
+        Some(parameters(&self.find(action)?))
+    }
+
+    fn check_value(&self, action: &str, parameter: &str, value: &Value) -> Option<String> {
+        check_value(&self.find(action)?, parameter, value)
+    }
+
+    fn takes_more(&self, action: &str) -> bool {
+        takes_more(self.find(action).as_ref())
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        Registry::names(self.registry)
+    }
+}
+
+fn parameters(base: &Base) -> Vec<ActionParameter> {
+    if let Base::OpenStack(operation) = base {
+        return openstack::parameters(operation);
+    }
+    let parameters = base.describe().parameters.into_iter();
+    parameters
+        .map(|Parameter { name, required, .. }| ActionParameter { name, required })
+        .collect()
+}
+
+fn check_value(base: &Base, parameter: &str, value: &Value) -> Option<String> {
+    match base {
+        Base::Pack(action) => action.check_value(parameter, value),
+        Base::OpenStack(operation) => openstack::check_value(operation, parameter, value),
+        // Mistral's own take what Python makes of a value.
+        Base::Standard(_) => None,
+    }
+}
+
+fn takes_more(base: Option<&Base>) -> bool {
+    matches!(base, Some(Base::OpenStack(operation)) if operation.open)
 }

@@ -10,13 +10,15 @@ use ostro_core::{
 };
 use ostro_lang::Definitions;
 use ostro_openstack::{Cloud, CloudError};
-use ostro_packs::{Export, Name, Param, Signature, Type};
+use ostro_packs::{Export, Name, Param, Signature, Type, Version};
 use ostro_sandbox::{CallError, Ended, LimitError, LimitKind};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::pack::PackActions;
 use crate::{ActionKind, Registry, RegistryError};
+
+mod versions;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +105,7 @@ fn call(case: &Case) -> ActionCall {
         name: case.call.as_str().into(),
         input: Arc::new(input.collect::<Map>()),
         context: ActionContext {
+            project: Arc::default(),
             execution_id: ExecutionId::new("e"),
             workflow_name: case.from.as_deref().unwrap_or("elsewhere").into(),
             workflow_namespace: Arc::default(),
@@ -164,10 +167,22 @@ impl Cloud for Answers {
 /// A pack whose actions end as their names say.
 struct Demo {
     name: &'static str,
+    version: &'static str,
     signatures: Vec<Arc<Signature>>,
 }
 
 fn demo(name: &'static str) -> Arc<dyn PackActions> {
+    let functions = ["hello", "refuse", "trap", "exhaust", "lose", "hand_over"];
+    version(name, "0.1.0", "name", &functions)
+}
+
+/// A version of a pack, whose `functions` take `param`.
+fn version(
+    name: &'static str,
+    version: &'static str,
+    param: &str,
+    functions: &[&str],
+) -> Arc<dyn PackActions> {
     let signature = |function: &str| {
         Arc::new(Signature {
             name: format!("demo.greeting.{function}").into(),
@@ -176,7 +191,7 @@ fn demo(name: &'static str) -> Arc<dyn PackActions> {
                 function: function.into(),
             },
             params: vec![Param {
-                name: Name::new("name"),
+                name: Name::new(param),
                 ty: Type::String,
                 docs: None,
             }],
@@ -187,16 +202,21 @@ fn demo(name: &'static str) -> Arc<dyn PackActions> {
             is_validation: false,
         })
     };
-    let signatures = ["hello", "refuse", "trap", "exhaust", "lose", "hand_over"]
-        .map(signature)
-        .to_vec();
-    Arc::new(Demo { name, signatures })
+    Arc::new(Demo {
+        name,
+        version,
+        signatures: functions.iter().copied().map(signature).collect(),
+    })
 }
 
 #[async_trait]
 impl PackActions for Demo {
     fn name(&self) -> Arc<str> {
         self.name.into()
+    }
+
+    fn version(&self) -> Version {
+        self.version.parse().unwrap()
     }
 
     fn signatures(&self) -> Vec<Arc<Signature>> {
@@ -217,6 +237,7 @@ impl PackActions for Demo {
                 error,
             })?;
         match action {
+            "demo.greeting.hello" if self.version != "0.1.0" => Ok(Ended::Gave(self.version.into())),
             "demo.greeting.hello" => {
                 let greeting = format!("hello {}", input["name"].as_str().unwrap());
                 Ok(Ended::Gave(greeting.into()))

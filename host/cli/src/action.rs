@@ -86,6 +86,7 @@ fn run(
         name: name.into(),
         input: Arc::new(input),
         context: ActionContext {
+            project: Arc::default(),
             execution_id: ExecutionId::new(Uuid::new_v4().to_string()),
             workflow_name: "".into(),
             workflow_namespace: Arc::default(),

@@ -12,6 +12,8 @@ use crate::{ActionExecutionId, ExecutionId, Map, TaskExecutionId, Value};
 /// Where an action call comes from. All of it may be shown to the action.
 #[derive(Clone, Debug)]
 pub struct ActionContext {
+    /// The project that the execution belongs to; empty where there are none.
+    pub project: Arc<str>,
     /// The execution that the call belongs to.
     pub execution_id: ExecutionId,
     /// The workflow's full name, as `tripleo.baremetal.v1.provide`.

@@ -16,7 +16,8 @@ CREATE TABLE value (
 
 -- Who needs a value. `kind`: 0 an event (`owner` is its number), 1 a snapshot, 2 an execution's
 -- row (`owner` is 0, or 1 for its state_info, 2 for its output), 3 a task's row (`owner` is its seq), 4 an action's row (likewise), 5 pinned (by execution 0), 6 how an
--- action ended, 7 a letter (`owner` is its seq).
+-- action ended, 7 a letter (`owner` is its seq), 8 another value, which it is a part of (`owner` is
+-- that one's seq, by execution 0).
 CREATE TABLE reference (
     execution INTEGER NOT NULL,
     kind INTEGER NOT NULL,

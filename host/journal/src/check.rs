@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::digest::seal;
 use crate::id::StoredId;
+use crate::writer::kind;
 use crate::{Digest, Journal, JournalError};
 
 /// How many faults a report tells of.
@@ -127,6 +128,21 @@ fn references(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
             let seq: i64 = row.get(0)?;
             report.tell(format!(
                 "values are kept for execution {seq}, which is not there"
+            ));
+            Ok(())
+        },
+    )?;
+    each(
+        db,
+        &format!(
+            "SELECT DISTINCT owner FROM reference WHERE execution = 0 AND kind = {}
+             AND owner NOT IN (SELECT seq FROM value)",
+            kind::PART
+        ),
+        |row| {
+            let seq: i64 = row.get(0)?;
+            report.tell(format!(
+                "values are parts of value {seq}, which is not there"
             ));
             Ok(())
         },

@@ -7,6 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, params_from_iter};
 
 use crate::id::StoredId;
+use crate::writer::kind;
 use crate::{Journal, JournalError};
 
 /// How long turns wait at most for a batch of deletions, unless one execution takes longer.
@@ -307,12 +308,23 @@ fn collect_batch(db: &Connection) -> rusqlite::Result<(usize, bool)> {
         .collect::<rusqlite::Result<_>>()?;
     let mut deleted = 0;
     for value in &candidates {
-        deleted += db
+        let is_loose = db
             .prepare_cached(
                 "DELETE FROM value WHERE seq = ?1
                  AND NOT EXISTS (SELECT 1 FROM reference WHERE value = ?1)",
             )?
             .execute(params![value])?;
+        if is_loose > 0 {
+            for sql in [
+                "INSERT OR IGNORE INTO loose SELECT value FROM reference
+                 WHERE execution = 0 AND kind = ?2 AND owner = ?1",
+                "DELETE FROM reference WHERE execution = 0 AND kind = ?2 AND owner = ?1",
+            ] {
+                db.prepare_cached(sql)?
+                    .execute(params![value, kind::PART])?;
+            }
+        }
+        deleted += is_loose;
         db.prepare_cached("DELETE FROM loose WHERE value = ?1")?
             .execute(params![value])?;
     }

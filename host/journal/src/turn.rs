@@ -75,6 +75,7 @@ pub struct NewLetter {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Value(Blob),
+    Whole(Blob, Arc<[Blob]>),
     Pin(Digest),
     Unpin(Digest),
     Execution(Box<ExecutionRow>, Cells<4>),
@@ -160,6 +161,12 @@ impl Turn {
     /// with it, or it is pinned.
     pub fn value(&mut self, value: Blob) -> &mut Self {
         self.push(value.bytes().len(), Step::Value(value))
+    }
+
+    /// Stores a value that is of no use without `parts`, unless it is stored already. They are
+    /// values too, each stored once, and are kept as long as one that they are parts of.
+    pub fn whole(&mut self, value: Blob, parts: Arc<[Blob]>) -> &mut Self {
+        self.push(value.bytes().len(), Step::Whole(value, parts))
     }
 
     /// Keeps a value until it is unpinned, whether or not something refers to it.

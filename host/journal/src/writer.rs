@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use apply::kind;
 use apply::{Memory, Statements};
 use rusqlite::Connection;
 

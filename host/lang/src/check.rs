@@ -40,6 +40,12 @@ pub trait ActionCatalogue {
         None
     }
 
+    /// The actions as `workflow` gets them, where its tags say which versions of them; None where
+    /// they are the same for it as for all.
+    fn seen_by(&self, _workflow: &Arc<Workflow>) -> Option<Box<dyn ActionCatalogue + '_>> {
+        None
+    }
+
     /// The names of the actions, for "did you mean".
     fn names(&self) -> Vec<Arc<str>> {
         Vec::new()
@@ -205,7 +211,7 @@ impl<'a> Check<'a> {
         let Some(task) = &call.task else {
             if let Some(action) = self.definitions.action_in(&call.namespace, &call.caller) {
                 let base = self.definitions.base_of(action);
-                self.action(call, &action.base, base, found);
+                self.action(call, &action.base, base, self.catalogue, found);
             }
             return;
         };
@@ -221,7 +227,9 @@ impl<'a> Check<'a> {
                 // A name that could not be read is reported already.
                 if let Some(name) = literal(name).filter(|name| !name.is_empty()) {
                     let action = self.definitions.action(name, workflow);
-                    self.action(call, name, action.as_ref(), found);
+                    let tagged = self.catalogue.seen_by(workflow);
+                    let catalogue = tagged.as_deref().unwrap_or(self.catalogue);
+                    self.action(call, name, action.as_ref(), catalogue, found);
                 }
             }
             Work::Workflow(name) => {
@@ -278,6 +286,7 @@ impl<'a> Check<'a> {
         call: &Call,
         name: &str,
         ad_hoc: Option<&Arc<AdHocAction>>,
+        catalogue: &dyn ActionCatalogue,
         found: &mut Vec<Diagnostic>,
     ) {
         if let Some(action) = ad_hoc {
@@ -285,9 +294,9 @@ impl<'a> Check<'a> {
             inputs(call, &what, &parameters_of(&action.input), false, found);
             return;
         }
-        let Some(parameters) = self.catalogue.parameters(name) else {
+        let Some(parameters) = catalogue.parameters(name) else {
             let hint = self.suggestion(name, || {
-                let known = self.catalogue.names();
+                let known = catalogue.names();
                 let ad_hoc = self.definitions.actions().map(|action| &action.name);
                 did_you_mean(name, known.iter().chain(ad_hoc).map(|name| &**name))
             });
@@ -302,14 +311,8 @@ impl<'a> Check<'a> {
             return;
         };
         let what = format!("the action `{name}`");
-        inputs(
-            call,
-            &what,
-            &parameters,
-            self.catalogue.takes_more(name),
-            found,
-        );
-        self.values(call, name, &parameters, found);
+        inputs(call, &what, &parameters, catalogue.takes_more(name), found);
+        self.values(call, name, &parameters, catalogue, found);
     }
 
     /// Checks the values that are known before anything runs.
@@ -318,6 +321,7 @@ impl<'a> Check<'a> {
         call: &Call,
         action: &str,
         parameters: &[ActionParameter],
+        catalogue: &dyn ActionCatalogue,
         found: &mut Vec<Diagnostic>,
     ) {
         let Some(input) = self.input(call) else {
@@ -330,7 +334,7 @@ impl<'a> Check<'a> {
             if !parameters.iter().any(|parameter| parameter.name == *name) {
                 continue;
             }
-            let Some(problem) = self.catalogue.check_value(action, name, value) else {
+            let Some(problem) = catalogue.check_value(action, name, value) else {
                 continue;
             };
             let given = call.inputs.iter().flatten();

@@ -55,6 +55,7 @@ pub use new::new;
 pub use ostro_lang::How;
 pub use pack::{Component, Pack, WorkflowFile, digest};
 pub use pattern::PathPattern;
+pub use semver::Version;
 pub use signature::{Export, Param, Signature};
 pub use smallest::Need;
 pub use types::{Case, Field, Label, Labels, Name, Record, Type, Variant};

@@ -1,6 +1,7 @@
 //! `pack.yaml`.
 
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use semver::Version;
@@ -114,6 +115,15 @@ pub struct Limits {
     pub memory: u64,
     /// How many host calls it may make.
     pub host_calls: u64,
+    /// How many host calls a second all calls of the pack together make, in bursts of a second's
+    /// worth at most; more wait for their turn. None for as many as it likes.
+    pub host_calls_per_second: Option<NonZeroU32>,
+    /// How many calls of the pack there are at the same time; more wait for their turn. None for
+    /// as many as there is room for.
+    pub concurrent: Option<NonZeroU32>,
+    /// How much it may compute, in the engine's units of fuel (about one an instruction), where
+    /// the operator has fuel counted. None for as much as the time allows.
+    pub fuel: Option<u64>,
     /// The most that its parameters may be, in bytes.
     #[serde(deserialize_with = "size")]
     pub input: u64,
@@ -128,6 +138,9 @@ impl Default for Limits {
             time: Duration::from_mins(5),
             memory: 64 << 20,
             host_calls: 10_000,
+            host_calls_per_second: None,
+            concurrent: None,
+            fuel: None,
             input: 4 << 20,
             output: 16 << 20,
         }
@@ -145,7 +158,17 @@ impl std::fmt::Display for Limits {
             self.host_calls,
             units::show_size(self.input),
             units::show_size(self.output),
-        )
+        )?;
+        if let Some(rate) = self.host_calls_per_second {
+            write!(f, ", host-calls-per-second: {rate}")?;
+        }
+        if let Some(concurrent) = self.concurrent {
+            write!(f, ", concurrent: {concurrent}")?;
+        }
+        if let Some(fuel) = self.fuel {
+            write!(f, ", fuel: {fuel}")?;
+        }
+        Ok(())
     }
 }
 

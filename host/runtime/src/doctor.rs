@@ -8,7 +8,6 @@ use ostro_journal::{ExecutionChange, Journal, LetterId, NewLetter, Turn};
 
 use crate::entry::{Letter, encode};
 use crate::replay::{Replay, Revived};
-use crate::snapshots::Nobody;
 use crate::{RuntimeError, keep};
 
 /// Something that is wrong with an execution in a journal.
@@ -42,7 +41,7 @@ impl Finding {
 ///
 /// The error is what keeps them from being read at all.
 pub fn diagnose(journal: &Journal, root: &ExecutionId) -> Result<Vec<Finding>, RuntimeError> {
-    let mut replay = Replay::new(journal, &Nobody);
+    let mut replay = Replay::new(journal, None);
     replay.only_events = true;
     let family = replay.family(root)?;
     let by_id: HashMap<&ExecutionId, &Revived> = family
@@ -50,7 +49,7 @@ pub fn diagnose(journal: &Journal, root: &ExecutionId) -> Result<Vec<Finding>, R
         .map(|revived| (&revived.row.id, revived))
         .collect();
     let mut found = Vec::new();
-    let by_snapshots = Replay::new(journal, &Nobody).family(root)?;
+    let by_snapshots = Replay::new(journal, None).family(root)?;
     for (revived, other) in family.iter().zip(&by_snapshots) {
         found.extend(row(revived));
         found.extend(snapshot(revived, other));

@@ -1,36 +1,56 @@
-//! The definitions that executions run by.
+//! What executions run by: definitions, and the runner of their actions.
 
+use std::fmt;
 use std::sync::Arc;
 
-use ostro_core::Value;
-use ostro_journal::{Blob, Digest};
+use async_trait::async_trait;
+use ostro_core::{ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Value};
+use ostro_journal::{Blob, Digest, JournalError, Turn};
 use ostro_lang::{Definitions, parse};
 use serde::{Deserialize, Serialize};
 
-/// The definitions of some executions, with their text: an execution goes on after a restart by
-/// the definitions with which it started, whatever has become of the files.
-#[derive(Clone, Debug)]
+/// What some executions run by: the definitions, with their text, and the runner of their
+/// actions. An execution goes on after a restart by that with which it started, whatever has
+/// become of the files. Cloning gives another handle of the same.
+#[derive(Clone)]
 pub struct Library {
     definitions: Arc<Definitions>,
     origin: Value,
-    stored: Blob,
+    runner: Arc<dyn ActionRunner>,
+    index: Blob,
+    /// The texts of the files.
+    texts: Arc<[Blob]>,
 }
 
-/// As it is kept.
+/// As it is kept: what is in it, while each text is a value of its own, so that another library
+/// with the same file has it already.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct Index {
     /// In the order in which they were read.
-    files: Vec<File>,
+    files: Vec<Entry>,
     origin: Value,
 }
 
+/// A file of an [`Index`].
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    namespace: String,
+    /// The digest of its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    /// Its text, as it was once written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
 /// A file with definitions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Its name, for messages.
     pub name: String,
     /// The namespace that its definitions belong to; empty for the default one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// What stands in it.
     pub text: String,
@@ -47,28 +67,101 @@ impl File {
     }
 }
 
+/// Why a library cannot be read.
+pub(crate) enum Unrestored {
+    /// What is stored is none.
+    Form(String),
+    Journal(JournalError),
+}
+
 impl Library {
     /// What `files` define. `origin` is what the caller wants to know again after a restart:
-    /// where the actions came from, for instance.
+    /// where the actions came from. All that makes one runner another belongs there.
     pub fn new(files: Vec<File>, origin: Value) -> Self {
         let mut definitions = Definitions::new();
-        for file in &files {
+        let (mut entries, mut texts) = (Vec::new(), Vec::new());
+        for file in files {
             definitions.add_to(&file.namespace, parse(&file.text, &file.name));
+            let text = Blob::new(file.text.into_bytes());
+            entries.push(Entry {
+                name: file.name,
+                namespace: file.namespace,
+                sha256: Some(text.digest().to_string()),
+                text: None,
+            });
+            texts.push(text);
         }
-        let stored = Stored { files, origin };
-        // Texts and values are JSON whatever they hold.
-        let bytes = serde_json::to_vec(&stored).unwrap_or_default();
+        let index = Index {
+            files: entries,
+            origin,
+        };
         Self {
-            definitions: Arc::new(definitions),
-            origin: stored.origin,
-            stored: Blob::new(bytes),
+            index: index.blob(),
+            texts: texts.into(),
+            ..Self::of(Arc::new(definitions), index.origin)
         }
     }
 
-    /// The same as it was stored; the error says why it cannot be read.
-    pub fn restore(bytes: &[u8]) -> Result<Self, String> {
-        let stored: Stored = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        Ok(Self::new(stored.files, stored.origin))
+    /// The same with `runner` for its actions.
+    #[must_use]
+    pub fn with_runner(self, runner: Arc<dyn ActionRunner>) -> Self {
+        Self { runner, ..self }
+    }
+
+    /// The same files with another `origin`, which are not parsed once more. Its runner is still
+    /// to be given.
+    #[must_use]
+    pub fn with_origin(&self, origin: Value) -> Self {
+        let mut library = Self::of(Arc::clone(&self.definitions), origin.clone());
+        // Where the text of the definitions is not known, there is none.
+        if let Ok(index) = serde_json::from_slice::<Index>(self.index.bytes()) {
+            library.index = Index { origin, ..index }.blob();
+            library.texts = Arc::clone(&self.texts);
+        }
+        library
+    }
+
+    fn of(definitions: Arc<Definitions>, origin: Value) -> Self {
+        Self {
+            definitions,
+            origin,
+            runner: Arc::new(Nobody),
+            index: Blob::new(Vec::new()),
+            texts: Arc::default(),
+        }
+    }
+
+    /// The same as it was stored in `index`; `value` gives the texts of its files. It has no
+    /// runner.
+    pub(crate) fn restore(
+        index: Blob,
+        value: impl Fn(&Digest) -> Result<Option<Vec<u8>>, JournalError>,
+    ) -> Result<Self, Unrestored> {
+        let form = |error: &dyn fmt::Display| Unrestored::Form(error.to_string());
+        let stored: Index = serde_json::from_slice(index.bytes()).map_err(|error| form(&error))?;
+        let mut definitions = Definitions::new();
+        let mut texts = Vec::new();
+        for file in stored.files {
+            let text = match (file.text, file.sha256) {
+                (Some(text), _) => text,
+                (None, Some(digest)) => {
+                    let digest: Digest = digest.parse().map_err(|error| form(&error))?;
+                    let bytes = value(&digest).map_err(Unrestored::Journal)?;
+                    let bytes =
+                        bytes.ok_or_else(|| form(&format!("the text of {} is gone", file.name)))?;
+                    let text = String::from_utf8(bytes).map_err(|error| form(&error))?;
+                    texts.push(Blob::with_digest(digest, text.as_bytes()));
+                    text
+                }
+                (None, None) => return Err(form(&format!("{} has no text", file.name))),
+            };
+            definitions.add_to(&file.namespace, parse(&text, &file.name));
+        }
+        Ok(Self {
+            index,
+            texts: texts.into(),
+            ..Self::of(Arc::new(definitions), stored.origin)
+        })
     }
 
     /// Where the actions of a stored library came from, without parsing what it defines; the error
@@ -92,22 +185,88 @@ impl Library {
         &self.origin
     }
 
-    pub(crate) fn blob(&self) -> &Blob {
-        &self.stored
+    /// What runs the actions.
+    pub fn runner(&self) -> &Arc<dyn ActionRunner> {
+        &self.runner
     }
 
+    /// Has `turn` store it.
+    pub(crate) fn store(&self, turn: &mut Turn) {
+        turn.whole(self.index.clone(), Arc::clone(&self.texts));
+    }
+
+    /// What it is stored under.
     pub(crate) fn digest(&self) -> Digest {
-        self.stored.digest()
+        self.index.digest()
+    }
+}
+
+impl Index {
+    /// Names and values are JSON whatever they hold.
+    fn blob(&self) -> Blob {
+        Blob::new(serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
 /// Definitions whose text is not known. Executions of a runtime that keeps them in memory need none.
 impl From<Arc<Definitions>> for Library {
     fn from(definitions: Arc<Definitions>) -> Self {
-        Self {
-            definitions,
-            origin: Value::Null,
-            stored: Blob::new(Vec::new()),
-        }
+        Self::of(definitions, Value::Null)
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library")
+            .field("digest", &self.digest())
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs nothing.
+struct Nobody;
+
+#[async_trait]
+impl ActionRunner for Nobody {
+    async fn run(&self, call: ActionCall) -> ActionOutcome {
+        let message = format!("{}: nothing runs the actions of its library", call.name);
+        ActionOutcome::Error(ActionError::new(ActionErrorKind::Call, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_was_stored_with_its_texts_is_read_and_keeps_its_digest() {
+        let text = r"version: '2.0'\nw:\n  tasks: {one: {action: std.noop}}\n";
+        let old = format!(
+            r#"{{"files":[{{"name":"w.yaml","text":"{text}"}}],"origin":{{"cloud":"x"}}}}"#
+        );
+        let old = Blob::new(old.into_bytes());
+        let library = Library::restore(old.clone(), |_| Ok(None)).ok().unwrap();
+        assert!(library.definitions().workflow_in("", "w").is_some());
+        assert_eq!(library.origin().get("cloud"), Some(&"x".into()));
+        assert_eq!(library.digest(), old.digest());
+    }
+
+    #[test]
+    fn a_text_that_is_gone_is_told() {
+        let library = Library::new(vec![File::new("w.yaml", "version: '2.0'")], Value::Null);
+        let Err(Unrestored::Form(reason)) = Library::restore(library.index.clone(), |_| Ok(None))
+        else {
+            panic!("it is read")
+        };
+        assert_eq!(reason, "the text of w.yaml is gone");
+        let texts = Arc::clone(&library.texts);
+        let value = |digest: &Digest| {
+            let found = texts.iter().find(|text| text.digest() == *digest);
+            Ok(found.map(|text| text.bytes().to_vec()))
+        };
+        let same = Library::restore(library.index.clone(), value).ok().unwrap();
+        assert_eq!(same.digest(), library.digest());
+        assert_eq!(same.with_origin(Value::Null).digest(), library.digest());
     }
 }

@@ -164,7 +164,7 @@ fn create(
     execution: &Execution,
     row: ExecutionRow,
 ) -> Result<(), SaveError> {
-    turn.value(record.library.blob().clone());
+    record.library.store(turn);
     turn.execution(row);
     event(
         turn,
@@ -189,6 +189,7 @@ fn execution_row(record: &Record, execution: &Execution) -> ExecutionRow {
         params: Some(json(&params.to_map())),
         input: Some(json(&**execution.input())),
         workflow_namespace: about.namespace.to_string(),
+        project_id: about.project.to_string(),
         ..ExecutionRow::new(about.id.clone(), &*about.workflow, execution.created_at())
     }
 }

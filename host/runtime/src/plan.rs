@@ -174,6 +174,7 @@ impl Planner<'_> {
             workflow,
             library: Arc::clone(library),
             execution,
+            project: Arc::clone(&self.record.about.project),
             parent: Some((Arc::clone(self.record), task)),
             reply: None,
         })

@@ -23,12 +23,19 @@ pub struct ExecutionInfo {
     pub workflow: Arc<str>,
     /// The workflow's namespace; empty for the default one.
     pub namespace: Arc<str>,
+    /// The project that it belongs to; empty where there are none.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub project: Arc<str>,
     /// The execution and the task execution that started it, for a sub-workflow.
     pub parent: Option<(ExecutionId, TaskExecutionId)>,
     /// The execution at the top; itself where it has no parent.
     pub root_id: ExecutionId,
     /// How many executions stand above it.
     pub depth: usize,
+}
+
+fn is_empty(text: &str) -> bool {
+    text.is_empty()
 }
 
 /// How an execution ended.
@@ -84,7 +91,7 @@ struct Inbox {
 pub(crate) struct Record {
     pub(crate) about: ExecutionInfo,
     pub(crate) workflow: Arc<Workflow>,
-    /// The definitions that it started with.
+    /// What it runs by: what was current when its root started.
     pub(crate) library: Arc<Library>,
     pub(crate) parent: Option<Arc<Record>>,
     /// The number of the next event in the journal.

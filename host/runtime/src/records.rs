@@ -21,7 +21,7 @@ impl Records for Shared {
             return Some((record.snapshot(), Arc::clone(&record.workflow)));
         }
         let journal = self.store.journal()?;
-        let revived = told(id, Replay::new(journal, &*self.runner).execution(id))?;
+        let revived = told(id, Replay::new(journal, None).execution(id))?;
         Some((Arc::new(revived.execution), revived.workflow))
     }
 
@@ -34,7 +34,7 @@ impl Records for Shared {
         let Some(journal) = self.store.journal() else {
             return found.into_values().collect();
         };
-        let mut replay = Replay::new(journal, &*self.runner);
+        let mut replay = Replay::new(journal, None);
         let resting = resting(journal, query).unwrap_or_else(|error| {
             tracing::error!(%error, "expressions see only the executions that are in memory");
             Vec::new()

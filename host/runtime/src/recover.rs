@@ -110,12 +110,7 @@ impl Shared {
         let journal = journal.clone();
         let id = root.clone();
         let blocks = journal.blocks();
-        let read = move || {
-            let mut replay = Replay::new(&journal, &*shared.runner);
-            let own = Arc::clone(&shared.library);
-            replay.libraries.insert(own.digest(), own);
-            replay.family(&id)
-        };
+        let read = move || Replay::new(&journal, Some(&shared.libraries)).family(&id);
         let family = if blocks {
             tokio::task::spawn_blocking(read)
                 .await
@@ -217,6 +212,7 @@ impl Shared {
             id: row.id.clone(),
             workflow: Arc::clone(&revived.workflow.name),
             namespace: Arc::clone(&revived.workflow.namespace),
+            project: row.project_id.as_str().into(),
             parent: row
                 .parent_execution_id
                 .clone()

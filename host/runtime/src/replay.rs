@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ostro_core::{ActionExecutionId, ActionRunner, ExecutionId};
+use ostro_core::{ActionExecutionId, ExecutionId};
 use ostro_engine::{Event, EventKind, Execution, TimerId, Waiting, decide};
 use ostro_journal::{
-    Digest, ExecutionRow, Journal, JournalError, LetterId, Loaded, Reached, StoredEvent,
+    Blob, Digest, ExecutionRow, Journal, JournalError, LetterId, Loaded, Reached, StoredEvent,
 };
 use ostro_lang::Workflow;
 
 use crate::entry::{Entry, Letter, decode};
 use crate::keep::{self, Pace};
+use crate::libraries::Libraries;
+use crate::library::Unrestored;
 use crate::notice::ActionRef;
 use crate::plan::Call;
 use crate::shared::workflow;
@@ -68,9 +70,11 @@ struct Start {
 
 /// Reads executions from a journal.
 pub(crate) struct Replay<'a> {
-    pub(crate) journal: &'a Journal,
-    pub(crate) runner: &'a dyn ActionRunner,
-    pub(crate) libraries: HashMap<Digest, Arc<Library>>,
+    journal: &'a Journal,
+    /// Those of the runtime that has executions go on; none where they are only looked at.
+    libraries: Option<&'a Libraries>,
+    /// Those that were read.
+    read: HashMap<Digest, Arc<Library>>,
     /// Whether snapshots are left alone.
     pub(crate) only_events: bool,
     /// How many events were decided again.
@@ -78,11 +82,11 @@ pub(crate) struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(journal: &'a Journal, runner: &'a dyn ActionRunner) -> Self {
+    pub(crate) fn new(journal: &'a Journal, libraries: Option<&'a Libraries>) -> Self {
         Self {
             journal,
-            runner,
-            libraries: HashMap::new(),
+            libraries,
+            read: HashMap::new(),
             only_events: false,
             decided: 0,
         }
@@ -133,7 +137,7 @@ impl<'a> Replay<'a> {
             Ok((letter.id, event))
         });
         Ok(Revived {
-            outstanding: self.outstanding(&execution)?,
+            outstanding: self.outstanding(&execution, library)?,
             letters: letters.collect::<Result<_, RuntimeError>>()?,
             row: loaded.row,
             workflow: Arc::clone(workflow),
@@ -149,18 +153,36 @@ impl<'a> Replay<'a> {
         let digest = row
             .definitions
             .ok_or_else(|| self.corrupt(format!("execution {id} has no definitions")))?;
-        if let Some(library) = self.libraries.get(&digest) {
+        if let Some(library) = self.read.get(&digest) {
             return Ok(Arc::clone(library));
         }
+        let library = match self.libraries.and_then(|known| known.get(&digest)) {
+            Some(library) => library,
+            None => self.restore(id, digest)?,
+        };
+        self.read.insert(digest, Arc::clone(&library));
+        Ok(library)
+    }
+
+    fn restore(&self, id: &ExecutionId, digest: Digest) -> Result<Arc<Library>, RuntimeError> {
         let bytes = self
             .journal
             .value(&digest)?
             .ok_or_else(|| self.corrupt(format!("the definitions of execution {id} are gone")))?;
-        let library = Library::restore(&bytes)
-            .map_err(|reason| self.corrupt(format!("the definitions of {id}: {reason}")))?;
-        let library = Arc::new(library);
-        self.libraries.insert(digest, Arc::clone(&library));
-        Ok(library)
+        let blob = Blob::with_digest(digest, bytes);
+        let library =
+            Library::restore(blob, |part| self.journal.value(part)).map_err(
+                |error| match error {
+                    Unrestored::Form(reason) => {
+                        self.corrupt(format!("the definitions of {id}: {reason}"))
+                    }
+                    Unrestored::Journal(error) => error.into(),
+                },
+            )?;
+        Ok(match self.libraries {
+            Some(libraries) => libraries.restored(library),
+            None => Arc::new(library),
+        })
     }
 
     /// Where replay starts: after the newest snapshot, if it can be read, and otherwise at the
@@ -197,7 +219,11 @@ impl<'a> Replay<'a> {
         })
     }
 
-    fn outstanding(&self, execution: &Execution) -> Result<Outstanding, RuntimeError> {
+    fn outstanding(
+        &self,
+        execution: &Execution,
+        library: &Library,
+    ) -> Result<Outstanding, RuntimeError> {
         let mut outstanding = Outstanding::default();
         if execution.state().is_completed() {
             return Ok(outstanding);
@@ -218,7 +244,7 @@ impl<'a> Replay<'a> {
             let known = if action.deferred {
                 Known::Elsewhere
             } else {
-                self.known(action.id, &call, action.safe_rerun)?
+                self.known(action.id, &call, action.safe_rerun, library)?
             };
             outstanding.calls.push((call, known));
         }
@@ -237,11 +263,14 @@ impl<'a> Replay<'a> {
         id: &ActionExecutionId,
         call: &Call,
         safe_rerun: bool,
+        library: &Library,
     ) -> Result<Known, RuntimeError> {
         let record = self.journal.action(id)?;
         Ok(match record.map(|record| record.row.reached) {
             Some(Reached::Queued) => Known::NotStarted,
-            _ if safe_rerun || self.runner.only_reads(&call.action.name) => Known::MayRunAgain,
+            // Where nothing goes on, nobody asks.
+            _ if self.libraries.is_none() => Known::Lost,
+            _ if safe_rerun || library.runner().only_reads(&call.action.name) => Known::MayRunAgain,
             _ => Known::Lost,
         })
     }

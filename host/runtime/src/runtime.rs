@@ -15,10 +15,11 @@ use uuid::Uuid;
 
 use crate::family::Held;
 use crate::hub::Subscription;
+use crate::libraries::{Libraries, Source};
 use crate::record::{Reply, Standing};
 use crate::shared::{Launch, Phase, Shared, workflow};
 use crate::store::Store;
-use crate::{ExecutionInfo, Library, Options, Outcome, RuntimeError};
+use crate::{ExecutionInfo, Library, Options, Outcome, RunnerSource, RuntimeError};
 
 /// How long to wait at most for the executions above one that runs again.
 const REOPENING: Duration = Duration::from_secs(10);
@@ -48,6 +49,8 @@ pub struct StartRequest {
     pub env: Map,
     /// The task that a reverse workflow is to reach.
     pub task_name: Option<String>,
+    /// The project that it belongs to; empty where there are none.
+    pub project: String,
     /// What a person says about this execution.
     pub description: Option<String>,
     /// Other parameters, for `execution().params` to show.
@@ -76,12 +79,17 @@ impl Runtime {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Self {
-        let library = Library::from(definitions);
-        Self::with(Store::Memory, library, runner, clock, options)
+        let library = Library::from(definitions).with_runner(Arc::clone(&runner));
+        let libraries = Libraries::new(library, Source::Same(runner));
+        Self::with(Store::Memory, libraries, clock, options)
     }
 
     /// A runtime whose turns are durable in `journal`. New executions get the definitions of
     /// `library`; those that the journal has keep theirs. [`Runtime::recover`] has them go on.
+    ///
+    /// `runner` runs the actions of all of them, but of those that start after
+    /// [`Runtime::activate`] until the next restart. Where a restart must not change what runs,
+    /// take [`Runtime::sourced`].
     pub fn durable(
         journal: Journal,
         library: Library,
@@ -89,20 +97,40 @@ impl Runtime {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Self {
-        Self::with(Store::Journal(journal), library, runner, clock, options)
+        let library = library.with_runner(Arc::clone(&runner));
+        let libraries = Libraries::new(library, Source::Same(runner));
+        Self::with(Store::Journal(journal), libraries, clock, options)
     }
 
-    fn with(
-        store: Store,
+    /// As [`Runtime::durable`], where each execution's actions are run by the runner of the
+    /// library that it started with, after a restart too: `source` makes it again then.
+    pub fn sourced(
+        journal: Journal,
         library: Library,
-        runner: Arc<dyn ActionRunner>,
+        source: Arc<dyn RunnerSource>,
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Self {
+        let libraries = Libraries::new(library, Source::Made(source));
+        Self::with(Store::Journal(journal), libraries, clock, options)
+    }
+
+    /// Has executions that start from now on run by `library`: by its definitions, and its runner
+    /// for their actions. Those that have started, and their sub-workflows, keep theirs. It takes
+    /// effect at once, from any thread, and holds up nobody.
+    pub fn activate(&self, library: Library) {
+        self.shared.libraries.activate(library);
+    }
+
+    /// What executions that start now run by.
+    pub fn library(&self) -> Arc<Library> {
+        self.shared.libraries.current()
+    }
+
+    fn with(store: Store, libraries: Libraries, clock: Arc<dyn Clock>, options: Options) -> Self {
         let (phase, seen) = watch::channel(Phase::Open);
-        let library = Arc::new(library);
         Self {
-            shared: Arc::new(Shared::new(library, store, runner, clock, options, seen)),
+            shared: Arc::new(Shared::new(libraries, store, clock, options, seen)),
             phase: Arc::new(phase),
         }
     }
@@ -138,7 +166,8 @@ impl Runtime {
             Some(Value::String(name)) => Arc::clone(name),
             _ => Arc::default(),
         };
-        let library = Arc::clone(&self.shared.library);
+        let library = self.shared.libraries.current();
+        let project: Arc<str> = request.project.into();
         // Nobody can know an id that was drawn just now.
         while std::mem::take(&mut is_new) || !self.is_started(&id).await? {
             let workflow = workflow(&library, &request.namespace, &request.workflow)?;
@@ -163,6 +192,7 @@ impl Runtime {
                 workflow,
                 library: Arc::clone(&library),
                 execution,
+                project: Arc::clone(&project),
                 parent: None,
                 reply,
             };

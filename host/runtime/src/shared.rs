@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ostro_core::{ActionExecutionId, ActionRunner, Clock, ExecutionId, TaskExecutionId};
+use ostro_core::{ActionExecutionId, Clock, ExecutionId, TaskExecutionId};
 use ostro_engine::{EventKind, Execution, TimerId, Waiting};
 use ostro_lang::Workflow;
 use tokio::runtime::Handle;
@@ -15,6 +15,7 @@ use crate::actor::Actor;
 use crate::clock::SteadyClock;
 use crate::family::Held;
 use crate::hub::Hub;
+use crate::libraries::Libraries;
 use crate::record::{Message, Record, Reply};
 use crate::slots::Slots;
 use crate::store::Store;
@@ -36,10 +37,8 @@ pub(crate) enum Phase {
 }
 
 pub(crate) struct Shared {
-    /// The definitions that new executions get.
-    pub(crate) library: Arc<Library>,
+    pub(crate) libraries: Libraries,
     pub(crate) store: Store,
-    pub(crate) runner: Arc<dyn ActionRunner>,
     pub(crate) clock: Arc<SteadyClock>,
     pub(crate) options: Options,
     pub(crate) hub: Hub,
@@ -71,6 +70,8 @@ pub(crate) struct Launch {
     pub(crate) workflow: Arc<Workflow>,
     pub(crate) library: Arc<Library>,
     pub(crate) execution: Execution,
+    /// Of a root; sub-workflows are of their parent's.
+    pub(crate) project: Arc<str>,
     pub(crate) parent: Option<(Arc<Record>, TaskExecutionId)>,
     /// Who waits for the first turn.
     pub(crate) reply: Option<Reply>,
@@ -114,18 +115,16 @@ pub(crate) fn workflow(
 
 impl Shared {
     pub(crate) fn new(
-        library: Arc<Library>,
+        libraries: Libraries,
         store: Store,
-        runner: Arc<dyn ActionRunner>,
         clock: Arc<dyn Clock>,
         options: Options,
         phase: watch::Receiver<Phase>,
     ) -> Self {
         let clock = Arc::new(SteadyClock::new(clock));
         Self {
-            library,
+            libraries,
             store,
-            runner,
             hub: Hub::new(Arc::clone(&clock) as Arc<dyn Clock>, options.backlog),
             slots: Slots::new(options.max_actions),
             clock,
@@ -159,6 +158,7 @@ impl Shared {
             workflow,
             library,
             execution,
+            project,
             parent,
             reply,
         } = launch;
@@ -167,6 +167,7 @@ impl Shared {
                 id: id.clone(),
                 workflow: Arc::clone(&workflow.name),
                 namespace: Arc::clone(&workflow.namespace),
+                project,
                 parent: None,
                 root_id: id.clone(),
                 depth: 0,
@@ -175,6 +176,7 @@ impl Shared {
                 id: id.clone(),
                 workflow: Arc::clone(&workflow.name),
                 namespace: Arc::clone(&workflow.namespace),
+                project: Arc::clone(&up.about.project),
                 parent: Some((up.about.id.clone(), task.clone())),
                 root_id: up.about.root_id.clone(),
                 depth: up.about.depth + 1,
@@ -344,8 +346,9 @@ impl Shared {
             return;
         }
         let root = &record.about.root_id;
-        // One that has ended is kept for reports.
+        // One that has ended is kept for reports, if it is not too old for that.
         if !book.records.get(root).is_some_and(|root| root.has_actor()) {
+            while book.finished_roots.len() > self.options.kept_roots && book.drop_oldest() {}
             return;
         }
         if let Some(at) = book.next_timer(record) {

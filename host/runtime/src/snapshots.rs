@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use ostro_core::{
-    ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, ExecutionId,
-};
+use ostro_core::ExecutionId;
 use ostro_engine::Execution;
 use ostro_journal::Journal;
 
@@ -24,13 +21,13 @@ pub struct Snapshots {
 impl Snapshots {
     /// Reads what `journal` has of `root`. Nothing goes on by it.
     pub fn read(journal: &Journal, root: &ExecutionId) -> Result<Self, RuntimeError> {
-        Self::by(Replay::new(journal, &Nobody), root)
+        Self::by(Replay::new(journal, None), root)
     }
 
     /// As [`Snapshots::read`], by the events alone: what the journal has of earlier states, which
     /// spares work, is left alone.
     pub fn read_events(journal: &Journal, root: &ExecutionId) -> Result<Self, RuntimeError> {
-        let mut replay = Replay::new(journal, &Nobody);
+        let mut replay = Replay::new(journal, None);
         replay.only_events = true;
         Self::by(replay, root)
     }
@@ -70,16 +67,5 @@ impl Snapshots {
     /// The definitions that they run by.
     pub fn library(&self) -> Option<&Arc<Library>> {
         self.library.as_ref()
-    }
-}
-
-/// Runs nothing.
-pub(crate) struct Nobody;
-
-#[async_trait]
-impl ActionRunner for Nobody {
-    async fn run(&self, _: ActionCall) -> ActionOutcome {
-        let message = "nothing is run where executions are only looked at";
-        ActionOutcome::Error(ActionError::new(ActionErrorKind::Host, message))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::mem;
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,11 +16,14 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::convert::{LiftError, Lifter, ToVal};
 use crate::error::{CallError, LimitError, LimitKind};
-use crate::pack::Ended;
-use crate::pack::{Action, Loaded};
+use crate::health::{Blamed, PausedPack};
+use crate::observer::Called;
+use crate::pace::{Due, Whose};
+use crate::pack::{Action, Ended, Loaded};
 use crate::recording::Tape;
 use crate::secrets::{CallSecrets, Hiding};
 use crate::state::{Caller, HostCalls, State};
+use crate::turns::Wanted;
 
 /// What lies around a call.
 pub(crate) struct Outside<'a> {
@@ -29,6 +33,8 @@ pub(crate) struct Outside<'a> {
 }
 
 /// Calls `action`. Its host calls go through `tape`, which has them afterwards.
+///
+/// A replay reaches nothing: it waits for nobody, and says nothing of how the pack does.
 pub(crate) async fn call(
     pack: &Loaded,
     action: &Action,
@@ -41,8 +47,17 @@ pub(crate) async fn call(
         context,
         progress,
     } = outside;
-    let limits = &pack.policy.limits;
+    let sandbox = &*pack.sandbox;
+    let policy = &pack.policy;
+    let limits = &policy.limits;
     let signature = &action.signature;
+    let is_replay = matches!(tape, Tape::Replayed(_));
+    if !is_replay && let Some(paused) = sandbox.health.paused(&policy.id.digest) {
+        return Err(CallError::Paused {
+            pack: paused,
+            resume: sandbox.config.how_to_resume.clone(),
+        });
+    }
     let params =
         lower_params(&signature.params, input, &mut ToVal::new(limits.input)).map_err(|error| {
             match error {
@@ -53,17 +68,35 @@ pub(crate) async fn call(
                 LowerError::TooBig => size_limit(LimitKind::Input, limits.input).into(),
             }
         })?;
-    // Waiting for a slot is the host's business and takes nothing from the action's time.
-    let slots = Arc::clone(&pack.sandbox.slots);
-    let Ok(_slot) = slots.acquire_many_owned(action.slots).await else {
+    let quota = sandbox.config.quotas.project(&context.project);
+    // Waiting for room is the host's business and takes nothing from the action's time.
+    let wanted = Wanted {
+        project: Arc::clone(&context.project),
+        pack: Arc::clone(&policy.id.name),
+        slots: action.slots,
+        of_project: quota.concurrent.map(NonZeroU32::get),
+        of_pack: policy.concurrent,
+    };
+    let Some(_place) = sandbox.turns.acquire(wanted).await else {
         return Err(CallError::Host("the sandbox is shut down".to_owned()));
     };
-    let _running = pack.sandbox.ticker.run();
-    let allowed = context
-        .timeout
-        .map_or(limits.time, |timeout| timeout.min(limits.time));
-    let deadline = Instant::now() + allowed;
-    let policy = Arc::clone(&pack.policy);
+    let _running = sandbox.ticker.run();
+    let time = quota.time.map_or(limits.time, |time| time.min(limits.time));
+    let allowed = context.timeout.map_or(time, |timeout| timeout.min(time));
+    let begin = Instant::now();
+    let deadline = begin + allowed;
+    let max_memory = quota
+        .memory
+        .map_or(limits.memory, |memory| memory.min(limits.memory));
+    let due = if is_replay {
+        Due::default()
+    } else {
+        let of_project = quota.host_calls_per_second.map(|rate| {
+            let whose = Whose::Project(Arc::clone(&context.project));
+            sandbox.paces.get(whose, rate)
+        });
+        Due::new(policy.pace.iter().cloned().chain(of_project).collect())
+    };
     let secrets = Arc::new(CallSecrets::new(Arc::clone(&policy.secrets)));
     let progress = if secrets.is_empty() {
         progress
@@ -73,57 +106,100 @@ pub(crate) async fn call(
         Arc::new(Hiding { sink, secrets })
     };
     let caller = Caller {
-        policy,
+        policy: Arc::clone(policy),
         cloud,
         context: context.clone(),
         progress,
         deadline,
-        host_calls: HostCalls::new(limits.host_calls),
+        max_memory,
+        host_calls: HostCalls::new(limits.host_calls, due),
         folders: Arc::clone(&pack.folders),
         only_reads: action.only_reads,
         lookup: pack.sandbox.config.lookup.clone(),
         secrets: Arc::clone(&secrets),
     };
     let state = State::new(caller, mem::replace(tape, Tape::Live));
-    let mut store = Store::new(&pack.sandbox.engine, state);
+    let mut store = Store::new(&sandbox.engine, state);
     store.limiter(|state| &mut state.usage);
+    let fuel = limits.fuel.unwrap_or(u64::MAX);
+    if sandbox.config.fuel {
+        store
+            .set_fuel(fuel)
+            .map_err(|error| CallError::Host(format!("no fuel: {error:#}")))?;
+    }
     store.set_hostcall_fuel(lift_fuel(limits));
     store.set_epoch_deadline(1);
-    let time = LimitError {
+    let too_late = LimitError {
         kind: LimitKind::Time,
         allowed: format!("{allowed:?}"),
     };
-    let late = time.clone();
+    let late = too_late.clone();
     store.epoch_deadline_callback(move |store| {
         // A guest that computes gives others a turn at each tick.
-        if Instant::now() < store.data().caller.deadline {
-            Ok(UpdateDeadline::Yield(1))
-        } else {
-            Err(late.clone().into())
+        let caller = &store.data().caller;
+        if Instant::now() >= caller.deadline {
+            return Err(late.clone().into());
         }
+        // One that made more host calls than were due makes up for that.
+        let due = caller.host_calls.due();
+        Ok(if due.when().is_some() {
+            let due = due.clone();
+            UpdateDeadline::YieldCustom(1, Box::pin(async move { due.wait().await }))
+        } else {
+            UpdateDeadline::Yield(1)
+        })
     });
     let result = match within(deadline, run(action, &mut store, &params)).await {
-        None => Err(time.into()),
+        None => Err(too_late.into()),
         Some(Ok(Some(result))) => lift(action, result, limits),
         Some(Ok(None)) => Ok(Value::Null),
         Some(Err(error)) => Err(blame(&error, &store, limits)),
     };
     *tape = mem::replace(&mut store.data_mut().tape, Tape::Live);
     tape.used(|| store.data().used_folders());
-    let state = store.data_mut();
     let result = if secrets.is_empty() {
         result
     } else {
         secrets.hide_result(result)
     };
-    match result {
-        Ok(_) if state.deferred && signature.is_validation => Err(CallError::Trap(format!(
+    let deferred = store.data().deferred;
+    let result = match result {
+        Ok(_) if deferred && signature.is_validation => Err(CallError::Trap(format!(
             "{} is a validation, which is waited for, and said that it goes on elsewhere",
             signature.name
         ))),
-        Ok(_) if state.deferred => Ok(Ended::Deferred),
+        Ok(_) if deferred => Ok(Ended::Deferred),
         result => result.map(Ended::Gave),
+    };
+    if !is_replay {
+        let hurried = allowed < time;
+        let blamed = result.as_ref().err();
+        let blamed = blamed.and_then(|error| Blamed::new(error, hurried));
+        let paused = sandbox.health.ended(&policy.id, blamed.as_ref());
+        let state = store.data();
+        if let Some(paused) = &paused {
+            let how = &sandbox.config.how_to_resume;
+            let PausedPack { pack, reason } = paused;
+            let line = format!("pack {pack} is paused: {reason}; {how}");
+            state.caller.note(&line);
+        }
+        if let Some(observer) = sandbox.observer() {
+            observer.called(&Called {
+                pack: &policy.id,
+                action: &signature.name,
+                project: &context.project,
+                time: begin.elapsed(),
+                memory: state.usage.memory,
+                host_calls: state.caller.host_calls.made(),
+                fuel: store.get_fuel().ok().map(|left| fuel - left),
+                error: result.as_ref().err(),
+            });
+            if let Some(paused) = &paused {
+                observer.paused(paused);
+            }
+        }
     }
+    result
 }
 
 /// Instantiates and calls; what the function returns, if it returns something.
@@ -142,6 +218,9 @@ async fn run(
     function
         .call_async(&mut *store, params, &mut results[..count])
         .await?;
+    // One that was over before a tick could hold it makes up here for calls that were not due.
+    let due = store.data().caller.host_calls.due().clone();
+    due.wait().await;
     let [result] = results;
     Ok(returns.then_some(result))
 }
@@ -178,7 +257,7 @@ fn blame(error: &wasmtime::Error, store: &Store<State>, limits: &Limits) -> Call
         return limit.clone().into();
     }
     if store.data().usage.memory_denied {
-        return size_limit(LimitKind::Memory, limits.memory).into();
+        return size_limit(LimitKind::Memory, store.data().caller.max_memory).into();
     }
     // The engine has no public type for this error.
     let root = error.root_cause().to_string();
@@ -189,6 +268,11 @@ fn blame(error: &wasmtime::Error, store: &Store<State>, limits: &Limits) -> Call
         return CallError::Host(format!("the sandbox has no room for an instance: {root}"));
     }
     match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => LimitError {
+            kind: LimitKind::Fuel,
+            allowed: format!("{} units of fuel", limits.fuel.unwrap_or(u64::MAX)),
+        }
+        .into(),
         Some(Trap::UnreachableCodeReached) => CallError::Trap(
             "the component trapped: it panicked or aborted (unreachable code)".to_owned(),
         ),

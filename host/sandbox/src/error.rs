@@ -6,6 +6,8 @@ use ostro_core::{ActionError, ActionErrorKind, Value};
 use ostro_packs::{InputError, PackError};
 use thiserror::Error;
 
+use crate::health::PausedPack;
+
 /// Why a pack is not loaded, or no sandbox starts.
 #[derive(Debug, Error)]
 pub enum SandboxError {
@@ -86,6 +88,14 @@ pub enum CallError {
     /// The host failed.
     #[error("{0}")]
     Host(String),
+    /// The pack trapped again and again, and is not called any more.
+    #[error("pack {} is paused: {}; {resume}", .pack.pack, .pack.reason)]
+    Paused {
+        /// Which, and why.
+        pack: PausedPack,
+        /// How it is resumed.
+        resume: String,
+    },
 }
 
 /// Why a recording cannot be read or replayed.
@@ -107,7 +117,9 @@ pub enum RecordingError {
 
 /// A limit that was gone past.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{kind}: more than {allowed}, as `limits` of the pack or the task's timeout allow")]
+#[error(
+    "{kind}: more than {allowed}, as `limits` of the pack, the operator or the task's timeout allow"
+)]
 pub struct LimitError {
     /// Which.
     pub kind: LimitKind,
@@ -124,6 +136,8 @@ pub enum LimitKind {
     Memory,
     /// The number of host calls: `limits.host-calls`.
     HostCalls,
+    /// How much it computed: `limits.fuel`, where the operator has fuel counted.
+    Fuel,
     /// The size of the parameters: `limits.input`.
     Input,
     /// The size of the result and of what passes in a host call: `limits.output`.
@@ -136,6 +150,7 @@ impl fmt::Display for LimitKind {
             LimitKind::Time => "the action took too long",
             LimitKind::Memory => "the action used too much memory",
             LimitKind::HostCalls => "the action made too many host calls",
+            LimitKind::Fuel => "the action computed too much",
             LimitKind::Input => "the action's input is too large",
             LimitKind::Output => "the action gave too much data",
         })
@@ -146,7 +161,9 @@ impl CallError {
     /// Who is to blame.
     pub fn kind(&self) -> ActionErrorKind {
         match self {
-            CallError::NoAction { .. } | CallError::Input { .. } => ActionErrorKind::Call,
+            CallError::NoAction { .. } | CallError::Input { .. } | CallError::Paused { .. } => {
+                ActionErrorKind::Call
+            }
             CallError::Action(_) => ActionErrorKind::Action,
             CallError::Trap(_) => ActionErrorKind::Trap,
             CallError::Limit(_) => ActionErrorKind::Limit,

@@ -19,6 +19,7 @@
 //! | act as someone else | headers that belong to the host are refused |
 //! | run for ever, or hold a thread | the epoch ends each turn after 10 ms and the call at its deadline; waiting has the same deadline |
 //! | fill the memory | the memory of an instance, the size of what passes the border, host calls and handles are bounded |
+//! | starve others | instances and host calls a second are bounded for each pack and project, which take turns; a pack that traps again and again is paused |
 //! | harm another call | each call has an instance, a store and a limit of its own; nothing is kept between calls |
 //! | lie about its type | the engine checks what passes; JSON that is none is an error of the component |
 //! | deceive the operator | what it logs is cut, and its control characters are escaped |
@@ -42,15 +43,23 @@ mod convert;
 mod engine;
 mod error;
 mod folders;
+mod health;
 mod host;
+mod observer;
+mod pace;
 mod pack;
+mod quota;
 mod recording;
 mod secrets;
 mod state;
+mod turns;
 
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{CallError, LimitError, LimitKind, RecordingError, SandboxError};
+pub use health::{PackId, PausedPack};
+pub use observer::{Called, Observer};
 pub use pack::{Ended, LoadedPack};
+pub use quota::{Quota, Quotas};
 pub use recording::{
     Difference, RecordedCall, RecordedContext, RecordedPack, Recorder, Recording, Replayed,
 };

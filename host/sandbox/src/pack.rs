@@ -1,7 +1,8 @@
 //! A pack, compiled and linked: ready to be called.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use ostro_core::{
@@ -10,7 +11,7 @@ use ostro_core::{
 };
 use ostro_openstack::{Cloud, CloudError};
 use ostro_packs::{
-    Access, Component, Grants, HttpGrant, Limits, ObjectGrant, Pack, SecretGrant, Signature,
+    Access, Component, Grants, HttpGrant, Limits, ObjectGrant, Pack, SecretGrant, Signature, Version,
 };
 use wasmtime::component::{self, ComponentExportIndex, InstancePre, Linker};
 
@@ -18,6 +19,8 @@ use crate::call::Outside;
 use crate::engine::{Sandbox, Shared};
 use crate::error::{CallError, RecordingError, SandboxError};
 use crate::folders::Folder;
+use crate::health::PackId;
+use crate::pace::{Pace, Whose};
 use crate::recording::{RecordedContext, RecordedPack, Recorder, Recording, Replayed, Tape};
 use crate::secrets::{PackSecrets, Secrets};
 use crate::state::State;
@@ -37,17 +40,22 @@ pub(crate) struct Loaded {
     pub(crate) folders: Arc<[Folder]>,
     actions: HashMap<Arc<str>, Action>,
     signatures: Vec<Arc<Signature>>,
+    version: Version,
 }
 
 /// What a pack may do, for the host side of its calls.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    pub(crate) pack: String,
-    pub(crate) version: String,
-    pub(crate) digest: String,
+    pub(crate) id: PackId,
     pub(crate) grants: Grants,
+    /// What it asks for.
+    own_limits: Limits,
+    /// Its own, or the operator's where these are narrower.
     pub(crate) limits: Limits,
     pub(crate) secrets: Arc<PackSecrets>,
+    /// How many instances there may be at the same time.
+    pub(crate) concurrent: Option<u32>,
+    pub(crate) pace: Option<Arc<Pace>>,
 }
 
 /// How a call of an action ended well.
@@ -77,6 +85,9 @@ impl Sandbox {
     /// Compiles a pack and links it to exactly what `grants` allow: the manifest's own, or what
     /// the operator put in their place. A component that imports more is refused here, and so is
     /// a folder that is not there.
+    ///
+    /// A pack that is in memory with the same digest and grants is not loaded once more: it is
+    /// shared, and leaves memory when the last handle is dropped and the last call has ended.
     ///
     /// Compiling takes from a tenth of a second to half a minute; with a cache, later loads take
     /// milliseconds. It blocks the thread.
@@ -119,6 +130,12 @@ impl Sandbox {
                 format!("{:?}", config.max_time),
             ));
         }
+        if let Some(inner) = self.find(pack, grants) {
+            return Ok(LoadedPack {
+                inner,
+                recorder: None,
+            });
+        }
         pack.check_imports(grants)?;
         let mut closed = config.closed.clone();
         closed.extend(config.cache_dir.clone());
@@ -137,23 +154,70 @@ impl Sandbox {
                     reason: format!("{error:#}"),
                 })?;
         }
+        let inner = Arc::new(Loaded {
+            sandbox: Arc::clone(&self.shared),
+            policy: Arc::new(self.policy(pack, grants, secrets)),
+            folders: folders.into(),
+            actions,
+            signatures: pack.signatures().cloned().collect(),
+            version: pack.manifest.version.clone(),
+        });
+        let mut loaded = self.shared.loaded();
+        let of_digest = loaded
+            .entry(Arc::clone(&inner.policy.id.digest))
+            .or_default();
+        of_digest.push(Arc::downgrade(&inner));
+        drop(loaded);
         Ok(LoadedPack {
-            inner: Arc::new(Loaded {
-                sandbox: Arc::clone(&self.shared),
-                policy: Arc::new(Policy {
-                    pack: name.clone(),
-                    version: pack.manifest.version.to_string(),
-                    digest: pack.digest.clone(),
-                    grants: grants.clone(),
-                    limits: limits.clone(),
-                    secrets: Arc::new(secrets),
-                }),
-                folders: folders.into(),
-                actions,
-                signatures: pack.signatures().cloned().collect(),
-            }),
+            inner,
             recorder: None,
         })
+    }
+
+    /// The pack, if it is in memory with these grants.
+    fn find(&self, pack: &Pack, grants: &Grants) -> Option<Arc<Loaded>> {
+        let found: Vec<Arc<Loaded>> = {
+            let loaded = self.shared.loaded();
+            let of_digest = loaded.get(pack.digest.as_str())?;
+            of_digest.iter().filter_map(Weak::upgrade).collect()
+        };
+        found.into_iter().find(|loaded| {
+            let policy = &loaded.policy;
+            policy.grants == *grants && policy.own_limits == pack.manifest.limits
+        })
+    }
+
+    fn policy(&self, pack: &Pack, grants: &Grants, secrets: PackSecrets) -> Policy {
+        let manifest = &pack.manifest;
+        let quota = self.shared.config.quotas.pack(&manifest.name);
+        let mut limits = manifest.limits.clone();
+        limits.time = quota.time.map_or(limits.time, |time| time.min(limits.time));
+        limits.memory = quota
+            .memory
+            .map_or(limits.memory, |memory| memory.min(limits.memory));
+        let least =
+            |own: Option<NonZeroU32>, quota: Option<NonZeroU32>| own.into_iter().chain(quota).min();
+        limits.concurrent = least(limits.concurrent, quota.concurrent);
+        limits.host_calls_per_second =
+            least(limits.host_calls_per_second, quota.host_calls_per_second);
+        let id = PackId {
+            name: manifest.name.as_str().into(),
+            version: manifest.version.to_string().into(),
+            digest: pack.digest.as_str().into(),
+        };
+        let pace = limits.host_calls_per_second.map(|rate| {
+            let whose = Whose::Pack(Arc::clone(&id.name));
+            self.shared.paces.get(whose, rate)
+        });
+        Policy {
+            id,
+            grants: grants.clone(),
+            own_limits: manifest.limits.clone(),
+            concurrent: limits.concurrent.map(NonZeroU32::get),
+            pace,
+            limits,
+            secrets: Arc::new(secrets),
+        }
     }
 
     /// Compiles a pack to replay recordings with: it may import whatever there is, whether it is
@@ -229,7 +293,17 @@ impl Sandbox {
 impl LoadedPack {
     /// The pack's name.
     pub fn name(&self) -> &str {
-        &self.inner.policy.pack
+        &self.inner.policy.id.name
+    }
+
+    /// The pack's version.
+    pub fn version(&self) -> &Version {
+        &self.inner.version
+    }
+
+    /// Which pack it is, exactly.
+    pub fn id(&self) -> &PackId {
+        &self.inner.policy.id
     }
 
     /// The pack's actions.
@@ -310,16 +384,15 @@ impl LoadedPack {
 
     /// A recording of a call that is to come.
     fn recording(&self, action: &str, input: &Map, context: &ActionContext) -> Recording {
-        let Policy {
-            pack,
+        let PackId {
+            name,
             version,
             digest,
-            ..
-        } = &*self.inner.policy;
+        } = &self.inner.policy.id;
         let pack = RecordedPack {
-            name: pack.clone(),
-            version: Some(version.clone()),
-            digest: Some(digest.clone()),
+            name: name.to_string(),
+            version: Some(version.to_string()),
+            digest: Some(digest.to_string()),
             source: None,
         };
         let input = serde_json::to_value(input).unwrap_or_default();
@@ -351,6 +424,7 @@ fn outcome(result: &Result<Ended, CallError>) -> ActionOutcome {
 
 fn context(recorded: &RecordedContext) -> ActionContext {
     ActionContext {
+        project: Arc::default(),
         execution_id: ExecutionId::new(recorded.execution_id.as_str()),
         workflow_name: recorded.workflow_name.as_str().into(),
         workflow_namespace: Arc::default(),

@@ -16,6 +16,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::error::{LimitError, LimitKind};
 use crate::folders::Folder;
 use crate::host::{Files, Http, Objects, Opened, Output, Parts};
+use crate::pace::Due;
 use crate::pack::Policy;
 use crate::recording::Tape;
 use crate::secrets::CallSecrets;
@@ -52,7 +53,7 @@ struct Wasi {
 impl State {
     pub(crate) fn new(caller: Caller, tape: Tape) -> Self {
         let usage = Usage {
-            max_memory: caller.policy.limits.memory,
+            max_memory: caller.max_memory,
             ..Usage::default()
         };
         Self {
@@ -116,12 +117,26 @@ impl State {
 pub(crate) struct HostCalls {
     made: Arc<AtomicU64>,
     allowed: u64,
+    due: Due,
 }
 
 impl HostCalls {
-    pub(crate) fn new(allowed: u64) -> Self {
-        let made = Arc::default();
-        Self { made, allowed }
+    pub(crate) fn new(allowed: u64, due: Due) -> Self {
+        Self {
+            made: Arc::default(),
+            allowed,
+            due,
+        }
+    }
+
+    /// How many were made.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// When the last one that was counted is due.
+    pub(crate) fn due(&self) -> &Due {
+        &self.due
     }
 
     /// Counts one. An error stops the guest.
@@ -133,6 +148,7 @@ impl HostCalls {
                 allowed: self.allowed.to_string(),
             });
         }
+        self.due.take();
         Ok(())
     }
 }
@@ -146,15 +162,27 @@ pub(crate) struct Caller {
     pub(crate) context: ActionContext,
     pub(crate) progress: Arc<dyn ProgressSink>,
     pub(crate) deadline: Instant,
+    /// The most memory of the instance, in bytes.
+    pub(crate) max_memory: u64,
     pub(crate) host_calls: HostCalls,
-use crate::folders::Folder;
-use crate::host::{Files, Http, Objects, Opened, Output, Parts};
+    /// The folders that it sees.
+    pub(crate) folders: Arc<[Folder]>,
+    /// Whether its component has a validation, and so only reads.
+    pub(crate) only_reads: bool,
+    pub(crate) lookup: Lookup,
+    pub(crate) secrets: Arc<CallSecrets>,
 }
 
 impl Caller {
     /// A line for the operator.
     pub(crate) fn note(&self, line: &str) {
         self.progress.note(&self.context, line);
+    }
+
+    /// Waits until the host call that was counted last is due. Each host call that reaches
+    /// something outside of this process does so first. Others are made up for at the next tick.
+    pub(crate) async fn turn(&self) {
+        self.host_calls.due().wait().await;
     }
 
     /// How long the call may still take.
@@ -167,7 +195,7 @@ impl Caller {
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     max_memory: u64,
-    memory: u64,
+    pub(crate) memory: u64,
     table_elements: usize,
     /// Whether memory was asked for beyond the limit: a guest that is told so traps by itself.
     pub(crate) memory_denied: bool,

@@ -22,6 +22,7 @@ pub(crate) async fn call(
         name: name.into(),
         input: Arc::new(input.as_map().unwrap().clone()),
         context: ActionContext {
+            project: Arc::default(),
             execution_id: ExecutionId::new("execution-1"),
             workflow_name: "book.work".into(),
             workflow_namespace: Arc::default(),

@@ -137,6 +137,9 @@ pub(crate) fn json(pack: &Pack) -> Value {
             "host-calls": limits.host_calls,
             "input": limits.input,
             "output": limits.output,
+            "host-calls-per-second": limits.host_calls_per_second,
+            "concurrent": limits.concurrent,
+            "fuel": limits.fuel,
         },
         "problem": pack.check_imports(&manifest.grants).err().map(|error| error.to_string()),
     })

@@ -200,6 +200,7 @@ impl Crew {
             name: outcome.id.as_str().into(),
             input: Arc::new(input),
             context: ActionContext {
+                project: Arc::default(),
                 execution_id: self.run.clone(),
                 workflow_name: "".into(),
                 workflow_namespace: Arc::default(),

@@ -29,6 +29,7 @@ pub(crate) mod kind {
     pub(crate) const PIN: i64 = 5;
     pub(crate) const ACTION_END: i64 = 6;
     pub(crate) const LETTER: i64 = 7;
+    pub(crate) const PART: i64 = 8;
 }
 
 /// How many executions are remembered at most, and how many tasks, actions and values.
@@ -183,6 +184,7 @@ impl Apply<'_, '_> {
     fn step(&mut self, step: &Step) -> Result<(), JournalError> {
         match step {
             Step::Value(blob) => self.store(blob).map(drop),
+            Step::Whole(blob, parts) => self.store_whole(blob, parts),
             Step::Pin(digest) => {
                 let value = self.value(digest)?;
                 self.refer(0, kind::PIN, 0, value)
@@ -378,6 +380,19 @@ impl Apply<'_, '_> {
         self.execute("INSERT OR IGNORE INTO loose VALUES (?1)", params![seq])?;
         self.memory.values.insert(digest, seq);
         Ok(seq)
+    }
+
+    /// Stores a value with its parts. One that is stored has them already.
+    fn store_whole(&mut self, blob: &Blob, parts: &[Blob]) -> Result<(), JournalError> {
+        if self.find_value(&blob.digest())?.is_some() {
+            return Ok(());
+        }
+        let whole = self.store(blob)?;
+        for part in parts {
+            let part = self.store(part)?;
+            self.refer(0, kind::PART, whole, part)?;
+        }
+        Ok(())
     }
 
     fn find_value(&mut self, digest: &Digest) -> Result<Option<i64>, JournalError> {

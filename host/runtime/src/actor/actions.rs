@@ -40,6 +40,7 @@ impl Actor {
             name: Arc::clone(&action.name),
             input,
             context: ActionContext {
+                project: Arc::clone(&about.project),
                 execution_id: about.id.clone(),
                 workflow_name: Arc::clone(&about.workflow),
                 workflow_namespace: Arc::clone(&about.namespace),
@@ -237,7 +238,7 @@ async fn run(
     shared
         .hub
         .publish(&record.about, NoticeKind::ActionStarted { action });
-    shared.runner.run(call).await
+    record.library.runner().run(call).await
 }
 
 /// Notes durably that an action is handed to its runner: after a crash, one that was is told from

@@ -47,7 +47,7 @@ impl Host {
 }
 
 /// The journal of `dir`, once the host before has let it go.
-async fn open(dir: &Path) -> Journal {
+pub(crate) async fn open(dir: &Path) -> Journal {
     for _ in 0..1_000 {
         match Journal::open(dir, &ostro_journal::Options::default()) {
             Err(JournalError::Held { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,

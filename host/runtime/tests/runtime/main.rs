@@ -17,3 +17,4 @@ mod durable;
 mod flow;
 mod rerun;
 mod support;
+mod swap;

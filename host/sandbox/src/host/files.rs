@@ -108,7 +108,7 @@ impl Files<'_> {
     /// Tells the operator, once a call for each reason.
     fn deny(&mut self, at: usize, what: &str, reason: &'static str) {
         if self.opened.noted.insert((at, reason)) {
-            let pack = &self.caller.policy.pack;
+            let pack = &self.caller.policy.id.name;
             let what = clean(what);
             self.caller
                 .note(&format!("denied to pack {pack:?}: {what}: {reason}"));

@@ -149,6 +149,7 @@ impl Caller {
             .sum();
         self.check_size(query.saturating_add(request.body.len()), "the request")?;
         let service = request.service.clone();
+        self.turn().await;
         let sent = self.send(request).await;
         let answer = sent.map_err(|denial| self.deny(&denial))?;
         let answer = answer.map_err(|error| self.cloud_error(&error, &service))?;
@@ -238,6 +239,7 @@ impl Caller {
 
     /// Carries out an operation that is granted.
     async fn run_operation(&self, name: &str, arguments: &Map) -> Result<Value, CallError> {
+        self.turn().await;
         operations::call(&BoundedCloud(self), name, arguments)
             .await
             .map_err(|error| match error {
@@ -257,7 +259,10 @@ impl Caller {
 
     /// Tells the operator in full, and the guest what it may know.
     pub(super) fn deny(&self, denial: &Denial) -> CallError {
-        self.note(&format!("denied to pack {:?}: {denial}", self.policy.pack));
+        self.note(&format!(
+            "denied to pack {:?}: {denial}",
+            self.policy.id.name
+        ));
         CallError::Denied(denial.what().to_owned())
     }
 
@@ -270,7 +275,7 @@ impl Caller {
             CloudError::Denied(reason) => {
                 self.note(&format!(
                     "denied to pack {:?}: {}",
-                    self.policy.pack,
+                    self.policy.id.name,
                     clean(reason)
                 ));
                 CallError::Denied(reason.clone())

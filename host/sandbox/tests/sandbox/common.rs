@@ -49,6 +49,8 @@ pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
         Sandbox::new(SandboxConfig {
             max_instances: 64,
+            // Its guests trap on purpose.
+            pause_after: None,
             ..SandboxConfig::default()
         })
         .unwrap()
@@ -74,6 +76,7 @@ pub(crate) fn map(text: &str) -> Map {
 /// Where a call comes from.
 pub(crate) fn context() -> ActionContext {
     ActionContext {
+        project: Arc::default(),
         execution_id: ExecutionId::new("execution-1"),
         workflow_name: "tripleo.baremetal.v1.provide".into(),
         workflow_namespace: Arc::default(),

@@ -14,6 +14,7 @@ mod escape;
 mod folders;
 mod hostile;
 mod keeper;
+mod isolation;
 mod load;
 mod recordings;
 mod requests;

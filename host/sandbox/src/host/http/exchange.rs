@@ -138,7 +138,7 @@ impl Requests {
     ) -> Result<Response, CallError> {
         let Outgoing { method, target, .. } = outgoing;
         let deny = |denial: &Denial| {
-            let pack = &caller.policy.pack;
+            let pack = &caller.policy.id.name;
             caller.note(&format!("denied to pack {pack:?}: {denial}"));
             CallError::Denied(denial.what().to_owned())
         };
