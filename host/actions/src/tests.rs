@@ -237,7 +237,9 @@ impl PackActions for Demo {
                 error,
             })?;
         match action {
-            "demo.greeting.hello" if self.version != "0.1.0" => Ok(Ended::Gave(self.version.into())),
+            "demo.greeting.hello" if self.version != "0.1.0" => {
+                Ok(Ended::Gave(self.version.into()))
+            }
             "demo.greeting.hello" => {
                 let greeting = format!("hello {}", input["name"].as_str().unwrap());
                 Ok(Ended::Gave(greeting.into()))

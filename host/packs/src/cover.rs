@@ -138,7 +138,10 @@ fn covers_host(own: &HttpGrant, asked: &HttpGrant) -> bool {
 fn covers_objects(own: &ObjectGrant, asked: &ObjectGrant) -> bool {
     own.container == asked.container
         && asked.prefix.starts_with(&own.prefix)
-        && asked.access.iter().all(|access| own.access.contains(access))
+        && asked
+            .access
+            .iter()
+            .all(|access| own.access.contains(access))
 }
 
 /// Whether `own` lets the same secret go wherever `asked` has it go.

@@ -45,8 +45,8 @@ pub use diff::{Change, PackDiff, What};
 pub use error::PackError;
 pub use files::{MAX_FILE, MAX_FILES, MAX_TOTAL};
 pub use grants::{
-    Access, Denial, Destination, FolderGrant, FolderMode, Grants, Host, HostPattern, HttpGrant, HttpTarget,
-    ObjectGrant, SecretGrant, ServiceGrant, TargetError,
+    Access, Denial, Destination, FolderGrant, FolderMode, Grants, Host, HostPattern, HttpGrant,
+    HttpTarget, ObjectGrant, SecretGrant, ServiceGrant, TargetError,
 };
 pub use imports::{Import, ImportError};
 pub use lower::{InputError, LowerError, Sink, lower, lower_params};

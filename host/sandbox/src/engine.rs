@@ -16,12 +16,12 @@ use wasmtime::{
 
 use crate::error::SandboxError;
 use crate::folders::Folders;
-use crate::secrets::Secrets;
 use crate::health::{Health, PackId, PausedPack};
 use crate::observer::Observer;
 use crate::pace::Paces;
 use crate::pack::Loaded;
 use crate::quota::Quotas;
+use crate::secrets::Secrets;
 use crate::turns::Turns;
 
 /// How often running guests are looked at: how long one may hold a thread of the host, and how

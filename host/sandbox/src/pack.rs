@@ -11,7 +11,8 @@ use ostro_core::{
 };
 use ostro_openstack::{Cloud, CloudError};
 use ostro_packs::{
-    Access, Component, Grants, HttpGrant, Limits, ObjectGrant, Pack, SecretGrant, Signature, Version,
+    Access, Component, Grants, HttpGrant, Limits, ObjectGrant, Pack, SecretGrant, Signature,
+    Version,
 };
 use wasmtime::component::{self, ComponentExportIndex, InstancePre, Linker};
 

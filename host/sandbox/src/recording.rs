@@ -41,7 +41,8 @@ use serde_json::Value;
 pub use compare::Difference;
 pub(crate) use tape::{Later, Tape};
 pub(crate) use wire::{
-    HttpAnswer, Plain, Success, bytes, from_bytes, http_request, json_text, operation, read, request,
+    HttpAnswer, Plain, Success, bytes, from_bytes, http_request, json_text, operation, read,
+    request,
 };
 
 use crate::error::RecordingError;

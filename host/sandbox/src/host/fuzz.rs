@@ -260,7 +260,9 @@ fn recordings_that_were_edited_are_played_or_refused() {
             }
         }
         _ = tape.finish_replay(&outcome);
-        let kept = kept.finish_recording(recording, &outcome).unwrap();
+        let kept = kept
+            .finish_recording(recording, &outcome, std::iter::empty())
+            .unwrap();
         let text = serde_json::to_string(&kept).unwrap();
         assert_eq!(
             Recording::parse(&text).as_ref(),

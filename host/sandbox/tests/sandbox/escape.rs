@@ -176,6 +176,7 @@ fn ended(result: Result<Value, CallError>) -> (&'static str, String) {
                 LimitKind::HostCalls => "host-calls",
                 LimitKind::Input => "input",
                 LimitKind::Output => "output",
+                LimitKind::Fuel => "fuel",
             };
             ("limit", kind.to_owned())
         }

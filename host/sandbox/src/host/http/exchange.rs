@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use ostro_core::Method;
 use ostro_egress::{Zone, client, pinned, reason};
-use ostro_packs::{Denial, Host, HttpTarget};
+use ostro_packs::{Denial, Destination, Host, HttpTarget};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
@@ -18,6 +18,7 @@ use crate::host::contract::types::{CallError, Response};
 use crate::host::headers;
 use crate::host::text::clean;
 use crate::recording::{HttpAnswer, Later};
+use crate::secrets::{CallSecrets, Form};
 use crate::state::Caller;
 
 /// How many requests of an instance are under way at the same time. More wait.
@@ -182,25 +183,33 @@ impl Requests {
             }
             None => return Err(failed("no address is known of the host".to_owned())),
         }
-        self.send(caller, outgoing, body, &addresses)
-            .await
-            .map_err(|error| match error {
-                Failed::Exchange(error) => failed(reason(&error)),
-                Failed::Other(error) => error,
-            })
+        let host = target.host.to_string();
+        let sent = Sent {
+            headers: outgoing.headers.clone(),
+            body,
+        };
+        let sent = sent
+            .filled(caller, Destination::Host(&host))
+            .map_err(|denial| deny(&denial))?;
+        caller.turn().await;
+        let answer = self.send(caller, outgoing, sent, &addresses).await;
+        let answer = answer.map_err(|error| match error {
+            Failed::Exchange(error) => failed(reason(&error)),
+            Failed::Other(error) => error,
+        })?;
+        Ok(scrubbed(answer, &caller.secrets))
     }
 
     async fn send(
         &self,
         caller: &Caller,
         outgoing: &Outgoing,
-        body: Bytes,
+        Sent { headers, body }: Sent,
         addresses: &[SocketAddr],
     ) -> Result<Response, Failed> {
         let Outgoing {
             method,
             target,
-            headers,
             options,
             ..
         } = outgoing;
@@ -271,6 +280,49 @@ impl Requests {
             headers,
             body,
         })
+    }
+}
+
+/// What leaves the host: with the values of secrets where the guest put their places.
+struct Sent {
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl Sent {
+    fn filled(self, caller: &Caller, to: Destination<'_>) -> Result<Self, Denial> {
+        let secrets = &caller.secrets;
+        if secrets.is_empty() {
+            return Ok(self);
+        }
+        let Self { mut headers, body } = self;
+        let grants = &caller.policy.grants;
+        for (_, value) in &mut headers {
+            let filled = secrets.fill(value.as_bytes().to_vec(), Form::Plain, grants, to)?;
+            *value = String::from_utf8_lossy(&filled).into_owned();
+        }
+        let mut types = headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let form = Form::of_type(types.next().map(|(_, value)| value.as_str()));
+        let body = secrets.fill(body.to_vec(), form, grants, to)?.into();
+        Ok(Self { headers, body })
+    }
+}
+
+/// `answer` with places where it shows values of secrets.
+fn scrubbed(answer: Response, secrets: &CallSecrets) -> Response {
+    if secrets.is_empty() {
+        return answer;
+    }
+    let headers = answer.headers.into_iter().map(|(name, value)| {
+        let value = secrets.scrub(value.into_bytes());
+        (name, String::from_utf8_lossy(&value).into_owned())
+    });
+    Response {
+        status: answer.status,
+        headers: headers.collect(),
+        body: secrets.scrub(answer.body),
     }
 }
 
