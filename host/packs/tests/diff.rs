@@ -1,8 +1,8 @@
 //! What new versions change: folders with the WIT text and the grants of two versions.
 //!
 //! `tests/diff/NAME/` has `old.wit` and `new.wit`, each one world, perhaps `old.yaml` and
-//! `new.yaml` with more of the manifest, and `expected`: a line a change, `!` before those that
-//! break workflows. `OSTRO_BLESS=1` writes it anew.
+//! `new.yaml` with more of the manifest, `old.workflows.yaml` and `new.workflows.yaml` as the
+//! pack's `workflows.yaml`, and `expected`: a line a change, `!` before those that break workflows. `OSTRO_BLESS=1` writes it anew.
 
 #![expect(clippy::unwrap_used, reason = "a test says no better what is wrong")]
 
@@ -28,6 +28,9 @@ fn pack(case: &Path, which: &str, version: &str) -> Pack {
     let manifest =
         format!("name: test\n{version}components: [{{name: main, path: main.wasm}}]\n{more}");
     fs::write(dir.path().join("pack.yaml"), manifest).unwrap();
+    if let Ok(workflows) = fs::read(case.join(format!("{which}.workflows.yaml"))) {
+        fs::write(dir.path().join("workflows.yaml"), workflows).unwrap();
+    }
     let wit = case.join(format!("{which}.wit"));
     fs::write(dir.path().join("main.wasm"), component(&wit)).unwrap();
     Pack::open(dir.path()).unwrap()
