@@ -190,7 +190,7 @@ mod tests {
             ),
             (
                 "files: [{path: /srv/a, as: /a}]",
-                "files: [{path: /srv/a, mode: rw, as: /a}, {path: /srv/a, as: /a}]",
+                "files: [{path: /srv/a, mode: rw, as: /a}]",
                 Some("files: [{path: /srv/a, mode: rw, as: /a}]".to_owned()),
             ),
             (
@@ -205,6 +205,21 @@ mod tests {
                     "http: [{host: a.example.org, private: true, methods: [GET], paths: [/**]}]"
                         .to_owned(),
                 ),
+            ),
+            (
+                "object-store: [{container: c, prefix: plan/, access: [read, write]}]",
+                "object-store: [{container: c, prefix: plan/a, access: [read]}]",
+                None,
+            ),
+            (
+                "object-store: [{container: c, prefix: plan/, access: [read]}]",
+                "object-store: [{container: c, access: [read]}]",
+                Some("object-store: [{container: c, access: [read]}]".to_owned()),
+            ),
+            (
+                "secrets: [{name: key, services: [baremetal]}]",
+                "secrets: [{name: key, services: [baremetal], reveal: true}]",
+                Some("secrets: [{name: key, services: [baremetal], reveal: true}]".to_owned()),
             ),
             (
                 "messaging: [a]",
