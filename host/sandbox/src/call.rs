@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use ostro_core::{ActionContext, Map, ProgressSink, Value};
 use ostro_openstack::Cloud;
-use ostro_packs::{Limits, LowerError, lower_params};
+use ostro_packs::{Limits, LowerError, Signature, lower_params};
 use wasmtime::component::Val;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
@@ -85,25 +85,13 @@ pub(crate) async fn call(
     let allowed = context.timeout.map_or(time, |timeout| timeout.min(time));
     let begin = Instant::now();
     let deadline = begin + allowed;
-    let max_memory = quota
-        .memory
-        .map_or(limits.memory, |memory| memory.min(limits.memory));
+    let secrets = Arc::new(CallSecrets::new(Arc::clone(&policy.secrets)));
+    let progress = Hiding::around(progress, &secrets);
+    let max_memory = quota.memory.unwrap_or(u64::MAX).min(limits.memory);
     let due = if is_replay {
         Due::default()
     } else {
-        let of_project = quota.host_calls_per_second.map(|rate| {
-            let whose = Whose::Project(Arc::clone(&context.project));
-            sandbox.paces.get(whose, rate)
-        });
-        Due::new(policy.pace.iter().cloned().chain(of_project).collect())
-    };
-    let secrets = Arc::new(CallSecrets::new(Arc::clone(&policy.secrets)));
-    let progress = if secrets.is_empty() {
-        progress
-    } else {
-        let secrets = Arc::clone(&secrets);
-        let sink = progress;
-        Arc::new(Hiding { sink, secrets })
+        due(pack, context, quota.host_calls_per_second)
     };
     let caller = Caller {
         policy: Arc::clone(policy),
@@ -115,40 +103,15 @@ pub(crate) async fn call(
         host_calls: HostCalls::new(limits.host_calls, due),
         folders: Arc::clone(&pack.folders),
         only_reads: action.only_reads,
-        lookup: pack.sandbox.config.lookup.clone(),
+        lookup: sandbox.config.lookup.clone(),
         secrets: Arc::clone(&secrets),
     };
-    let state = State::new(caller, mem::replace(tape, Tape::Live));
-    let mut store = Store::new(&sandbox.engine, state);
-    store.limiter(|state| &mut state.usage);
-    let fuel = limits.fuel.unwrap_or(u64::MAX);
-    if sandbox.config.fuel {
-        store
-            .set_fuel(fuel)
-            .map_err(|error| CallError::Host(format!("no fuel: {error:#}")))?;
-    }
-    store.set_hostcall_fuel(lift_fuel(limits));
-    store.set_epoch_deadline(1);
     let too_late = LimitError {
         kind: LimitKind::Time,
         allowed: format!("{allowed:?}"),
     };
-    let late = too_late.clone();
-    store.epoch_deadline_callback(move |store| {
-        // A guest that computes gives others a turn at each tick.
-        let caller = &store.data().caller;
-        if Instant::now() >= caller.deadline {
-            return Err(late.clone().into());
-        }
-        // One that made more host calls than were due makes up for that.
-        let due = caller.host_calls.due();
-        Ok(if due.when().is_some() {
-            let due = due.clone();
-            UpdateDeadline::YieldCustom(1, Box::pin(async move { due.wait().await }))
-        } else {
-            UpdateDeadline::Yield(1)
-        })
-    });
+    let state = State::new(caller, mem::replace(tape, Tape::Live));
+    let mut store = store(pack, state, too_late.clone())?;
     let result = match within(deadline, run(action, &mut store, &params)).await {
         None => Err(too_late.into()),
         Some(Ok(Some(result))) => lift(action, result, limits),
@@ -162,44 +125,117 @@ pub(crate) async fn call(
     } else {
         secrets.hide_result(result)
     };
-    let deferred = store.data().deferred;
-    let result = match result {
+    let result = ended(result, store.data().deferred, signature);
+    if !is_replay {
+        let hurried = allowed < time;
+        tell(
+            pack,
+            signature,
+            &store,
+            (begin, hurried),
+            result.as_ref().err(),
+        );
+    }
+    result
+}
+
+/// When host calls of a pack's action are due: as its pack and its project may make them.
+fn due(pack: &Loaded, context: &ActionContext, of_project: Option<NonZeroU32>) -> Due {
+    let of_project = of_project.map(|rate| {
+        let whose = Whose::Project(Arc::clone(&context.project));
+        pack.sandbox.paces.get(whose, rate)
+    });
+    let of_pack = pack.policy.pace.iter().cloned();
+    Due::new(of_pack.chain(of_project).collect())
+}
+
+/// Where the instance of a call lives, with its limits.
+fn store(pack: &Loaded, state: State, too_late: LimitError) -> Result<Store<State>, CallError> {
+    let limits = &pack.policy.limits;
+    let mut store = Store::new(&pack.sandbox.engine, state);
+    store.limiter(|state| &mut state.usage);
+    if pack.sandbox.config.fuel {
+        store
+            .set_fuel(fuel(limits))
+            .map_err(|error| CallError::Host(format!("no fuel: {error:#}")))?;
+    }
+    store.set_hostcall_fuel(lift_fuel(limits));
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |store| {
+        // A guest that computes gives others a turn at each tick.
+        let caller = &store.data().caller;
+        if Instant::now() >= caller.deadline {
+            return Err(too_late.clone().into());
+        }
+        // One that made more host calls than were due makes up for that.
+        let due = caller.host_calls.due();
+        Ok(if due.when().is_some() {
+            let due = due.clone();
+            UpdateDeadline::YieldCustom(1, Box::pin(async move { due.wait().await }))
+        } else {
+            UpdateDeadline::Yield(1)
+        })
+    });
+    Ok(store)
+}
+
+/// How much fuel a call has where it is counted.
+fn fuel(limits: &Limits) -> u64 {
+    limits.fuel.unwrap_or(u64::MAX)
+}
+
+/// How a call ended whose function gave `result`, and said before whether somebody else finishes
+/// the action execution.
+fn ended(
+    result: Result<Value, CallError>,
+    deferred: bool,
+    signature: &Signature,
+) -> Result<Ended, CallError> {
+    match result {
         Ok(_) if deferred && signature.is_validation => Err(CallError::Trap(format!(
             "{} is a validation, which is waited for, and said that it goes on elsewhere",
             signature.name
         ))),
         Ok(_) if deferred => Ok(Ended::Deferred),
         result => result.map(Ended::Gave),
-    };
-    if !is_replay {
-        let hurried = allowed < time;
-        let blamed = result.as_ref().err();
-        let blamed = blamed.and_then(|error| Blamed::new(error, hurried));
-        let paused = sandbox.health.ended(&policy.id, blamed.as_ref());
-        let state = store.data();
-        if let Some(paused) = &paused {
-            let how = &sandbox.config.how_to_resume;
-            let PausedPack { pack, reason } = paused;
-            let line = format!("pack {pack} is paused: {reason}; {how}");
-            state.caller.note(&line);
-        }
-        if let Some(observer) = sandbox.observer() {
-            observer.called(&Called {
-                pack: &policy.id,
-                action: &signature.name,
-                project: &context.project,
-                time: begin.elapsed(),
-                memory: state.usage.memory,
-                host_calls: state.caller.host_calls.made(),
-                fuel: store.get_fuel().ok().map(|left| fuel - left),
-                error: result.as_ref().err(),
-            });
-            if let Some(paused) = &paused {
-                observer.paused(paused);
-            }
-        }
     }
-    result
+}
+
+/// Tells whoever looks after the pack how a call of it went. `hurried` are those that had less time
+/// than the pack has.
+fn tell(
+    pack: &Loaded,
+    signature: &Signature,
+    store: &Store<State>,
+    (begin, hurried): (Instant, bool),
+    error: Option<&CallError>,
+) {
+    let sandbox = &*pack.sandbox;
+    let id = &pack.policy.id;
+    let State { caller, usage, .. } = store.data();
+    let blamed = error.and_then(|error| Blamed::new(error, hurried));
+    let paused = sandbox.health.ended(id, blamed.as_ref());
+    if let Some(PausedPack { pack, reason }) = &paused {
+        let how = &sandbox.config.how_to_resume;
+        caller.note(&format!("pack {pack} is paused: {reason}; {how}"));
+    }
+    let Some(observer) = sandbox.observer() else {
+        return;
+    };
+    let fuel = fuel(&pack.policy.limits);
+    observer.called(&Called {
+        pack: id,
+        action: &signature.name,
+        project: &caller.context.project,
+        time: begin.elapsed(),
+        memory: usage.memory,
+        host_calls: caller.host_calls.made(),
+        fuel: store.get_fuel().ok().map(|left| fuel - left),
+        error,
+    });
+    if let Some(paused) = &paused {
+        observer.paused(paused);
+    }
 }
 
 /// Instantiates and calls; what the function returns, if it returns something.

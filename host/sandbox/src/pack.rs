@@ -188,8 +188,8 @@ impl Sandbox {
         })
     }
 
-    fn policy(&self, pack: &Pack, grants: &Grants, secrets: PackSecrets) -> Policy {
-        let manifest = &pack.manifest;
+    fn policy(&self, of: &Pack, grants: &Grants, secrets: PackSecrets) -> Policy {
+        let manifest = &of.manifest;
         let quota = self.shared.config.quotas.pack(&manifest.name);
         let mut limits = manifest.limits.clone();
         limits.time = quota.time.map_or(limits.time, |time| time.min(limits.time));
@@ -204,7 +204,7 @@ impl Sandbox {
         let id = PackId {
             name: manifest.name.as_str().into(),
             version: manifest.version.to_string().into(),
-            digest: pack.digest.as_str().into(),
+            digest: of.digest.as_str().into(),
         };
         let pace = limits.host_calls_per_second.map(|rate| {
             let whose = Whose::Pack(Arc::clone(&id.name));

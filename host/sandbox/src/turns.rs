@@ -54,6 +54,16 @@ struct Waiter {
     sender: oneshot::Sender<Place>,
 }
 
+/// Who is next among those of a project.
+enum Next {
+    /// This one, whose room is taken.
+    Goes(Waiter),
+    /// The first one waits for more room than there is, and nobody overtakes it.
+    Waits,
+    /// Nobody that may have an instance now.
+    Nobody,
+}
+
 /// Room for one instance. Dropping it lets the next one have it.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -192,26 +202,25 @@ impl Queue {
                 self.waiting.insert(Arc::clone(&project), packs);
             }
             match found {
-                Some(Some(waiter)) => {
+                Next::Goes(waiter) => {
                     self.order.remove(at);
                     if !is_empty {
                         self.order.push_back(project);
                     }
                     return Some(waiter);
                 }
-                Some(None) => return None,
-                None if is_empty => {
+                Next::Waits => return None,
+                Next::Nobody if is_empty => {
                     self.order.remove(at);
                 }
-                None => at += 1,
+                Next::Nobody => at += 1,
             }
         }
         None
     }
 
-    /// Who is next of a project; `Some(None)` if that is to wait for more room than there is:
-    /// nobody overtakes it then.
-    fn pop_of(&mut self, packs: &mut Packs) -> Option<Option<Waiter>> {
+    /// Who is next of a project.
+    fn pop_of(&mut self, packs: &mut Packs) -> Next {
         let mut at = 0;
         while let Some(pack) = packs.order.get(at).cloned() {
             let Some(waiting) = packs.waiting.get_mut(&pack) else {
@@ -234,9 +243,11 @@ impl Queue {
                 continue;
             }
             if first.wanted.slots > self.free {
-                return Some(None);
+                return Next::Waits;
             }
-            let first = waiting.pop_front();
+            let Some(first) = waiting.pop_front() else {
+                continue;
+            };
             let is_empty = waiting.is_empty();
             packs.order.remove(at);
             if is_empty {
@@ -244,12 +255,10 @@ impl Queue {
             } else {
                 packs.order.push_back(pack);
             }
-            if let Some(first) = &first {
-                self.take(&first.wanted);
-            }
-            return Some(first);
+            self.take(&first.wanted);
+            return Next::Goes(first);
         }
-        None
+        Next::Nobody
     }
 }
 

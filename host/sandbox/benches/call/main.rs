@@ -116,12 +116,15 @@ fn quiet(rounds: &[(f64, f64)]) -> (f64, f64) {
     (tenth(|round| round.0), tenth(|round| round.1))
 }
 
+/// A part of the benchmark: whether it came to what is promised.
+type Measure = fn() -> bool;
+
 fn main() {
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let parts: [(&str, fn() -> bool); 5] = [
+    let parts: [(&str, Measure); 5] = [
         ("waiting", waiting::measure),
         ("bare", bare),
         ("recording", recording::measure),

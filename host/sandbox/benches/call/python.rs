@@ -32,7 +32,7 @@ pub(crate) fn measure() -> bool {
         let (cloud, nobody) = (Arc::new(NoCloud), Arc::new(Nobody));
         let called = loaded.call("snake.greetings.greet", &input, cloud, &context, nobody);
         let answer = tokio.block_on(called).unwrap();
-        assert!(answer.to_string().contains("Ada"), "{answer}");
+        assert!(format!("{answer:?}").contains("Ada"), "{answer:?}");
         begin.elapsed().as_secs_f64() * 1000.0
     };
     println!("the first call: {:.2} ms", call());

@@ -14,7 +14,7 @@ use crate::{Nobody, context, figure, guest, input, quiet};
 const ALLOWED: f64 = 10.0;
 
 /// How many calls a round has, and how many rounds there are.
-const CALLS: usize = 50;
+const CALLS: u32 = 50;
 const ROUNDS: usize = 21;
 
 /// A service that answers after a while, as fast ones on the same machine do.
@@ -64,7 +64,7 @@ pub(crate) fn measure() -> bool {
                 called.await.unwrap();
             }
         });
-        begin.elapsed().as_secs_f64() * 1e6 / CALLS as f64
+        begin.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
     };
     let more = |pause: Duration| {
         let rounds: Vec<(f64, f64)> = (0..ROUNDS)

@@ -9,7 +9,7 @@ use ostro_sandbox::{Sandbox, SandboxConfig};
 use crate::{NoCloud, Nobody, context, figure, guest, input};
 
 /// How many wait.
-const COUNT: usize = 1_000;
+const COUNT: u32 = 1_000;
 
 /// The most that the whole process may take meanwhile, in MB.
 const ALLOWED: f64 = 500.0;
@@ -27,12 +27,9 @@ fn memory() -> (f64, f64) {
 
 pub(crate) fn measure() -> bool {
     let mut pack = guest("hostile");
-    pack.manifest.limits.time = Duration::from_secs(3600);
+    pack.manifest.limits.time = Duration::from_hours(1);
     let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
-    assert!(
-        sandbox.max_instances() as usize >= COUNT,
-        "there is no room"
-    );
+    assert!(sandbox.max_instances() >= COUNT, "there is no room");
     let loaded = sandbox.load(&pack, &pack.manifest.grants).unwrap();
     let (before, mapped) = memory();
     println!("with a pack loaded: {before:.0} MB resident, {mapped:.0} MB mapped");
@@ -60,7 +57,7 @@ pub(crate) fn measure() -> bool {
             .collect();
         tokio::time::sleep(Duration::from_secs(4)).await;
         let waiting = calls.iter().filter(|call| !call.is_finished()).count();
-        assert_eq!(waiting, COUNT, "they all wait at the same time");
+        assert_eq!(waiting, COUNT as usize, "they all wait at the same time");
         let (during, _) = memory();
         for call in calls {
             let error = call.await.unwrap();
@@ -70,7 +67,7 @@ pub(crate) fn measure() -> bool {
     });
     println!(
         "each takes {:.0} kB; once they have ended: {after:.0} MB resident",
-        (during - before) * 1000.0 / COUNT as f64
+        (during - before) * 1000.0 / f64::from(COUNT)
     );
     figure("a thousand actions that wait", during, ALLOWED, "MB")
 }

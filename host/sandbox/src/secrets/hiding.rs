@@ -9,8 +9,22 @@ use crate::error::CallError;
 
 /// A sink that gets no values.
 pub(crate) struct Hiding {
-    pub(crate) sink: Arc<dyn ProgressSink>,
-    pub(crate) secrets: Arc<CallSecrets>,
+    sink: Arc<dyn ProgressSink>,
+    secrets: Arc<CallSecrets>,
+}
+
+impl Hiding {
+    /// `sink`, which gets no values of `secrets`.
+    pub(crate) fn around(
+        sink: Arc<dyn ProgressSink>,
+        secrets: &Arc<CallSecrets>,
+    ) -> Arc<dyn ProgressSink> {
+        if secrets.is_empty() {
+            return sink;
+        }
+        let secrets = Arc::clone(secrets);
+        Arc::new(Self { sink, secrets })
+    }
 }
 
 impl ProgressSink for Hiding {

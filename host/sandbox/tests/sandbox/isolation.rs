@@ -271,7 +271,7 @@ async fn a_pack_or_project_with_many_calls_holds_up_nobody_else() {
     });
     let pack = limited(&sandbox, hostile(), |limits| {
         limits.concurrent = NonZeroU32::new(2);
-        limits.time = Duration::from_secs(60);
+        limits.time = Duration::from_mins(1);
     });
     let sleep = |project: &'static str| {
         let pack = pack.clone();
