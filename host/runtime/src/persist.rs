@@ -105,15 +105,16 @@ impl Written<'_> {
     fn change(&self) -> ExecutionChange {
         let (before, after) = (self.before, self.after);
         let is_over = after.state().is_completed();
-        let output = after
-            .output()
-            .filter(|_| is_over && before.output() != after.output());
+        // One that has ended and runs again may end with the same keys in another order, which is
+        // the same to everybody but to whoever reads the row.
+        let output = after.output().filter(|_| is_over).map(json);
+        let output = output.filter(|output| before.output().map(json).as_ref() != Some(output));
         ExecutionChange {
             id: after.id().clone(),
             state: after.state(),
             moving: after.moves_by_itself(),
             state_info: after.state_info().map(str::to_owned),
-            output: output.map(json),
+            output,
             updated_at: after.updated_at(),
             finished_at: after.ended_at().filter(|_| is_over),
         }
