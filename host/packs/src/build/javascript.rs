@@ -1,8 +1,11 @@
 //! JavaScript, with componentize-js.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use sha2::{Digest, Sha256};
 
 use super::target::Target;
 use super::tools;
@@ -12,7 +15,8 @@ use crate::error::PackError;
 const VERSION: &str = "0.23.0";
 /// It, and all that it needs, each in one version and with the hash of its files. They are made by
 /// `npm install --package-lock-only --omit-lockfile-registry-resolved` where the first one is, so
-/// that the user's own registry is asked.
+/// that the user's own registry is asked. preview2-shim is named beside it because it loads that
+/// and does not say so.
 const LOCKED: [(&str, &str); 2] = [
     ("package.json", include_str!("componentize-js/package.json")),
     (
@@ -25,6 +29,16 @@ const SCRIPT: &str = include_str!("componentize-js/componentize.mjs");
 /// What to do where there is no node.
 const ADVICE: &str = "install Node.js 20 or newer with npm (Debian: `apt-get install nodejs npm`)";
 
+/// What tells the locked versions from others, so that they are installed anew when they change.
+fn lock_name() -> String {
+    let digest = Sha256::digest(LOCKED[1].1.as_bytes());
+    digest[..4].iter().fold(String::new(), |mut name, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
 /// componentize-js.
 pub(super) struct Tool(PathBuf);
 
@@ -32,7 +46,7 @@ impl Tool {
     /// Installs it where it is not.
     pub(super) fn find(say: &mut dyn FnMut(&str)) -> Result<Self, PackError> {
         tools::run(Command::new("node").arg("--version"), "node", ADVICE)?;
-        let name = format!("componentize-js-{VERSION}-locked");
+        let name = format!("componentize-js-{VERSION}-{}", lock_name());
         tools::installed(&name, say, |folder| {
             for (name, text) in LOCKED {
                 let file = folder.join(name);
