@@ -70,8 +70,6 @@ pub struct Figures {
     pub commits: u64,
     /// How many turns they had.
     pub turns: u64,
-    /// How many turns wait to be written now.
-    pub waiting: u64,
 }
 
 /// A turn that the journal did not take, and why: [`JournalError::Busy`], most of all.
@@ -334,7 +332,7 @@ impl Journal {
         Ok(turn)
     }
 
-    /// How much was written since the journal was opened, and how much waits.
+    /// How much was written since the journal was opened.
     pub fn figures(&self) -> Figures {
         self.inner.queue.figures()
     }

@@ -87,7 +87,6 @@ impl Queue {
         Figures {
             commits: self.commits.load(Ordering::Relaxed),
             turns: self.committed.load(Ordering::Relaxed),
-            waiting: self.turns() as u64,
         }
     }
 
