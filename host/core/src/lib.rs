@@ -25,6 +25,8 @@ pub use action::{
     Progress, ProgressSink,
 };
 pub use id::{ActionExecutionId, ExecutionId, TaskExecutionId};
-pub use request::{Method, PathError, RelativePath, ServiceRequest, ServiceResponse};
+pub use request::{
+    Method, PathError, RelativePath, ServiceRequest, ServiceResponse, percent_encode,
+};
 pub use state::State;
 pub use value::{Map, Value};

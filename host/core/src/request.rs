@@ -1,6 +1,7 @@
 //! Requests to OpenStack services, before anyone knows where the services are.
 
 use std::fmt;
+use std::fmt::Write as _;
 
 use thiserror::Error;
 
@@ -96,6 +97,21 @@ pub enum PathError {
     /// It is too long.
     #[error("path of {0} bytes: at most {max} are sent", max = RelativePath::MAX_BYTES)]
     TooLong(usize),
+}
+
+/// `text` percent-encoded, to be a part of a path (RFC 3986, unreserved characters stay); with
+/// `slashes`, slashes stay, too.
+pub fn percent_encode(text: &str, slashes: bool) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (slashes && byte == b'/') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 impl RelativePath {

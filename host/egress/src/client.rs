@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 
+use ostro_core::Method;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 
@@ -24,6 +25,18 @@ pub fn pinned(client: ClientBuilder, name: &str, addresses: &[SocketAddr]) -> Cl
     client.resolve_to_addrs(name, addresses)
 }
 
+/// `method`, as the client has it.
+pub fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Head => reqwest::Method::HEAD,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+    }
+}
+
 /// Why an exchange failed, in the words of its innermost cause and without an address, which may
 /// hold what is secret.
 pub fn reason(error: &reqwest::Error) -> String {
@@ -39,6 +52,7 @@ pub fn reason(error: &reqwest::Error) -> String {
     } else {
         ""
     };
+    // An error without a cause may name its address.
     if error.source().is_none() {
         format!("{what}the exchange failed")
     } else {

@@ -1,4 +1,4 @@
-//! Where requests to hosts outside of the cloud may go.
+//! Where requests to hosts outside of the cloud may go, and what is the same for all requests.
 //!
 //! A name is looked up once, its addresses are checked, and the connection is made to these very
 //! addresses: a name that has another address a moment later leads nowhere. `std.http` and the
@@ -20,7 +20,7 @@ mod client;
 mod lookup;
 mod zone;
 
-pub use client::{client, pinned, reason};
+pub use client::{client, method, pinned, reason};
 pub use ipnet::IpNet;
 pub use lookup::{Found, Lookup};
 pub use zone::Zone;

@@ -232,6 +232,52 @@ impl CallSecrets {
         text
     }
 
+    /// Puts values where places are in a message that goes `to` a destination: in the values of its
+    /// headers and in its body, in the form that the type of this asks for.
+    pub(crate) fn fill_message(
+        &self,
+        headers: &mut [(String, String)],
+        body: &mut Vec<u8>,
+        grants: &Grants,
+        to: Destination<'_>,
+    ) -> Result<(), Denial> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        self.fill_pairs(headers, grants, to)?;
+        let mut types = headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let form = Form::of_type(types.next().map(|(_, value)| value.as_str()));
+        *body = self.fill(std::mem::take(body), form, grants, to)?;
+        Ok(())
+    }
+
+    fn fill_pairs(
+        &self,
+        pairs: &mut [(String, String)],
+        grants: &Grants,
+        to: Destination<'_>,
+    ) -> Result<(), Denial> {
+        for (_, value) in pairs {
+            let filled = self.fill(value.as_bytes().to_vec(), Form::Plain, grants, to)?;
+            *value = String::from_utf8_lossy(&filled).into_owned();
+        }
+        Ok(())
+    }
+
+    /// Puts places where a message shows values that the pack may not see.
+    pub(crate) fn scrub_message(&self, headers: &mut [(String, String)], body: &mut Vec<u8>) {
+        if self.is_empty() {
+            return;
+        }
+        for (_, value) in headers {
+            let scrubbed = self.scrub(value.as_bytes().to_vec());
+            *value = String::from_utf8_lossy(&scrubbed).into_owned();
+        }
+        *body = self.scrub(std::mem::take(body));
+    }
+
     /// `request` with values where places are.
     pub(crate) fn fill_request(
         &self,
@@ -239,34 +285,19 @@ impl CallSecrets {
         grants: &Grants,
     ) -> Result<ServiceRequest, Denial> {
         let mut request = request;
-        if self.is_empty() {
-            return Ok(request);
-        }
         let service = request.service.clone();
         let to = Destination::Service(&service);
-        let pairs = [&mut request.headers, &mut request.query];
-        for (_, value) in pairs.into_iter().flatten() {
-            let filled = self.fill(value.as_bytes().to_vec(), Form::Plain, grants, to)?;
-            *value = String::from_utf8_lossy(&filled).into_owned();
+        if !self.is_empty() {
+            self.fill_pairs(&mut request.query, grants, to)?;
         }
-        let headers = request.headers.iter();
-        let mut types = headers.filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        let form = Form::of_type(types.next().map(|(_, value)| value.as_str()));
-        request.body = self.fill(request.body, form, grants, to)?;
+        self.fill_message(&mut request.headers, &mut request.body, grants, to)?;
         Ok(request)
     }
 
     /// `answer` with places where it shows values.
     pub(crate) fn scrub_answer(&self, answer: ServiceResponse) -> ServiceResponse {
         let mut answer = answer;
-        if self.is_empty() {
-            return answer;
-        }
-        for (_, value) in &mut answer.headers {
-            let scrubbed = self.scrub(value.as_bytes().to_vec());
-            *value = String::from_utf8_lossy(&scrubbed).into_owned();
-        }
-        answer.body = self.scrub(answer.body);
+        self.scrub_message(&mut answer.headers, &mut answer.body);
         answer
     }
 }

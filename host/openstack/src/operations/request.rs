@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ostro_core::{Map, RelativePath, ServiceRequest, Value};
+use ostro_core::{Map, RelativePath, ServiceRequest, Value, percent_encode};
 use url::form_urlencoded;
 
 use crate::operations::arguments::Arguments;
@@ -197,22 +197,7 @@ fn segment(
             format!("parameter {:?} must not be empty", parameter.name),
         ));
     }
-    Ok(escape(&text, parameter.place == Place::PathTail))
-}
-
-/// `text` percent-encoded; with `slashes`, slashes stay.
-pub(super) fn escape(text: &str, slashes: bool) -> String {
-    use std::fmt::Write;
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (slashes && byte == b'/') {
-            escaped.push(byte as char);
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
+    Ok(percent_encode(&text, parameter.place == Place::PathTail))
 }
 
 pub(super) fn bad_path(operation: &Operation, error: &ostro_core::PathError) -> OperationError {

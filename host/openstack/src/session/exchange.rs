@@ -1,9 +1,9 @@
 //! One request and its answer: headers, bounds, redirects, and what is sent again.
 
-use std::error::Error;
 use std::time::Duration;
 
-use ostro_core::{Method, ServiceRequest, ServiceResponse};
+use ostro_core::{ServiceRequest, ServiceResponse};
+use ostro_egress::{method, reason};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Certificate, Client, Response};
@@ -323,39 +323,4 @@ async fn read(
         headers,
         body,
     })
-}
-
-fn method(method: Method) -> reqwest::Method {
-    match method {
-        Method::Get => reqwest::Method::GET,
-        Method::Head => reqwest::Method::HEAD,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
-        Method::Patch => reqwest::Method::PATCH,
-        Method::Delete => reqwest::Method::DELETE,
-    }
-}
-
-/// Why `error` happened, in the words of its innermost cause and without an address, which may
-/// hold what is secret.
-pub(super) fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause: &dyn Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let what = if error.is_connect() {
-        "no connection: "
-    } else {
-        ""
-    };
-    // An error without a cause may name its address.
-    let own = error.source().is_none();
-    if own {
-        format!("{what}the exchange failed")
-    } else {
-        format!("{what}{cause}")
-    }
 }

@@ -12,6 +12,7 @@ use openstack_sdk_auth_applicationcredential::ANCHOR as APPLICATION_CREDENTIAL;
 use openstack_sdk_auth_core::{Auth, AuthError, OpenStackAuthType};
 use openstack_sdk_auth_password::ANCHOR as PASSWORD;
 use openstack_sdk_auth_token::ANCHOR as TOKEN;
+use ostro_egress::reason;
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
@@ -19,7 +20,6 @@ use url::Url;
 
 use crate::config::{KeystoneLogin, Login, Method};
 use crate::session::catalogue::Catalogue;
-use crate::session::exchange::reason;
 use crate::{CloudConfig, CloudError};
 
 /// A token is renewed this long before it expires, so that it outlives the request it is sent

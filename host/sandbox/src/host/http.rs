@@ -7,7 +7,7 @@
 mod body;
 mod exchange;
 
-use http::{HeaderName, Method as HttpMethod};
+use http::HeaderName;
 use ostro_core::Method;
 use ostro_packs::{HttpTarget, TargetError};
 use serde_json::Value;
@@ -225,16 +225,4 @@ fn arguments(outgoing: &Outgoing) -> Value {
         ..
     } = outgoing;
     recording::http_request(*method, target, headers)
-}
-
-/// The method for the client.
-fn http_method(method: Method) -> HttpMethod {
-    match method {
-        Method::Get => HttpMethod::GET,
-        Method::Head => HttpMethod::HEAD,
-        Method::Post => HttpMethod::POST,
-        Method::Put => HttpMethod::PUT,
-        Method::Patch => HttpMethod::PATCH,
-        Method::Delete => HttpMethod::DELETE,
-    }
 }

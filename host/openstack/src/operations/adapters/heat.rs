@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ostro_core::{Method, RelativePath, ServiceRequest, Value};
+use ostro_core::{Method, RelativePath, ServiceRequest, Value, percent_encode};
 
 use crate::Cloud;
 use crate::operations::arguments::Arguments;
-use crate::operations::request::{bad_path, build, build_at, escape};
+use crate::operations::request::{bad_path, build, build_at};
 use crate::operations::{Operation, OperationError, python, send, shape};
 
 use super::pages::{MAX_PAGES, json, too_many};
@@ -70,7 +70,7 @@ pub(super) async fn of_stack(
 ) -> Result<Value, OperationError> {
     let stack = arguments.text(operation, "stack_id").unwrap_or_default();
     let identifier = if stack.contains('/') {
-        escape(stack, true)
+        percent_encode(stack, true)
     } else {
         identifier(cloud, operation, stack).await?
     };
@@ -91,7 +91,7 @@ async fn identifier(
             "parameter \"stack_id\" must not be empty",
         ));
     }
-    let path = RelativePath::parse(&format!("/stacks/{}", escape(stack, false)))
+    let path = RelativePath::parse(&format!("/stacks/{}", percent_encode(stack, false)))
         .map_err(|error| bad_path(operation, &error))?;
     let mut request = ServiceRequest::new(&*operation.service, Method::Get, path);
     // Outputs can be costly to resolve, and are not looked at.
@@ -108,7 +108,7 @@ async fn identifier(
     };
     Ok(format!(
         "{}/{}",
-        escape(field("stack_name")?, false),
-        escape(field("id")?, false)
+        percent_encode(field("stack_name")?, false),
+        percent_encode(field("id")?, false)
     ))
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ostro_core::{Map, RelativePath, Value};
+use ostro_core::{Map, RelativePath, Value, percent_encode};
 
 use crate::Cloud;
 use crate::operations::arguments::Arguments;
-use crate::operations::request::{bad_path, build, escape};
+use crate::operations::request::{bad_path, build};
 use crate::operations::{Operation, OperationError, python, send};
 
 use super::pages::json;
@@ -86,8 +86,12 @@ async fn status(
     node: &str,
 ) -> Result<Value, OperationError> {
     let mut request = build(operation, arguments)?;
-    request.path = RelativePath::parse(&format!("{}/{}", operation.path, escape(node, false)))
-        .map_err(|error| bad_path(operation, &error))?;
+    request.path = RelativePath::parse(&format!(
+        "{}/{}",
+        operation.path,
+        percent_encode(node, false)
+    ))
+    .map_err(|error| bad_path(operation, &error))?;
     let response = send(cloud, operation, request).await?;
     json(operation, &response.body)
 }

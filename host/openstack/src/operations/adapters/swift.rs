@@ -1,10 +1,10 @@
 //! python-swiftclient: listings and copies.
 
-use ostro_core::{Map, RelativePath, Value};
+use ostro_core::{Map, RelativePath, Value, percent_encode};
 
 use crate::Cloud;
 use crate::operations::arguments::Arguments;
-use crate::operations::request::{self, bad_path, escape};
+use crate::operations::request::{self, bad_path};
 use crate::operations::{Encode, Operation, OperationError, send, shape};
 
 use super::pages::{MAX_PAGES, too_many};
@@ -55,7 +55,7 @@ pub(super) async fn parts(
         }
     }
     let path = match container.as_str() {
-        Some(name) if !name.is_empty() => format!("/{}", escape(name, false)),
+        Some(name) if !name.is_empty() => format!("/{}", percent_encode(name, false)),
         _ => "/".to_owned(),
     };
     let path = RelativePath::parse(&path).map_err(|error| bad_path(operation, &error))?;
@@ -142,7 +142,7 @@ pub(super) async fn copy(
                 "parameter \"destination\" must be a container and an object: box/name",
             ));
         }
-        request.path = RelativePath::parse(&format!("/{}", escape(destination, true)))
+        request.path = RelativePath::parse(&format!("/{}", percent_encode(destination, true)))
             .map_err(|error| bad_path(operation, &error))?;
     }
     request.headers.push(("x-copy-from".to_owned(), source));

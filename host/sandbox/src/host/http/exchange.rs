@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use ostro_core::Method;
 use ostro_egress::{Zone, client, pinned, reason};
@@ -12,13 +11,12 @@ use ostro_packs::{Denial, Destination, Host, HttpTarget};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use super::MAX_HEADERS;
 use super::body::{Held, Memory, whole};
-use super::{MAX_HEADERS, http_method};
 use crate::host::contract::types::{CallError, Response};
 use crate::host::headers;
 use crate::host::text::clean;
 use crate::recording::{HttpAnswer, Later};
-use crate::secrets::{CallSecrets, Form};
 use crate::state::Caller;
 
 /// How many requests of an instance are under way at the same time. More wait.
@@ -66,8 +64,8 @@ impl Requests {
         };
         let mut held = self.memory.hold();
         let body = match body {
-            Some(body) => Bytes::from(self.collect(body, &mut held).await?),
-            None => Bytes::new(),
+            Some(body) => self.collect(body, &mut held).await?,
+            None => Vec::new(),
         };
         if outgoing
             .length
@@ -134,7 +132,7 @@ impl Requests {
         &self,
         caller: &Caller,
         outgoing: &Outgoing,
-        body: Bytes,
+        body: Vec<u8>,
         is_private: &mut bool,
     ) -> Result<Response, CallError> {
         let Outgoing { method, target, .. } = outgoing;
@@ -184,27 +182,27 @@ impl Requests {
             None => return Err(failed("no address is known of the host".to_owned())),
         }
         let host = target.host.to_string();
-        let sent = Sent {
-            headers: outgoing.headers.clone(),
-            body,
-        };
-        let sent = sent
-            .filled(caller, Destination::Host(&host))
+        let to = Destination::Host(&host);
+        let (mut headers, mut body) = (outgoing.headers.clone(), body);
+        let secrets = &caller.secrets;
+        secrets
+            .fill_message(&mut headers, &mut body, &caller.policy.grants, to)
             .map_err(|denial| deny(&denial))?;
         caller.turn().await;
-        let answer = self.send(caller, outgoing, sent, &addresses).await;
-        let answer = answer.map_err(|error| match error {
+        let answer = self.send(caller, outgoing, (headers, body), &addresses);
+        let mut answer = answer.await.map_err(|error| match error {
             Failed::Exchange(error) => failed(reason(&error)),
             Failed::Other(error) => error,
         })?;
-        Ok(scrubbed(answer, &caller.secrets))
+        secrets.scrub_message(&mut answer.headers, &mut answer.body);
+        Ok(answer)
     }
 
     async fn send(
         &self,
         caller: &Caller,
         outgoing: &Outgoing,
-        Sent { headers, body }: Sent,
+        (headers, body): (Vec<(String, String)>, Vec<u8>),
         addresses: &[SocketAddr],
     ) -> Result<Response, Failed> {
         let Outgoing {
@@ -238,7 +236,7 @@ impl Requests {
         if !is_same {
             return Err(invalid("the address"));
         }
-        let mut request = client.request(http_method(*method), url);
+        let mut request = client.request(ostro_egress::method(*method), url);
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -280,49 +278,6 @@ impl Requests {
             headers,
             body,
         })
-    }
-}
-
-/// What leaves the host: with the values of secrets where the guest put their places.
-struct Sent {
-    headers: Vec<(String, String)>,
-    body: Bytes,
-}
-
-impl Sent {
-    fn filled(self, caller: &Caller, to: Destination<'_>) -> Result<Self, Denial> {
-        let secrets = &caller.secrets;
-        if secrets.is_empty() {
-            return Ok(self);
-        }
-        let Self { mut headers, body } = self;
-        let grants = &caller.policy.grants;
-        for (_, value) in &mut headers {
-            let filled = secrets.fill(value.as_bytes().to_vec(), Form::Plain, grants, to)?;
-            *value = String::from_utf8_lossy(&filled).into_owned();
-        }
-        let mut types = headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        let form = Form::of_type(types.next().map(|(_, value)| value.as_str()));
-        let body = secrets.fill(body.to_vec(), form, grants, to)?.into();
-        Ok(Self { headers, body })
-    }
-}
-
-/// `answer` with places where it shows values of secrets.
-fn scrubbed(answer: Response, secrets: &CallSecrets) -> Response {
-    if secrets.is_empty() {
-        return answer;
-    }
-    let headers = answer.headers.into_iter().map(|(name, value)| {
-        let value = secrets.scrub(value.into_bytes());
-        (name, String::from_utf8_lossy(&value).into_owned())
-    });
-    Response {
-        status: answer.status,
-        headers: headers.collect(),
-        body: secrets.scrub(answer.body),
     }
 }
 

@@ -1,9 +1,7 @@
 //! The requests to Swift, and what its answers say
 //! (<https://docs.openstack.org/api-ref/object-store/>).
 
-use std::fmt::Write as _;
-
-use ostro_core::{Method, RelativePath, ServiceRequest, ServiceResponse};
+use ostro_core::{Method, RelativePath, ServiceRequest, ServiceResponse, percent_encode};
 use ostro_packs::Access;
 use serde::Deserialize;
 
@@ -39,7 +37,11 @@ impl Object {
                 "an object's name has 1 to {MAX_OBJECT} bytes"
             )));
         }
-        let path = format!("/{}/{}", escape(container, false), escape(name, true));
+        let path = format!(
+            "/{}/{}",
+            percent_encode(container, false),
+            percent_encode(name, true)
+        );
         Ok(Self {
             container: container.to_owned(),
             name: name.to_owned(),
@@ -93,19 +95,6 @@ fn metadata(pairs: &[(String, String)]) -> Result<Vec<(String, String)>, CallErr
     let headers: Vec<_> = pairs.iter().map(header).collect();
     headers::check(&headers).map_err(CallError::Invalid)?;
     Ok(headers)
-}
-
-fn escape(text: &str, slashes: bool) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (slashes && byte == b'/') {
-            escaped.push(byte as char);
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
 }
 
 /// `answer`, if it is one of success.
@@ -256,7 +245,7 @@ impl Caller {
         let prefix = options.prefix.as_deref().unwrap_or_default();
         let checked = self.policy.grants.check_listing(container, prefix);
         checked.map_err(|denial| self.deny(&denial))?;
-        let path = parse(&format!("/{}", escape(container, false)))?;
+        let path = parse(&format!("/{}", percent_encode(container, false)))?;
         let mut request = ServiceRequest::new(SERVICE, Method::Get, path);
         let mut query = |name: &str, value: &str| {
             if !value.is_empty() {
@@ -291,7 +280,7 @@ impl Caller {
 
     /// An error if there is no such container.
     pub(super) async fn find_container(&self, container: &str) -> Result<(), CallError> {
-        let path = parse(&format!("/{}", escape(container, false)))?;
+        let path = parse(&format!("/{}", percent_encode(container, false)))?;
         let request = ServiceRequest::new(SERVICE, Method::Head, path);
         checked_listing(self.to_swift(request).await?, container).map(drop)
     }
