@@ -6,13 +6,10 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use ostro_packs::Version;
+use ostro_packs::{MajorTag, Version};
 
 use crate::RegistryError;
 use crate::pack::{PackAction, PackActions};
-
-/// What the tag of a workflow begins with that wants a major of a pack.
-const TAG: &str = "pack:";
 
 /// The packs of a registry.
 #[derive(Default)]
@@ -81,11 +78,11 @@ impl Packs {
         };
         let pack = newest.pack.name();
         let versions = self.versions.get(&pack).map_or(&[][..], Vec::as_slice);
-        let (version, tag) = match wanted(&pack, tags) {
-            None => (versions.first(), None),
+        let tag = wanted(&pack, tags)?;
+        let version = match &tag {
+            None => versions.first(),
             Some(tag) => {
-                let major = tag.rsplit('@').next().and_then(|major| major.parse().ok());
-                let version = versions.iter().find(|version| Some(version.major) == major);
+                let version = versions.iter().find(|version| version.major == tag.major);
                 if version.is_none() {
                     let there: Vec<String> = versions.iter().map(ToString::to_string).collect();
                     return Err(format!(
@@ -94,7 +91,7 @@ impl Packs {
                         there.join(", ")
                     ));
                 }
-                (version, Some(tag))
+                version
             }
         };
         let found = version.and_then(|version| {
@@ -109,10 +106,13 @@ impl Packs {
                 None => "the newest that is active".to_owned(),
                 Some(tag) => format!("as its tag {tag} wants"),
             };
+            let has = MajorTag {
+                pack: &pack,
+                major: at.major,
+            };
             return Err(format!(
                 "{action}: the workflow gets {pack} {which}, {why}, which has no such action; \
-                 {pack} {at} has it, and a workflow with the tag {TAG}{pack}@{} gets that",
-                at.major
+                 {pack} {at} has it, and a workflow with the tag {has} gets that"
             ));
         }
         Ok(found)
@@ -120,15 +120,17 @@ impl Packs {
 }
 
 /// The tag that says which major of `pack` a workflow wants.
-fn wanted<'a>(pack: &str, tags: &'a [Arc<str>]) -> Option<&'a str> {
-    tags.iter().map(|tag| &**tag).find(|tag| {
-        tag.strip_prefix(TAG)
-            .and_then(|rest| rest.strip_prefix(pack))
-            .is_some_and(|rest| rest.starts_with('@'))
-    })
+fn wanted<'a>(pack: &str, tags: &'a [Arc<str>]) -> Result<Option<MajorTag<'a>>, String> {
+    for tag in tags {
+        let tag = MajorTag::parse(tag).map_err(|error| error.to_string())?;
+        if let Some(tag) = tag.filter(|tag| tag.pack == pack) {
+            return Ok(Some(tag));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether any of `tags` wants a major of some pack.
 pub(crate) fn matter(tags: &[Arc<str>]) -> bool {
-    tags.iter().any(|tag| tag.starts_with(TAG))
+    tags.iter().any(|tag| MajorTag::parse(tag) != Ok(None))
 }

@@ -5,16 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use ostro_core::{ExecutionId, Value};
-use ostro_packs::Pack;
+use ostro_packs::{MajorTag, Pack};
 use ostro_runtime::Library;
 use ostro_store::{Hold, Installed, Pin, Record, Store};
 
 use crate::args::State;
 use crate::errors::hinted;
 use crate::state::{RunDir, StateDir};
-
-/// What stands before a pack's name in a tag that asks for one of its major numbers.
-const TAG: &str = "pack:";
 
 /// The installed packs that are wanted, beside those that the command line names.
 pub(crate) struct Wanted {
@@ -24,8 +21,11 @@ pub(crate) struct Wanted {
 }
 
 enum Which {
-    /// The active versions: of these packs that with this major number, and of others the newest.
+    /// One active version of each pack: of these packs that with this major number, and of others
+    /// the newest.
     Active(BTreeMap<String, u64>),
+    /// All active versions; these majors have to be among them.
+    All(BTreeSet<(String, u64)>),
     /// Those that an execution began with.
     Pinned(Vec<Pin>),
 }
@@ -49,6 +49,23 @@ impl Wanted {
         Ok(Self {
             store: store(state),
             which: Which::Active(majors(tags)?),
+        })
+    }
+
+    /// All that is active, of each pack in every major; what `tags` ask for has to be there.
+    pub(crate) fn all<'a>(
+        state: &State,
+        tags: impl IntoIterator<Item = &'a Arc<str>>,
+    ) -> Result<Self> {
+        let mut asked = BTreeSet::new();
+        for tag in tags {
+            if let Some(MajorTag { pack, major }) = MajorTag::parse(tag)? {
+                asked.insert((pack.to_owned(), major));
+            }
+        }
+        Ok(Self {
+            store: store(state),
+            which: Which::All(asked),
         })
     }
 
@@ -82,6 +99,20 @@ impl Wanted {
                 let names = record.packs.keys().filter(|name| is_free(name));
                 names
                     .filter_map(|name| record.active(name, majors.get(name).copied()))
+                    .collect()
+            }
+            Which::All(asked) => {
+                for (name, major) in asked.iter().filter(|(name, _)| is_free(name)) {
+                    if record.active(name, Some(*major)).is_none() {
+                        return Err(not_active(&record, name, *major));
+                    }
+                }
+                let packs = record.packs.iter().filter(|(name, _)| is_free(name));
+                packs
+                    .flat_map(|(name, packs)| {
+                        packs.active.keys().rev().map(move |major| (name, *major))
+                    })
+                    .filter_map(|(name, major)| record.active(name, Some(major)))
                     .collect()
             }
             Which::Pinned(pins) => {
@@ -137,7 +168,7 @@ fn store(state: &State) -> Option<Store> {
 fn majors<'a>(tags: impl IntoIterator<Item = &'a Arc<str>>) -> Result<BTreeMap<String, u64>> {
     let mut majors = BTreeMap::new();
     for tag in tags {
-        let Some((name, major)) = asks(tag)? else {
+        let Some(MajorTag { pack: name, major }) = MajorTag::parse(tag)? else {
             continue;
         };
         if let Some(other) = majors.insert(name.to_owned(), major)
@@ -147,31 +178,16 @@ fn majors<'a>(tags: impl IntoIterator<Item = &'a Arc<str>>) -> Result<BTreeMap<S
                 anyhow!(
                     "tags ask for {name} {other} and for {name} {major}: one of them can be had"
                 ),
-                "of workflows that run together, one says which",
+                "an execution has one version of each pack",
             ));
         }
     }
     Ok(majors)
 }
 
-/// Which major number of which pack a tag asks for.
-pub(crate) fn asks(tag: &str) -> Result<Option<(&str, u64)>> {
-    let Some(text) = tag.strip_prefix(TAG) else {
-        return Ok(None);
-    };
-    let parts = text.split_once('@');
-    let asked = parts.and_then(|(name, major)| Some((name, major.parse().ok()?)));
-    match asked {
-        Some(asked) => Ok(Some(asked)),
-        None => Err(hinted(
-            anyhow!("the tag {tag} names no version of a pack"),
-            "write pack:NAME@MAJOR, as pack:acme@1",
-        )),
-    }
-}
-
 fn not_active(record: &Record, name: &str, major: u64) -> anyhow::Error {
-    let error = anyhow!("the tag {TAG}{name}@{major} asks for {name} {major}, and none is active");
+    let tag = MajorTag { pack: name, major };
+    let error = anyhow!("the tag {tag} asks for {name} {major}, and none is active");
     let hint = match record.find(name, Some(&major.to_string())) {
         Ok(_) => format!("`ostro pack activate {name}@{major}` activates the newest of it"),
         Err(_) => format!("`ostro pack install` and `ostro pack activate {name}@{major}` bring it"),

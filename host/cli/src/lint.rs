@@ -17,11 +17,11 @@ pub(crate) fn lint(args: &Lint) -> Result<Exit> {
         let text = input::read(&name)?;
         texts.push((name, text));
     }
-    // Their tags say which of two majors is meant.
+    // Their tags say which of two majors each of them means.
     let parsed = texts.iter().map(|(name, text)| parse(text, name));
     let definitions: Definitions = parsed.collect();
     let tags = definitions.workflows().flat_map(|workflow| &workflow.tags);
-    let wanted = Wanted::active(&args.state, tags)?;
+    let wanted = Wanted::all(&args.state, tags)?;
     let actions = sources::load(&args.sources, &wanted)?;
     let files: Vec<(&str, &str)> = texts
         .iter()

@@ -6,6 +6,7 @@
 mod action;
 mod args;
 mod backup;
+mod change;
 mod definitions;
 mod doctor;
 mod errors;

@@ -1,15 +1,14 @@
 //! `ostro workflow diff`: whether what workflows take and give stays compatible.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use console::style;
-use ostro_lang::{ContractChange, Definitions, Diagnostic, How, contract_changes, parse};
+use ostro_lang::{ContractChange, Definitions, Diagnostic, contract_changes, parse};
 use serde_json::{Value as Json, json};
 
 use crate::args::{Output, Workflow, WorkflowDiff};
+use crate::change::Difference;
 use crate::errors::{Exit, hinted};
 use crate::{input, terminal};
 
@@ -96,28 +95,16 @@ fn json(change: &ContractChange) -> Json {
 fn table(changes: &[ContractChange], breaks: bool) -> String {
     let mut text = String::new();
     for change in changes {
-        let mark = match change.how {
-            How::Added => style("+").green(),
-            How::Removed => style("-").red(),
-            How::Changed => style("~").yellow(),
+        let shown = Difference {
+            of: &change.of,
+            name: &change.name,
+            how: change.how,
+            detail: change.detail.as_deref(),
+            breaks: change.breaks,
+            location: Some(&change.location),
         };
-        let detail = change.detail.as_deref();
-        let detail = detail.map(|detail| format!("  {}", terminal::clean(detail)));
-        let breaks = if change.breaks {
-            format!("  {}", style("breaks").red().bold())
-        } else {
-            String::new()
-        };
-        let at = &change.location;
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{mark} {:<8} {}{}{breaks}  {}",
-            change.of,
-            terminal::clean(&change.name),
-            detail.unwrap_or_default(),
-            style(format!("{}:{}", terminal::clean(&at.file), at.line)).dim(),
-        );
+        text.push_str(&shown.line(8));
+        text.push('\n');
     }
     text.push_str(match (changes.is_empty(), breaks) {
         (true, _) => "What they take and give is the same.",

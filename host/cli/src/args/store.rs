@@ -6,6 +6,16 @@ use clap::{Args, Subcommand, ValueHint};
 
 use super::{Output, State};
 
+/// Where packs are installed, and how is told what came of a command.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// In which form to print what came of it.
+    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
+}
+
 /// Install a pack: fetch it, check it, and keep it for executions to come.
 ///
 /// It has to be signed with a key that is trusted, and what it asks to be granted is shown and
@@ -49,10 +59,7 @@ pub(crate) struct Install {
     #[arg(long)]
     pub(crate) plain_http: bool,
     #[command(flatten)]
-    pub(crate) state: State,
-    /// In which form to print what was installed.
-    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-    pub(crate) output: Output,
+    pub(crate) place: Place,
 }
 
 /// Have new executions get a version, in place of the active one with the same major number.
@@ -79,10 +86,7 @@ pub(crate) struct Activate {
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
-    pub(crate) state: State,
-    /// In which form to print what changes.
-    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-    pub(crate) output: Output,
+    pub(crate) place: Place,
 }
 
 /// A pack whose active versions are to change.
@@ -92,10 +96,7 @@ pub(crate) struct Switch {
     #[arg(value_name = "NAME")]
     pub(crate) pack: String,
     #[command(flatten)]
-    pub(crate) state: State,
-    /// In which form to print what is active then.
-    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-    pub(crate) output: Output,
+    pub(crate) place: Place,
 }
 
 /// A version to remove.
@@ -105,10 +106,7 @@ pub(crate) struct Remove {
     #[arg(value_name = "NAME@VERSION")]
     pub(crate) pack: String,
     #[command(flatten)]
-    pub(crate) state: State,
-    /// In which form to print what was removed.
-    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-    pub(crate) output: Output,
+    pub(crate) place: Place,
 }
 
 /// Delete all versions that nothing needs.
@@ -122,10 +120,7 @@ pub(crate) struct Prune {
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) state: State,
-    /// In which form to print what was deleted.
-    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-    pub(crate) output: Output,
+    pub(crate) place: Place,
 }
 
 /// Push a pack to an OCI registry, with its signature if there is one.
@@ -174,10 +169,7 @@ pub(crate) enum Trust {
     /// List the keys that are trusted.
     List {
         #[command(flatten)]
-        state: State,
-        /// In which form to print them.
-        #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-        output: Output,
+        place: Place,
     },
     /// Trust a key no longer. What it signed stays installed.
     Remove {
@@ -195,8 +187,5 @@ pub(crate) struct Listed {
     /// Only this one.
     pub(crate) pack: Option<String>,
     #[command(flatten)]
-    pub(crate) state: State,
-    /// In which form to print them.
-    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-    pub(crate) output: Output,
+    pub(crate) place: Place,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow};
 use console::style;
 use ostro_lang::parse;
-use ostro_packs::{Pack, PackDiff};
+use ostro_packs::{MajorTag, Pack, PackDiff};
 use ostro_store::{Installed, Record, Store};
 use serde_json::{Value, json};
 
@@ -13,7 +13,6 @@ use super::diff::{self, Broken};
 use super::kept;
 use crate::args::{Activate, Output, Switch};
 use crate::errors::{Exit, WithHint as _, hinted};
-use crate::installed::asks;
 use crate::state::StateDir;
 use crate::{input, terminal};
 
@@ -31,7 +30,7 @@ pub(super) struct Request<'a> {
 
 /// Carries out `ostro pack activate`.
 pub(super) fn activate(args: &Activate) -> Result<Exit> {
-    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let state = StateDir::new(args.place.state.state_dir.as_deref())?;
     let (name, version) = kept::split(&args.pack);
     let request = Request {
         name: name.to_owned(),
@@ -39,7 +38,7 @@ pub(super) fn activate(args: &Activate) -> Result<Exit> {
         files: &args.files,
         force: args.force,
     };
-    switch(&state, &request, args.output)
+    switch(&state, &request, args.place.output)
 }
 
 /// Activates a version, shows what that changes, and deletes what nothing needs any more.
@@ -205,10 +204,9 @@ fn asked(text: &str, name: &str, pack: &str) -> Result<Option<u64>> {
     let definitions: ostro_lang::Definitions = std::iter::once(parse(text, name)).collect();
     for workflow in definitions.workflows() {
         for tag in &workflow.tags {
-            if let Some((named, major)) = asks(tag)?
-                && named == pack
-            {
-                return Ok(Some(major));
+            let tag = MajorTag::parse(tag)?;
+            if let Some(tag) = tag.filter(|tag| tag.pack == pack) {
+                return Ok(Some(tag.major));
             }
         }
     }
@@ -226,7 +224,7 @@ fn read(files: &[PathBuf]) -> Result<Vec<(String, String)>> {
 
 /// Carries out `ostro pack rollback`.
 pub(super) fn roll_back(args: &Switch) -> Result<Exit> {
-    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let state = StateDir::new(args.place.state.state_dir.as_deref())?;
     let mut change = state.store().change()?;
     change
         .record
@@ -236,8 +234,8 @@ pub(super) fn roll_back(args: &Switch) -> Result<Exit> {
     change
         .commit()
         .hint(|| "what was active stays active".to_owned())?;
-    active(&change.record, &args.pack, args.output)?;
-    if args.output == Output::Table {
+    active(&change.record, &args.pack, args.place.output)?;
+    if args.place.output == Output::Table {
         terminal::complain("  `ostro pack rollback` once more undoes that");
     }
     Ok(Exit::Success)
@@ -245,7 +243,7 @@ pub(super) fn roll_back(args: &Switch) -> Result<Exit> {
 
 /// Carries out `ostro pack deactivate`.
 pub(super) fn deactivate(args: &Switch) -> Result<Exit> {
-    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let state = StateDir::new(args.place.state.state_dir.as_deref())?;
     let mut change = state.store().change()?;
     let (name, version) = kept::split(&args.pack);
     let found = change.record.find(name, version).map_err(kept::unknown)?;
@@ -256,8 +254,8 @@ pub(super) fn deactivate(args: &Switch) -> Result<Exit> {
     change
         .commit()
         .hint(|| "what was active stays active".to_owned())?;
-    active(&change.record, name, args.output)?;
-    kept::sweep(&state, &mut change, args.output == Output::Table);
+    active(&change.record, name, args.place.output)?;
+    kept::sweep(&state, &mut change, args.place.output == Output::Table);
     Ok(Exit::Success)
 }
 

@@ -1,17 +1,16 @@
 //! `ostro pack diff`: what a new version of a pack changes, and which workflows it breaks.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::Result;
-use console::style;
 use ostro_actions::Registry;
 use ostro_core::Value;
 use ostro_lang::{ActionCatalogue, ActionParameter, Definitions, Diagnostic, check, parse};
-use ostro_packs::{Change, How, Pack, PackDiff};
+use ostro_packs::{Change, Pack, PackDiff};
 use serde_json::json;
 
 use crate::args::{Output, PackDiffArgs};
+use crate::change::Difference;
 use crate::errors::Exit;
 use crate::{input, sources, terminal};
 
@@ -177,7 +176,7 @@ pub(super) fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) ->
         text.push_str("nothing changes for those who use it\n");
     }
     for change in &diff.changes {
-        line(&mut text, change);
+        text.push_str(&line(change));
     }
     for (found, source) in &broken.found {
         text.push('\n');
@@ -188,27 +187,16 @@ pub(super) fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) ->
     text.trim_end().to_owned()
 }
 
-fn line(text: &mut String, change: &Change) {
-    let mark = match change.how {
-        How::Added => style("+").green(),
-        How::Removed => style("-").red(),
-        How::Changed => style("~").yellow(),
+fn line(change: &Change) -> String {
+    let shown = Difference {
+        of: &change.what,
+        name: &change.name,
+        how: change.how,
+        detail: change.detail.as_deref(),
+        breaks: change.breaks,
+        location: None,
     };
-    let detail = change.detail.as_deref();
-    let detail = detail.map(|detail| format!("  {}", terminal::clean(detail)));
-    let breaks = if change.breaks {
-        format!("  {}", style("breaks").red().bold())
-    } else {
-        String::new()
-    };
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "  {mark} {:<9} {}{}{breaks}",
-        change.what,
-        terminal::clean(&change.name),
-        detail.unwrap_or_default(),
-    );
+    format!("  {}\n", shown.line(9))
 }
 
 /// What it comes to, in sentences.

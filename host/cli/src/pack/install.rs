@@ -18,7 +18,7 @@ use crate::{sources, terminal};
 
 /// Carries out `ostro pack install`.
 pub(super) fn install(args: &Install) -> Result<Exit> {
-    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let state = StateDir::new(args.place.state.state_dir.as_deref())?;
     let store = state.store();
     let source = Source::parse(&args.source, args.plain_http)?;
     let fetched = fetch(&source)?;
@@ -61,12 +61,12 @@ pub(super) fn install(args: &Install) -> Result<Exit> {
             files: &[],
             force: false,
         };
-        return activate::switch(&state, &request, args.output);
+        return activate::switch(&state, &request, args.place.output);
     }
     let record = store.read()?;
     let packs = record.packs.get(&installed.name);
     let is_active = packs.is_some_and(|packs| packs.is_active(&installed));
-    match args.output {
+    match args.place.output {
         Output::Json => terminal::print(&terminal::json(&kept::json(&record, &installed))?)?,
         Output::Table if is_active => {}
         Output::Table => terminal::complain(&format!(

@@ -21,7 +21,7 @@ const LOOKS: usize = 100;
 
 /// Carries out `ostro pack list`.
 pub(super) fn list(args: &Listed) -> Result<Exit> {
-    let record = StateDir::new(args.state.state_dir.as_deref())?
+    let record = StateDir::new(args.place.state.state_dir.as_deref())?
         .store()
         .read()?;
     if let Some(name) = &args.pack {
@@ -36,7 +36,7 @@ pub(super) fn list(args: &Listed) -> Result<Exit> {
             .cmp(&other.name)
             .then(other.version.cmp(&one.version))
     });
-    if args.output == Output::Json {
+    if args.place.output == Output::Json {
         let all: Vec<Value> = versions.iter().map(|one| json(&record, one)).collect();
         terminal::print(&terminal::json(&all)?)?;
         return Ok(Exit::Success);
@@ -112,7 +112,7 @@ pub(super) fn remove(args: &Remove) -> Result<Exit> {
             ),
         ));
     };
-    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let state = StateDir::new(args.place.state.state_dir.as_deref())?;
     let mut change = state.store().change()?;
     let target = change.record.find(name, Some(version))?.clone();
     let mut quiet = change.quiet()?;
@@ -146,12 +146,12 @@ pub(super) fn remove(args: &Remove) -> Result<Exit> {
         .hint(|| format!("activate another version first, or `ostro pack deactivate {name}`"))?;
     change.commit()?;
     change.sweep(&quiet)?;
-    report(&[removed], "removed", args.output)
+    report(&[removed], "removed", args.place.output)
 }
 
 /// Carries out `ostro pack prune`.
 pub(super) fn prune(args: &Prune) -> Result<Exit> {
-    let state = StateDir::new(args.state.state_dir.as_deref())?;
+    let state = StateDir::new(args.place.state.state_dir.as_deref())?;
     let mut change = state.store().change()?;
     let Some(quiet) = change.quiet()? else {
         return Err(hinted(
@@ -162,14 +162,14 @@ pub(super) fn prune(args: &Prune) -> Result<Exit> {
     let needed = installed::digests(&installed::needed(&state)?);
     let gone = change.record.needless(&needed, true);
     if args.dry_run {
-        return report(&gone, "would be deleted", args.output);
+        return report(&gone, "would be deleted", args.place.output);
     }
     for one in &gone {
         change.record.remove(&one.name, &one.digest)?;
     }
     change.commit()?;
     change.sweep(&quiet)?;
-    report(&gone, "deleted", args.output)
+    report(&gone, "deleted", args.place.output)
 }
 
 fn report(gone: &[Installed], how: &str, output: Output) -> Result<Exit> {

@@ -30,7 +30,7 @@ pub(super) fn trust(command: &Trust) -> Result<Exit> {
             let key = store(state)?.distrust(key).map_err(kept::unknown_key)?;
             say(&key, "is not trusted any more")
         }
-        Trust::List { state, output } => list(&store(state)?.keys().all()?, *output),
+        Trust::List { place } => list(&store(&place.state)?.keys().all()?, place.output),
     }
 }
 
