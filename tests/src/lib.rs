@@ -5,6 +5,7 @@
 
 mod cloud;
 mod debian;
+mod disk;
 mod kept;
 mod ostro;
 mod tripleo;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, bail};
 
 pub use cloud::{Cloud, Ramdisks};
 pub use debian::debian;
+pub use disk::{disk, on_a_disk};
 pub use kept::{Counter, Kept, eventually};
 pub use ostro::{Ostro, Run};
 pub use tripleo::workbooks;

@@ -9,35 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use ostro_tests::{Counter, Kept, Run, eventually};
-
-/// Tells a test's copy in another process where its disk is.
-const DISK: &str = "OSTRO_FAULTS_DISK";
-
-/// Runs the test `name` once more, with a disk of `size` for its files.
-fn on_a_disk(name: &str, size: &str) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let disk = folder.path().join("disk");
-    fs::create_dir(&disk)?;
-    let script = format!("mount -t tmpfs -o size={size} tmpfs \"$TMPDIR\"\nexec \"$0\" \"$@\"");
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-ec", &script])
-        .arg(std::env::current_exe()?)
-        .args([name, "--exact", "--nocapture"])
-        .env("TMPDIR", &disk)
-        .env(DISK, &disk)
-        .output()
-        .context("unshare, of util-linux, makes the disk")?;
-    let told = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&told);
-    ensure!(output.status.success(), "{text}");
-    ensure!(text.contains("1 passed"), "{text}");
-    Ok(())
-}
-
-fn disk() -> Option<PathBuf> {
-    std::env::var_os(DISK).map(PathBuf::from)
-}
+use ostro_tests::{Counter, Kept, Run, disk, eventually, on_a_disk};
 
 fn remount(disk: &Path, how: &str) -> Result<()> {
     let how = format!("remount,{how}");

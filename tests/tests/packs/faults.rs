@@ -1,12 +1,11 @@
 //! Kills at any moment, and a full disk: nothing is half-done, and what was active stays active.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use ostro_tests::{disk, on_a_disk};
 
 use crate::maker::{Made, Place};
 
@@ -91,35 +90,13 @@ fn a_kill_at_any_moment_leaves_the_store_whole() -> Result<()> {
     Ok(())
 }
 
-/// Tells this test's copy in another process where its disk is.
-const DISK: &str = "OSTRO_PACKS_DISK";
-
 #[test]
 fn a_full_disk_is_one_clear_line_and_changes_nothing() -> Result<()> {
-    let Some(disk) = std::env::var_os(DISK).map(PathBuf::from) else {
-        let folder = tempfile::tempdir()?;
-        let disk = folder.path().join("disk");
-        fs::create_dir(&disk)?;
-        let script = "mount -t tmpfs -o size=24m tmpfs \"$TMPDIR\"\nexec \"$0\" \"$@\"";
-        let output = Command::new("unshare")
-            .args(["--user", "--map-root-user", "--mount", "sh", "-ec", script])
-            .arg(std::env::current_exe()?)
-            .args([
-                "faults::a_full_disk_is_one_clear_line_and_changes_nothing",
-                "--exact",
-                "--nocapture",
-            ])
-            .env("TMPDIR", &disk)
-            .env(DISK, &disk)
-            .output()
-            .context("unshare, of util-linux, makes the disk")?;
-        let told = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&told);
-        ensure!(
-            output.status.success() && text.contains("1 passed"),
-            "{text}"
+    let Some(disk) = disk() else {
+        return on_a_disk(
+            "faults::a_full_disk_is_one_clear_line_and_changes_nothing",
+            "24m",
         );
-        return Ok(());
     };
     let place = Place::new()?;
     let says = |version| [("which", version)];

@@ -65,18 +65,18 @@ impl Folders {
         let all = TempDir::new().unwrap();
         let top = all.path();
         fs::write(top.join("secret.txt"), "a secret").unwrap();
-        for folder in ["templates/sub", "work", "other"] {
+        for folder in ["templates/sub", "writable", "other"] {
             fs::create_dir_all(top.join(folder)).unwrap();
         }
         fs::write(top.join("templates/hello.txt"), "hello").unwrap();
-        fs::write(top.join("work/note.txt"), "a note").unwrap();
+        fs::write(top.join("writable/note.txt"), "a note").unwrap();
         for (target, link) in [
             ("../secret.txt", "templates/out"),
             ("/etc/passwd", "templates/absolute"),
             ("..", "templates/above"),
             ("circle", "templates/circle"),
             ("hello.txt", "templates/inside"),
-            ("../secret.txt", "work/out"),
+            ("../secret.txt", "writable/out"),
         ] {
             symlink(target, top.join(link)).unwrap();
         }
@@ -97,7 +97,7 @@ impl Folders {
         format!(
             "files:\n\
              - {{path: {top}/templates, mode: ro, as: /templates}}\n\
-             - {{path: {top}/work, mode: rw, as: /work, max-size: 1MiB, max-files: 20}}\n\
+             - {{path: {top}/writable, mode: rw, as: /writable, max-size: 1MiB, max-files: 20}}\n\
              - {{path: {top}/other, mode: rw, as: /other}}\n"
         )
     }
@@ -115,13 +115,13 @@ impl Folders {
             names.sort();
             names.join(" ")
         };
-        assert_eq!(names("."), "other secret.txt templates work", "{attempt}");
+        assert_eq!(names("."), "other secret.txt templates writable", "{attempt}");
         let templates = "above absolute circle hello.txt inside out pipe sub";
         assert_eq!(names("templates"), templates, "{attempt}");
         let hello = fs::read_to_string(top.join("templates/hello.txt")).unwrap();
         assert_eq!(hello, "hello", "{attempt}");
         let (mut bytes, mut files) = (0, 0);
-        for entry in fs::read_dir(top.join("work")).unwrap() {
+        for entry in fs::read_dir(top.join("writable")).unwrap() {
             let entry = entry.unwrap();
             let metadata = fs::symlink_metadata(entry.path()).unwrap();
             let is_link = metadata.is_symlink() && entry.file_name() != "out";
@@ -331,7 +331,7 @@ async fn what_is_granted_can_be_done() {
     let port = server.port;
     let api = format!("http://api.test:{port}/v1/ok?x=1");
     for (words, gives) in [
-        (vec!["folders"], "/other /templates /work"),
+        (vec!["folders"], "/other /templates /writable"),
         (vec!["read", "/templates", "hello.txt"], "hello"),
         (vec!["read", "/templates", "inside"], "hello"),
         (vec!["read", "/templates", "sub/../hello.txt"], "hello"),
@@ -339,16 +339,16 @@ async fn what_is_granted_can_be_done() {
             vec!["list", "/templates", "."],
             "above absolute circle hello.txt inside out pipe sub",
         ),
-        (vec!["write", "/work", "new.txt"], "written"),
-        (vec!["read", "/work", "new.txt"], "escaped"),
+        (vec!["write", "/writable", "new.txt"], "written"),
+        (vec!["read", "/writable", "new.txt"], "escaped"),
         (
-            vec!["rename", "/work", "new.txt", "/work", "newer.txt"],
+            vec!["rename", "/writable", "new.txt", "/writable", "newer.txt"],
             "renamed",
         ),
-        (vec!["delete", "/work", "newer.txt"], "deleted"),
-        (vec!["make-folder", "/work", "folder"], "made"),
-        (vec!["fill", "/work", "much", "10"], "filled"),
-        (vec!["touch", "/work", "note.txt"], "touched"),
+        (vec!["delete", "/writable", "newer.txt"], "deleted"),
+        (vec!["make-folder", "/writable", "folder"], "made"),
+        (vec!["fill", "/writable", "much", "10"], "filled"),
+        (vec!["touch", "/writable", "note.txt"], "touched"),
         (vec!["http", "GET", &api], "200 [content-length] ok"),
         (
             vec!["http-header", "GET", &api, "Authorization", "Bearer x"],
@@ -361,7 +361,9 @@ async fn what_is_granted_can_be_done() {
         assert_eq!(called.result, Ok(Value::from(gives)), "{words:?}");
     }
     assert_eq!(
-        fs::read(folders.path().join("work/much")).unwrap().len(),
+        fs::read(folders.path().join("writable/much"))
+            .unwrap()
+            .len(),
         40_960
     );
     let seen = server.seen();

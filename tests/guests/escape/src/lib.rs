@@ -9,6 +9,8 @@ wit_bindgen::generate!({
 
 mod files;
 mod net;
+#[path = "../../say.rs"]
+mod say;
 mod services;
 mod web;
 

@@ -2,8 +2,8 @@
 
 use crate::Came;
 use crate::ostro::host::openstack::{Method, Request};
-use crate::ostro::host::types::CallError;
 use crate::ostro::host::{log as operator, messaging, openstack, openstack_read};
+use crate::say::say;
 
 /// SERVICE METHOD PATH, and then `?NAME=VALUE` and `NAME: VALUE`; `*N` in front repeats a header.
 pub(crate) fn send(with: &[&str]) -> Came {
@@ -79,14 +79,4 @@ pub(crate) fn log(with: &[&str]) -> Came {
         operator::write(operator::Level::Info, text);
     }
     Ok("logged".to_owned())
-}
-
-fn say(error: CallError) -> String {
-    match error {
-        CallError::Denied(text) => format!("denied: {text}"),
-        CallError::Invalid(text) => format!("invalid: {text}"),
-        CallError::Refused(error) => format!("refused: {} {}", error.status, error.message),
-        CallError::Unavailable(text) => format!("unavailable: {text}"),
-        CallError::Exhausted(text) => format!("exhausted: {text}"),
-    }
 }

@@ -11,8 +11,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use exports::evil::hostile::attack::{Guest, Json};
 use ostro::host::openstack::{Method, Request};
-use ostro::host::types::CallError;
 use ostro::host::{clock, execution, log, messaging, openstack, openstack_read, progress};
+
+#[path = "../../say.rs"]
+mod say;
+
+use say::say;
 
 struct Component;
 
@@ -154,16 +158,6 @@ impl Guest for Component {
 
     fn mark() -> u32 {
         MARK.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-fn say(error: CallError) -> String {
-    match error {
-        CallError::Denied(text) => format!("denied: {text}"),
-        CallError::Invalid(text) => format!("invalid: {text}"),
-        CallError::Refused(error) => format!("refused: {} {}", error.status, error.message),
-        CallError::Unavailable(text) => format!("unavailable: {text}"),
-        CallError::Exhausted(text) => format!("exhausted: {text}"),
     }
 }
 

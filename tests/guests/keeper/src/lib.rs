@@ -10,8 +10,12 @@ use exports::test::keeper::{store, vault, work};
 use ostro::host::object_store::{self, WriteOptions};
 use ostro::host::object_store_read::{self, ByteRange, Entry, ListOptions};
 use ostro::host::openstack::{self, Method, Request};
-use ostro::host::types::CallError;
 use ostro::host::{execution, log, progress, secrets};
+
+#[path = "../../say.rs"]
+mod say;
+
+use say::say;
 
 struct Component;
 
@@ -281,16 +285,6 @@ fn request(service: &str) -> Request {
         headers: Vec::new(),
         body: Vec::new(),
         microversion: None,
-    }
-}
-
-fn say(error: CallError) -> String {
-    match error {
-        CallError::Denied(text) => format!("denied: {text}"),
-        CallError::Invalid(text) => format!("invalid: {text}"),
-        CallError::Refused(error) => format!("refused: {} {}", error.status, error.message),
-        CallError::Unavailable(text) => format!("unavailable: {text}"),
-        CallError::Exhausted(text) => format!("exhausted: {text}"),
     }
 }
 
