@@ -415,6 +415,11 @@ impl Journal {
         self.read(|read| read.setting(name))
     }
 
+    /// The ids and bodies of all documents of a kind, in the order in which they were first kept.
+    pub fn documents(&self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+        self.read(|read| read.documents(kind))
+    }
+
     pub(crate) fn read<T>(
         &self,
         read: impl FnOnce(Read<'_>) -> Result<T, JournalError>,

@@ -73,4 +73,4 @@ pub use rows::{
     ActionChange, ActionRecord, ActionRow, ExecutionChange, ExecutionRow, Reached, TaskRecord,
     TaskRow, WorkflowRef,
 };
-pub use turn::{LetterId, NewEvent, NewLetter, NewSnapshot, Turn};
+pub use turn::{Document, LetterId, NewEvent, NewLetter, NewSnapshot, Turn};

@@ -298,6 +298,11 @@ impl Read<'_> {
         )
     }
 
+    pub(crate) fn documents(self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
+        let sql = "SELECT id, body FROM document WHERE kind = ?1 ORDER BY rowid";
+        self.many(sql, params![kind], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     pub(crate) fn execution(self, id: &ExecutionId) -> Result<Option<ExecutionRow>, JournalError> {
         let sql = format!(
             "SELECT {EXECUTION}, {} FROM {FROM_EXECUTION} WHERE e.id = ?1",

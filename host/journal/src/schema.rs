@@ -9,7 +9,10 @@ use crate::JournalError;
 
 /// Each takes a database from the schema that is its place in the list to the next one. A
 /// released one is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+];
 
 /// `PRAGMA application_id` of a journal: `ostr`.
 const APPLICATION: i32 = 0x6f73_7472;
@@ -127,7 +130,7 @@ fn count(migrations: &[&str]) -> u32 {
 mod tests {
     use super::*;
 
-    const SECOND: &str = "ALTER TABLE setting ADD COLUMN note TEXT";
+    const NEXT: &str = "ALTER TABLE setting ADD COLUMN note TEXT";
     const BROKEN: &str = "CREATE TABLE third (x); INSERT INTO nowhere VALUES (1)";
 
     #[test]
@@ -139,10 +142,11 @@ mod tests {
         db.execute("INSERT INTO setting VALUES ('a', x'01')", [])
             .unwrap();
 
-        let two = [MIGRATIONS[0], SECOND];
-        migrate_with(&mut db, path, &two).unwrap();
-        migrate_with(&mut db, path, &two).unwrap();
-        assert_eq!(version(&db, path).unwrap(), 2);
+        let known = count(MIGRATIONS);
+        let longer: Vec<&str> = MIGRATIONS.iter().copied().chain([NEXT]).collect();
+        migrate_with(&mut db, path, &longer).unwrap();
+        migrate_with(&mut db, path, &longer).unwrap();
+        assert_eq!(version(&db, path).unwrap(), known + 1);
         let note: Option<String> = db
             .query_row("SELECT note FROM setting WHERE name = 'a'", [], |row| {
                 row.get(0)
@@ -151,14 +155,18 @@ mod tests {
         assert_eq!(note, None);
 
         // A step that fails leaves the database as it was.
-        let three = [MIGRATIONS[0], SECOND, BROKEN];
-        migrate_with(&mut db, path, &three).unwrap_err();
-        assert_eq!(version(&db, path).unwrap(), 2);
+        let broken: Vec<&str> = longer.iter().copied().chain([BROKEN]).collect();
+        migrate_with(&mut db, path, &broken).unwrap_err();
+        assert_eq!(version(&db, path).unwrap(), known + 1);
         assert!(!db.table_exists(None, "third").unwrap());
 
         let refused = migrate(&mut db, path).unwrap_err().to_string();
-        assert!(refused.contains("has schema 2"), "{refused}");
-        assert!(refused.contains("schemas up to 1"), "{refused}");
+        let (has, up_to) = (
+            format!("has schema {}", known + 1),
+            format!("schemas up to {known}"),
+        );
+        assert!(refused.contains(&has), "{refused}");
+        assert!(refused.contains(&up_to), "{refused}");
     }
 
     #[test]

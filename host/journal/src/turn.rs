@@ -72,6 +72,15 @@ pub struct NewLetter {
     pub values: Vec<Digest>,
 }
 
+/// Something that users keep beside their executions: a definition, an environment, a trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Document {
+    /// What kind of thing it is.
+    pub kind: &'static str,
+    /// Its id among those of its kind.
+    pub id: String,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Value(Blob),
@@ -90,6 +99,7 @@ pub(crate) enum Step {
     Letter(NewLetter, i64),
     TakeLetter(LetterId),
     Setting(String, Option<Vec<u8>>),
+    Document(Document, Option<Vec<u8>>),
 }
 
 /// The texts of a row that may be large, in the order of their columns.
@@ -281,6 +291,13 @@ impl Turn {
     pub fn setting(&mut self, name: impl Into<String>, value: Option<Vec<u8>>) -> &mut Self {
         let bytes = value.as_ref().map_or(0, Vec::len);
         self.push(bytes, Step::Setting(name.into(), value))
+    }
+
+    /// Keeps a document, in the place of what was kept as it before; without a body it is not kept
+    /// any more.
+    pub fn document(&mut self, document: Document, body: Option<Vec<u8>>) -> &mut Self {
+        let bytes = body.as_ref().map_or(0, Vec::len);
+        self.push(bytes, Step::Document(document, body))
     }
 
     fn push(&mut self, bytes: usize, step: Step) -> &mut Self {

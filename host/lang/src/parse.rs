@@ -65,6 +65,18 @@ impl Parsed {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
 
+    /// Leaves out the workflows and ad-hoc actions whose full names `wanted` does not want.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        for workbook in &mut self.workbooks {
+            let workbook = Arc::make_mut(workbook);
+            workbook.workflows.retain(|workflow| wanted(&workflow.name));
+            workbook.actions.retain(|action| wanted(&action.name));
+        }
+        self.workflows.retain(|workflow| wanted(&workflow.name));
+        self.actions.retain(|action| wanted(&action.name));
+        self.calls.retain(|call| wanted(&call.caller));
+    }
+
     /// Says that all of it belongs to `namespace`.
     pub(crate) fn set_namespace(&mut self, namespace: &Arc<str>) {
         let workflow = |workflow: &mut Arc<Workflow>| {

@@ -85,7 +85,7 @@ pub use doctor::{Finding, diagnose};
 pub use error::RuntimeError;
 pub use hub::{Delivery, Subscription};
 pub use libraries::RunnerSource;
-pub use library::{File, Library};
+pub use library::{File, Library, WorkflowId};
 pub use notice::{ActionEnd, ActionRef, Notice, NoticeKind};
 pub use options::Options;
 pub use record::{ExecutionInfo, Outcome};

@@ -78,6 +78,18 @@ impl Libraries {
         drop(before);
     }
 
+    /// Has `library` known to executions that are brought back; the same as is known already, if
+    /// one is.
+    pub(crate) fn known(&self, library: Arc<Library>) -> Arc<Library> {
+        let mut known = lock(&self.known);
+        if let Some(there) = known.get(&library.digest()).and_then(Weak::upgrade) {
+            return there;
+        }
+        known.retain(|_, library| library.strong_count() > 0);
+        known.insert(library.digest(), Arc::downgrade(&library));
+        library
+    }
+
     /// One that is in memory.
     pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<Library>> {
         lock(&self.known).get(digest).and_then(Weak::upgrade)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ostro_core::{ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Value};
 use ostro_journal::{Blob, Digest, JournalError, Turn};
-use ostro_lang::{Definitions, parse};
+use ostro_lang::{Definitions, Parsed, Workflow, parse};
 use serde::{Deserialize, Serialize};
 
 /// What some executions run by: the definitions, with their text, and the runner of their
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub struct Library {
     definitions: Arc<Definitions>,
     origin: Value,
+    ids: Arc<[WorkflowId]>,
     runner: Arc<dyn ActionRunner>,
     index: Blob,
     /// The texts of the files.
@@ -28,7 +29,21 @@ pub struct Library {
 struct Index {
     /// In the order in which they were read.
     files: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    workflows: Vec<WorkflowId>,
     origin: Value,
+}
+
+/// The id under which a workflow is stored, where there is a catalogue of workflows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WorkflowId {
+    /// The workflow's namespace; empty for the default one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Its full name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
 }
 
 /// A file of an [`Index`].
@@ -37,6 +52,9 @@ struct Entry {
     name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     namespace: String,
+    /// See [`File::only`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    only: Vec<String>,
     /// The digest of its text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
@@ -54,6 +72,8 @@ pub struct File {
     pub namespace: String,
     /// What stands in it.
     pub text: String,
+    /// The full names of the workflows and actions that are meant of it; empty for all.
+    pub only: Vec<String>,
 }
 
 impl File {
@@ -63,6 +83,7 @@ impl File {
             name: name.into(),
             namespace: String::new(),
             text: text.into(),
+            only: Vec::new(),
         }
     }
 }
@@ -81,11 +102,12 @@ impl Library {
         let mut definitions = Definitions::new();
         let (mut entries, mut texts) = (Vec::new(), Vec::new());
         for file in files {
-            definitions.add_to(&file.namespace, parse(&file.text, &file.name));
+            definitions.add_to(&file.namespace, of(&file.text, &file.name, &file.only));
             let text = Blob::new(file.text.into_bytes());
             entries.push(Entry {
                 name: file.name,
                 namespace: file.namespace,
+                only: file.only,
                 sha256: Some(text.digest().to_string()),
                 text: None,
             });
@@ -93,6 +115,7 @@ impl Library {
         }
         let index = Index {
             files: entries,
+            workflows: Vec::new(),
             origin,
         };
         Self {
@@ -100,6 +123,33 @@ impl Library {
             texts: texts.into(),
             ..Self::of(Arc::new(definitions), index.origin)
         }
+    }
+
+    /// The same, with the ids of its workflows, which rows of executions have then.
+    #[must_use]
+    pub fn with_ids(mut self, mut ids: Vec<WorkflowId>) -> Self {
+        ids.sort_unstable();
+        self.ids = ids.into();
+        self.reindexed(|index| index.workflows = self.ids.to_vec())
+    }
+
+    /// The id of one of its workflows, if it has one.
+    pub fn id_of(&self, workflow: &Workflow) -> Option<&str> {
+        let wanted = (&*workflow.namespace, &*workflow.name);
+        let at = self
+            .ids
+            .binary_search_by(|one| (one.namespace.as_str(), one.name.as_str()).cmp(&wanted));
+        at.ok().map(|at| self.ids[at].id.as_str())
+    }
+
+    /// The same with another index. Where the text of the definitions is not known, there is none.
+    fn reindexed(&self, change: impl FnOnce(&mut Index)) -> Self {
+        let mut library = self.clone();
+        if let Ok(mut index) = serde_json::from_slice::<Index>(self.index.bytes()) {
+            change(&mut index);
+            library.index = index.blob();
+        }
+        library
     }
 
     /// The same with `runner` for its actions.
@@ -112,19 +162,19 @@ impl Library {
     /// to be given.
     #[must_use]
     pub fn with_origin(&self, origin: Value) -> Self {
-        let mut library = Self::of(Arc::clone(&self.definitions), origin.clone());
-        // Where the text of the definitions is not known, there is none.
-        if let Ok(index) = serde_json::from_slice::<Index>(self.index.bytes()) {
-            library.index = Index { origin, ..index }.blob();
-            library.texts = Arc::clone(&self.texts);
-        }
-        library
+        let library = Self {
+            origin: origin.clone(),
+            runner: Arc::new(Nobody),
+            ..self.clone()
+        };
+        library.reindexed(|index| index.origin = origin)
     }
 
     fn of(definitions: Arc<Definitions>, origin: Value) -> Self {
         Self {
             definitions,
             origin,
+            ids: Arc::default(),
             runner: Arc::new(Nobody),
             index: Blob::new(Vec::new()),
             texts: Arc::default(),
@@ -155,10 +205,11 @@ impl Library {
                 }
                 (None, None) => return Err(form(&format!("{} has no text", file.name))),
             };
-            definitions.add_to(&file.namespace, parse(&text, &file.name));
+            definitions.add_to(&file.namespace, of(&text, &file.name, &file.only));
         }
         Ok(Self {
             index,
+            ids: stored.workflows.into(),
             texts: texts.into(),
             ..Self::of(Arc::new(definitions), stored.origin)
         })
@@ -199,6 +250,15 @@ impl Library {
     pub(crate) fn digest(&self) -> Digest {
         self.index.digest()
     }
+}
+
+/// What is meant of a file.
+fn of(text: &str, name: &str, only: &[String]) -> Parsed {
+    let mut parsed = parse(text, name);
+    if !only.is_empty() {
+        parsed.retain(|name| only.iter().any(|one| one == name));
+    }
+    parsed
 }
 
 impl Index {

@@ -190,6 +190,8 @@ fn execution_row(record: &Record, execution: &Execution) -> ExecutionRow {
         params: Some(json(&params.to_map())),
         input: Some(json(&**execution.input())),
         workflow_namespace: about.namespace.to_string(),
+        workflow_id: record.library.id_of(&record.workflow).map(str::to_owned),
+        source_execution_id: about.source_id.clone(),
         project_id: about.project.to_string(),
         ..ExecutionRow::new(about.id.clone(), &*about.workflow, execution.created_at())
     }

@@ -175,6 +175,7 @@ impl Planner<'_> {
             library: Arc::clone(library),
             execution,
             project: Arc::clone(&self.record.about.project),
+            source: None,
             parent: Some((Arc::clone(self.record), task)),
             reply: None,
         })

@@ -30,6 +30,9 @@ pub struct ExecutionInfo {
     pub parent: Option<(ExecutionId, TaskExecutionId)>,
     /// The execution at the top; itself where it has no parent.
     pub root_id: ExecutionId,
+    /// The execution that it is another run of, if it was started as that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<ExecutionId>,
     /// How many executions stand above it.
     pub depth: usize,
 }

@@ -221,6 +221,7 @@ impl Shared {
                 .root_execution_id
                 .clone()
                 .unwrap_or_else(|| row.id.clone()),
+            source_id: row.source_execution_id.clone(),
             depth: parent.as_ref().map_or(0, |up| up.about.depth + 1),
         };
         let (record, mut inbox) = Record::new(

@@ -55,6 +55,10 @@ pub struct StartRequest {
     pub description: Option<String>,
     /// Other parameters, for `execution().params` to show.
     pub params: Map,
+    /// What it runs by; none for what [`Runtime::library`] is then.
+    pub library: Option<Arc<Library>>,
+    /// The execution that this is another run of.
+    pub source: Option<ExecutionId>,
     /// The execution's id; a new one if there is none. Starting with an id that is known
     /// already starts nothing and gives that id, so that starting again is harmless.
     pub id: Option<ExecutionId>,
@@ -166,7 +170,10 @@ impl Runtime {
             Some(Value::String(name)) => Arc::clone(name),
             _ => Arc::default(),
         };
-        let library = self.shared.libraries.current();
+        let library = match request.library {
+            Some(library) => self.shared.libraries.known(library),
+            None => self.shared.libraries.current(),
+        };
         let project: Arc<str> = request.project.into();
         // Nobody can know an id that was drawn just now.
         while std::mem::take(&mut is_new) || !self.is_started(&id).await? {
@@ -193,6 +200,7 @@ impl Runtime {
                 library: Arc::clone(&library),
                 execution,
                 project: Arc::clone(&project),
+                source: request.source.clone(),
                 parent: None,
                 reply,
             };

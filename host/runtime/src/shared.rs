@@ -72,6 +72,8 @@ pub(crate) struct Launch {
     pub(crate) execution: Execution,
     /// Of a root; sub-workflows are of their parent's.
     pub(crate) project: Arc<str>,
+    /// Of a root: the execution that it is another run of.
+    pub(crate) source: Option<ExecutionId>,
     pub(crate) parent: Option<(Arc<Record>, TaskExecutionId)>,
     /// Who waits for the first turn.
     pub(crate) reply: Option<Reply>,
@@ -159,6 +161,7 @@ impl Shared {
             library,
             execution,
             project,
+            source,
             parent,
             reply,
         } = launch;
@@ -170,6 +173,7 @@ impl Shared {
                 project,
                 parent: None,
                 root_id: id.clone(),
+                source_id: source,
                 depth: 0,
             },
             Some((up, task)) => ExecutionInfo {
@@ -179,6 +183,7 @@ impl Shared {
                 project: Arc::clone(&up.about.project),
                 parent: Some((up.about.id.clone(), task.clone())),
                 root_id: up.about.root_id.clone(),
+                source_id: None,
                 depth: up.about.depth + 1,
             },
         };

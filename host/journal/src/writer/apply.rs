@@ -17,7 +17,7 @@ use rusqlite::{CachedStatement, Connection, Params, Row, params};
 use crate::id::StoredId;
 use crate::read::Read;
 use crate::turn::{Cell, Cells, NewEvent, NewSnapshot, Step};
-use crate::{Blob, Digest, JournalError, Turn};
+use crate::{Blob, Digest, Document, JournalError, Turn};
 
 /// Who refers to a value: `reference.kind`.
 pub(crate) mod kind {
@@ -210,6 +210,19 @@ impl Apply<'_, '_> {
                 .map(drop),
             Step::Setting(name, None) => self
                 .execute("DELETE FROM setting WHERE name = ?1", params![name])
+                .map(drop),
+            Step::Document(Document { kind, id }, Some(body)) => self
+                .execute(
+                    "INSERT INTO document VALUES (?1, ?2, ?3)
+                     ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+                    params![kind, id, body],
+                )
+                .map(drop),
+            Step::Document(Document { kind, id }, None) => self
+                .execute(
+                    "DELETE FROM document WHERE kind = ?1 AND id = ?2",
+                    params![kind, id],
+                )
                 .map(drop),
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ostro_core::State;
-use ostro_journal::{Journal, JournalError, Options, Query};
+use ostro_journal::{Document, Journal, JournalError, Options, Query};
 use rusqlite::Connection;
 use tempfile::tempdir;
 
@@ -46,6 +46,12 @@ fn looks_right(journal: &Journal, of: &Path) {
     let actions = journal.list_actions(&Query::new()).unwrap();
     assert_eq!(actions[0].row.input.as_deref(), Some(r#"{"a": "ä"}"#));
     assert_eq!(journal.setting("clock").unwrap(), Some(b"12".to_vec()));
+    let documents = journal.documents("environment").unwrap();
+    if of.ends_with("0001.sql") {
+        assert_eq!(documents, [], "that schema had none");
+    } else {
+        assert_eq!(documents, [("lab".to_owned(), b"{\"a\": 1}".to_vec())]);
+    }
     journal.write(first_turn(3)).unwrap();
 }
 
@@ -77,6 +83,13 @@ fn the_fixture_of_the_newest_schema_looks_right_before_it_is_released() {
     looks_right(&journal, dir.path());
 }
 
+fn environment(name: &str) -> Document {
+    Document {
+        kind: "environment",
+        id: name.to_owned(),
+    }
+}
+
 fn write_fixture(journal: &Journal) {
     let mut turn = first_turn(1);
     let definitions = ostro_journal::Blob::new(*b"version: '2.0'");
@@ -106,6 +119,10 @@ fn write_fixture(journal: &Journal) {
             ..action_row(1, 1, 1)
         })
         .setting("clock", Some(b"12".to_vec()))
+        .document(environment("lab"), Some(b"{}".to_vec()))
+        .document(environment("site"), Some(b"{}".to_vec()))
+        .document(environment("lab"), Some(b"{\"a\": 1}".to_vec()))
+        .document(environment("site"), None)
         .execution_change(ostro_journal::ExecutionChange {
             output: Some("x".repeat(5000)),
             ..change(1, State::Success, DAY + 9)
