@@ -1,0 +1,113 @@
+//! The server: what all routes share, and how it is started.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use ostro_core::Clock;
+use ostro_journal::Journal;
+use ostro_runtime::Runtime;
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::actions::Actions;
+use crate::api;
+use crate::catalogue::Catalogue;
+use crate::fault::Fault;
+use crate::identity::Caller;
+use crate::query::Pairs;
+
+/// Why there is no server.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// What was defined cannot be read.
+    #[error("the definitions in the journal cannot be read: the log says why")]
+    Catalogue,
+    /// Connections cannot be taken.
+    #[error("cannot take connections: {0}")]
+    Listen(#[from] io::Error),
+}
+
+/// Mistral's API over a runtime.
+pub struct Server {
+    app: App,
+}
+
+/// What all routes share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) runtime: Runtime,
+    pub(crate) journal: Journal,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Server {
+    /// A server for the executions of `runtime`, whose turns are durable in `journal`, and with
+    /// the definitions that are kept there.
+    pub fn new(
+        runtime: Runtime,
+        journal: Journal,
+        actions: Arc<dyn Actions>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ServerError> {
+        let catalogue = Catalogue::open(journal.clone(), actions);
+        let catalogue = Arc::new(catalogue.map_err(|_| ServerError::Catalogue)?);
+        let app = App {
+            catalogue,
+            runtime,
+            journal,
+            clock,
+        };
+        Ok(Self { app })
+    }
+
+    /// Answers what comes to `listener` until `stop` is ready, and then what is under way.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServerError> {
+        axum::serve(listener, api::router(self.app))
+            .with_graceful_shutdown(stop)
+            .await?;
+        Ok(())
+    }
+}
+
+impl App {
+    /// The time, in milliseconds since 1970 UTC.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now_millis()
+    }
+}
+
+/// What most routes want to know of a request.
+pub(crate) struct Request {
+    pub(crate) caller: Caller,
+    pub(crate) query: Pairs,
+    /// The address of the resource, without the query.
+    pub(crate) url: String,
+}
+
+impl FromRequestParts<App> for Request {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+        Ok(Self {
+            caller: Caller::anybody(),
+            query: Pairs::parse(parts.uri.query()),
+            url: format!("{}{}", base(&parts.headers), parts.uri.path()),
+        })
+    }
+}
+
+/// Where the caller thinks the server is.
+pub(crate) fn base(headers: &HeaderMap) -> String {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    format!("http://{}", host.unwrap_or("localhost"))
+}

@@ -1,0 +1,143 @@
+//! What users keep: workbooks, workflows, ad-hoc actions and environments.
+//!
+//! All of it is in memory, since every execution that starts needs it; each change is durable in
+//! the journal before anybody sees it. Changes come one after the other, so that what one of them
+//! has found is still so when it is written.
+
+pub(crate) mod definition;
+pub(crate) mod environment;
+mod library;
+mod table;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use ostro_journal::{Document, Journal, Turn};
+use ostro_runtime::Library;
+use tokio::sync::{Mutex, oneshot};
+
+use self::definition::{Definition, Text};
+use self::environment::Environment;
+use self::library::Libraries;
+pub(crate) use self::table::{Kept, Table};
+use crate::actions::Actions;
+use crate::fault::Fault;
+use crate::identity::Caller;
+
+/// The catalogue of a host.
+pub(crate) struct Catalogue {
+    journal: Journal,
+    kept: RwLock<Tables>,
+    libraries: Libraries,
+    /// Held by whoever changes something.
+    turn: Mutex<()>,
+}
+
+/// What is kept, by kind.
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(crate) definitions: Table<Definition>,
+    pub(crate) texts: Table<Text>,
+    pub(crate) environments: Table<Environment>,
+    /// How often the definitions have changed.
+    version: u64,
+}
+
+/// What a change writes, in order.
+#[derive(Default)]
+pub(crate) struct Edits {
+    turn: Turn,
+    steps: Vec<Box<dyn FnOnce(&mut Tables) + Send>>,
+}
+
+impl Edits {
+    /// Keeps `row`, in the place of the one with its id.
+    pub(crate) fn put<T: Kept>(&mut self, row: T) {
+        // Rows have a JSON form, whatever they hold.
+        let body = serde_json::to_vec(&row).unwrap_or_default();
+        self.turn.document(document::<T>(row.id()), Some(body));
+        self.steps
+            .push(Box::new(|tables| T::table_mut(tables).put(row)));
+    }
+
+    /// Keeps the row with this id no longer.
+    pub(crate) fn drop<T: Kept>(&mut self, id: &str) {
+        self.turn.document(document::<T>(id), None);
+        let id = id.to_owned();
+        self.steps
+            .push(Box::new(move |tables| T::table_mut(tables).drop(&id)));
+    }
+}
+
+fn document<T: Kept>(id: &str) -> Document {
+    Document {
+        kind: T::KIND,
+        id: id.to_owned(),
+    }
+}
+
+impl Catalogue {
+    /// What is kept in `journal`.
+    pub(crate) fn open(journal: Journal, actions: Arc<dyn Actions>) -> Result<Self, Fault> {
+        let kept = Tables {
+            definitions: Table::read(&journal)?,
+            texts: Table::read(&journal)?,
+            environments: Table::read(&journal)?,
+            version: 0,
+        };
+        Ok(Self {
+            journal,
+            kept: RwLock::new(kept),
+            libraries: Libraries::new(actions),
+            turn: Mutex::default(),
+        })
+    }
+
+    /// What is kept now.
+    pub(crate) fn kept(&self) -> RwLockReadGuard<'_, Tables> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is kept, as `decide` says: all of it or nothing. What comes back has happened.
+    pub(crate) async fn change<T>(
+        &self,
+        decide: impl FnOnce(&Tables, &mut Edits) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let _turn = self.turn.lock().await;
+        let mut edits = Edits::default();
+        let decided = {
+            let kept = self.kept();
+            let decided = decide(&kept, &mut edits)?;
+            definition::sweep(&kept, &mut edits);
+            decided
+        };
+        if edits.turn.is_empty() {
+            return Ok(decided);
+        }
+        let (sender, receiver) = oneshot::channel();
+        let written = self.journal.try_submit(edits.turn, move |result| {
+            // Whoever waited may have gone.
+            let _ = sender.send(result);
+        });
+        written.map_err(|refused| refused.reason)?;
+        receiver
+            .await
+            .unwrap_or(Err(ostro_journal::JournalError::Closed))?;
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        for step in edits.steps {
+            step(&mut kept);
+        }
+        kept.version += 1;
+        Ok(decided)
+    }
+
+    /// What executions of `caller`'s project run by.
+    pub(crate) fn library(&self, caller: &Caller) -> Arc<Library> {
+        let kept = self.kept();
+        self.libraries.of(caller, kept.version, &kept)
+    }
+
+    /// What runs actions, and knows them.
+    pub(crate) fn actions(&self) -> &Arc<dyn Actions> {
+        self.libraries.actions()
+    }
+}

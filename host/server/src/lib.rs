@@ -1,0 +1,23 @@
+//! The host as a service: Mistral's API v2, over HTTP.
+//!
+//! A request is one of a caller ([`identity`]), who belongs to a project; what a project has
+//! defined is in the [`catalogue`]; what runs is in the runtime, and what ran in its journal. The
+//! answers are those of Mistral 23: the same fields, status codes and faults.
+//!
+//! Where to look: `api` has one file a resource; `query` is how lists are asked for; `fault` is
+//! what is answered where something is wrong.
+//!
+//! Architecture Invariant: the server knows actions only through [`Actions`]. It depends on no
+//! crate that runs them.
+
+mod actions;
+mod api;
+mod app;
+mod catalogue;
+mod fault;
+mod identity;
+mod query;
+mod row;
+
+pub use actions::{ActionKind, Actions, SystemAction};
+pub use app::{Server, ServerError};
