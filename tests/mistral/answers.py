@@ -101,7 +101,9 @@ class Topic:
             value = at(found, path)
             if not isinstance(value, str):
                 raise rig.RigError(f"nothing to save at {path}: {status} {body[:2000]!r}")
-            self.saved.setdefault(name, value)
+            if name in self.saved:
+                raise rig.RigError(f"`{name}` is saved twice")
+            self.saved[name] = value
         answer = {"status": status}
         kept = {name: self.masked(headers[name]) for name in HEADERS if name in headers}
         if kept:
@@ -158,14 +160,14 @@ class Topic:
         letter, count, name = found.groups()
         return letter * int(count) if letter else self.saved[name]
 
-    def masked(self, value):
+    def masked(self, value, key=None):
         if isinstance(value, list):
             return [self.masked(item) for item in value]
         if isinstance(value, dict):
-            return {self.masked(key): self.masked(item) for key, item in value.items()}
+            return {self.masked(name): self.masked(item, name) for name, item in value.items()}
         if not isinstance(value, str):
             return value
-        if value[:1] + value[-1:] in ("{}", "[]"):
+        if key != "definition" and value[:1] + value[-1:] in ("{}", "[]"):
             try:
                 return {"<json>": self.masked(json.loads(value))}
             except ValueError:
@@ -243,7 +245,10 @@ def forget(port):
             cursor.execute("SET lock_timeout = '20s'")
             cursor.execute(f"TRUNCATE {', '.join(EMPTY)} CASCADE")
             for table in DEFINITIONS:
-                cursor.execute(f"DELETE FROM {table} WHERE NOT is_system")
+                # As they were before the first topic, which may change these as well.
+                cursor.execute(f"CREATE TABLE IF NOT EXISTS kept_{table} AS TABLE {table}")
+                cursor.execute(f"DELETE FROM {table}")
+                cursor.execute(f"INSERT INTO {table} TABLE kept_{table}")
             cursor.execute("UPDATE mistral_metrics SET value = 'RUNNING' WHERE id = 1")
     finally:
         connection.close()
