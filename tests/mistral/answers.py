@@ -236,22 +236,33 @@ def kind(value):
 
 
 def forget(port):
-    """Empties the database but for what came with Mistral."""
+    """Empties the database but for what came with Mistral, which may still be at work in it."""
     import psycopg2
 
     connection = psycopg2.connect(host=rig.HOST, port=port, user="mistral", dbname="mistral")
     try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '20s'")
-            cursor.execute(f"TRUNCATE {', '.join(EMPTY)} CASCADE")
-            for table in DEFINITIONS:
-                # As they were before the first topic, which may change these as well.
-                cursor.execute(f"CREATE TABLE IF NOT EXISTS kept_{table} AS TABLE {table}")
-                cursor.execute(f"DELETE FROM {table}")
-                cursor.execute(f"INSERT INTO {table} TABLE kept_{table}")
-            cursor.execute("UPDATE mistral_metrics SET value = 'RUNNING' WHERE id = 1")
+        for last in [False] * 9 + [True]:
+            try:
+                with connection, connection.cursor() as cursor:
+                    empty(cursor)
+                return
+            except psycopg2.OperationalError:
+                if last:
+                    raise
+                time.sleep(0.5)
     finally:
         connection.close()
+
+
+def empty(cursor):
+    for table in EMPTY:
+        cursor.execute(f"DELETE FROM {table}")
+    for table in DEFINITIONS:
+        # As they were before the first topic, which may change these as well.
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS kept_{table} AS TABLE {table}")
+        cursor.execute(f"DELETE FROM {table}")
+        cursor.execute(f"INSERT INTO {table} TABLE kept_{table}")
+    cursor.execute("UPDATE mistral_metrics SET value = 'RUNNING' WHERE id = 1")
 
 
 def topics(words):
