@@ -38,6 +38,7 @@ VARIABLE = re.compile(r"\$\{(?:repeat (.) (\d+)|([a-z][a-z0-9_]*))\}")
 # What jsonschema adds to its messages, what the database says, and a Python set of texts.
 SCHEMA = re.compile(r"\n\nFailed validating .*", re.DOTALL)
 SQL = re.compile(r"\(psycopg2\..*", re.DOTALL)
+ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 SET = re.compile(r"\{('[^'{}]*'(?:, '[^'{}]*')*)\}")
 PATIENCE = 60.0
 # What a topic finds in the database is only what Mistral itself put there.
@@ -174,6 +175,7 @@ class Topic:
                 pass
         value = value.replace(f"http://{rig.HOST}:{self.port}", "<url>")
         value = SQL.sub("<sql>", SCHEMA.sub("", value))
+        value = ADDRESS.sub(" at <address>>", value)
         value = SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", value)
         return TIME.sub(self.masked_time, UUID.sub(self.masked_id, value))
 
