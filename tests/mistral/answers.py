@@ -35,8 +35,8 @@ STEP = {"call", "headers", "text", "json", "save", "wait", "loose", "note"}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)([ T])(\d\d:\d\d):\d\d(\.\d+)?(Z|\+00:00)?")
 VARIABLE = re.compile(r"\$\{(?:repeat (.) (\d+)|([a-z][a-z0-9_]*))\}")
-# What jsonschema adds to its messages, what the database says, and a Python set of texts.
-SCHEMA = re.compile(r"\n\nFailed validating .*", re.DOTALL)
+# What jsonschema and Python add to a message, what the database says, and a Python set of texts.
+TRAILER = re.compile(r"\n\nFailed validating .*|\n*Traceback \(most recent call last\).*", re.DOTALL)
 SQL = re.compile(r"\(psycopg2\..*", re.DOTALL)
 ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 SET = re.compile(r"\{('[^'{}]*'(?:, '[^'{}]*')*)\}")
@@ -174,7 +174,7 @@ class Topic:
             except ValueError:
                 pass
         value = value.replace(f"http://{rig.HOST}:{self.port}", "<url>")
-        value = SQL.sub("<sql>", SCHEMA.sub("", value))
+        value = SQL.sub("<sql>", TRAILER.sub("", value))
         value = ADDRESS.sub(" at <address>>", value)
         value = SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", value)
         return TIME.sub(self.masked_time, UUID.sub(self.masked_id, value))
