@@ -32,6 +32,8 @@ PACKAGES = [
     "setuptools<80",
 ]
 HOST = "127.0.0.1"
+# Of Mistral: what executions need, and nothing beside it.
+SERVERS = "api,engine"
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # A measurement is of Mistral's own work: PostgreSQL need not wait for the disk.
 POSTGRES = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"]
@@ -229,7 +231,7 @@ def state():
         return None
 
 
-def up():
+def up(servers=SERVERS):
     """Installs what is missing and starts what does not run; answers as `state`."""
     RUN.mkdir(mode=0o755, exist_ok=True)
     if RUN.stat().st_uid != os.getuid():
@@ -246,7 +248,7 @@ def up():
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         running = {"ports": ports, "pids": {}, "url": f"http://{HOST}:{ports['api']}/v2"}
         try:
-            start_all(running)
+            start_all(running, servers)
         except BaseException:
             stop(running)
             raise
@@ -258,7 +260,7 @@ def remember(running, name, process):
     STATE.write_text(json.dumps(running, indent=1) + "\n")
 
 
-def start_all(running):
+def start_all(running, servers):
     ports = running["ports"]
     for name in ["postgres", "rabbitmq", "scripts"]:
         shutil.rmtree(RUN / name, ignore_errors=True)
@@ -284,7 +286,7 @@ def start_all(running):
     for step in (["upgrade", "head"], ["populate"]):
         check_call([*manage, *step], "Mistral's database", env={**os.environ, **env})
     server = VENV / "bin" / "mistral-server"
-    command = [server, "--server", "api,engine", "--config-file", conf]
+    command = [server, "--server", servers, "--config-file", conf]
     process = start("mistral", command, env)
     remember(running, "mistral", process)
     wait_for("mistral", process, lambda: healthy(ports["api"]))
