@@ -31,7 +31,7 @@ import rig  # noqa: E402
 FOLDER = pathlib.Path(__file__).resolve().parent / "answers"
 SERVERS = "api,engine,event-engine,notifier"
 HEADERS = ["allow", "content-type", "location", "server-error-message", "www-authenticate"]
-STEP = {"call", "headers", "text", "json", "save", "wait", "loose", "note"}
+STEP = {"call", "headers", "text", "json", "save", "wait", "loose", "unordered", "note"}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)([ T])(\d\d:\d\d):\d\d(\.\d+)?(Z|\+00:00)?")
 VARIABLE = re.compile(r"\$\{(?:repeat (.) (\d+)|([a-z][a-z0-9_]*))\}")
@@ -39,7 +39,7 @@ VARIABLE = re.compile(r"\$\{(?:repeat (.) (\d+)|([a-z][a-z0-9_]*))\}")
 TRAILER = re.compile(r"\n\nFailed validating .*|\n*Traceback \(most recent call last\).*", re.DOTALL)
 SQL = re.compile(r"\(psycopg2\..*", re.DOTALL)
 ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
-SET = re.compile(r"\{('[^'{}]*'(?:, '[^'{}]*')*)\}")
+SET = re.compile(r"(?<=\{)'[^'{}]*'(?:, '[^'{}]*')*(?=\})|(?<=should be one of: )\w+(?:, \w+)*$")
 PATIENCE = 60.0
 # What a topic finds in the database is only what Mistral itself put there.
 EMPTY = [
@@ -116,6 +116,8 @@ class Topic:
             value = self.masked(found)
             for path in step.get("loose", []):
                 loosen(value, path.split("."))
+            for path in step.get("unordered", []):
+                at(value, path).sort(key=as_text)
             answer["json"] = value
         return answer
 
@@ -176,7 +178,7 @@ class Topic:
         value = value.replace(f"http://{rig.HOST}:{self.port}", "<url>")
         value = SQL.sub("<sql>", TRAILER.sub("", value))
         value = ADDRESS.sub(" at <address>>", value)
-        value = SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", value)
+        value = SET.sub(sorted_set, value)
         return TIME.sub(self.masked_time, UUID.sub(self.masked_id, value))
 
     def masked_id(self, found):
@@ -190,6 +192,11 @@ class Topic:
         if f"{day} {minute}" in self.text or f"{day}T{minute}" in self.text:
             return found[0]
         return f"<time{between.strip()}{'.f' if fraction else ''}{zone or ''}>"
+
+
+def sorted_set(found):
+    """What Python has in an order of its own, in that of the alphabet."""
+    return ", ".join(sorted(found[0].split(", ")))
 
 
 def parsed(body, content_type):
@@ -229,6 +236,10 @@ def loosen(value, path):
             loosen(value[key], rest)
         else:
             value[key] = kind(value[key])
+
+
+def as_text(value):
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def kind(value):
