@@ -34,7 +34,7 @@ HEADERS = ["allow", "content-type", "location", "server-error-message", "www-aut
 STEP = {"call", "headers", "text", "json", "save", "wait", "loose", "unordered", "note"}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)([ T])(\d\d:\d\d):\d\d(\.\d+)?(Z|\+00:00)?")
-VARIABLE = re.compile(r"\$\{(?:repeat (.) (\d+)|([a-z][a-z0-9_]*))\}")
+VARIABLE = re.compile(r"\$\{(?:repeat (\S) (\d+)|([a-z][a-z0-9_]*))\}")
 # What jsonschema and Python add to a message, what the database says, and a Python set of texts.
 TRAILER = re.compile(r"\n\nFailed validating .*|\n*Traceback \(most recent call last\).*", re.DOTALL)
 SQL = re.compile(r"\(psycopg2\..*", re.DOTALL)
@@ -172,7 +172,7 @@ class Topic:
             return value
         if key != "definition" and value[:1] + value[-1:] in ("{}", "[]"):
             try:
-                return {"<json>": self.masked(json.loads(value))}
+                return {"<json>": self.masked(strict(value))}
             except ValueError:
                 pass
         value = value.replace(f"http://{rig.HOST}:{self.port}", "<url>")
@@ -204,10 +204,19 @@ def parsed(body, content_type):
     text = body.decode("utf-8", "replace")
     if "json" in content_type or text[:1] in ("{", "["):
         try:
-            return json.loads(text)
+            return strict(text)
         except ValueError:
             pass
     return text
+
+
+def strict(text):
+    """JSON without what only Python takes for it, `NaN` and its like."""
+
+    def refuse(word):
+        raise ValueError(word)
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def at(value, path):
