@@ -31,15 +31,15 @@ import rig  # noqa: E402
 FOLDER = pathlib.Path(__file__).resolve().parent / "answers"
 SERVERS = "api,engine,event-engine,notifier"
 HEADERS = ["allow", "content-type", "location", "server-error-message", "www-authenticate"]
-STEP = {"call", "headers", "text", "json", "save", "wait", "loose", "note"}
+STEP = {"call", "headers", "text", "json", "save", "wait", "loose", "unordered", "note"}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)([ T])(\d\d:\d\d):\d\d(\.\d+)?(Z|\+00:00)?")
-VARIABLE = re.compile(r"\$\{(?:repeat (.) (\d+)|([a-z][a-z0-9_]*))\}")
+VARIABLE = re.compile(r"\$\{(?:repeat (\S) (\d+)|([a-z][a-z0-9_]*))\}")
 # What jsonschema and Python add to a message, what the database says, and a Python set of texts.
 TRAILER = re.compile(r"\n\nFailed validating .*|\n*Traceback \(most recent call last\).*", re.DOTALL)
 SQL = re.compile(r"\(psycopg2\..*", re.DOTALL)
 ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
-SET = re.compile(r"\{('[^'{}]*'(?:, '[^'{}]*')*)\}")
+SET = re.compile(r"(?<=\{)'[^'{}]*'(?:, '[^'{}]*')*(?=\})|(?<=should be one of: )\w+(?:, \w+)*$")
 PATIENCE = 60.0
 # What a topic finds in the database is only what Mistral itself put there.
 EMPTY = [
@@ -116,6 +116,8 @@ class Topic:
             value = self.masked(found)
             for path in step.get("loose", []):
                 loosen(value, path.split("."))
+            for path in step.get("unordered", []):
+                at(value, path).sort(key=as_text)
             answer["json"] = value
         return answer
 
@@ -170,13 +172,13 @@ class Topic:
             return value
         if key != "definition" and value[:1] + value[-1:] in ("{}", "[]"):
             try:
-                return {"<json>": self.masked(json.loads(value))}
+                return {"<json>": self.masked(strict(value))}
             except ValueError:
                 pass
         value = value.replace(f"http://{rig.HOST}:{self.port}", "<url>")
         value = SQL.sub("<sql>", TRAILER.sub("", value))
         value = ADDRESS.sub(" at <address>>", value)
-        value = SET.sub(lambda found: f"{{{', '.join(sorted(found[1].split(', ')))}}}", value)
+        value = SET.sub(sorted_set, value)
         return TIME.sub(self.masked_time, UUID.sub(self.masked_id, value))
 
     def masked_id(self, found):
@@ -192,15 +194,29 @@ class Topic:
         return f"<time{between.strip()}{'.f' if fraction else ''}{zone or ''}>"
 
 
+def sorted_set(found):
+    """What Python has in an order of its own, in that of the alphabet."""
+    return ", ".join(sorted(found[0].split(", ")))
+
+
 def parsed(body, content_type):
     """JSON as what it says, anything else as a text."""
     text = body.decode("utf-8", "replace")
     if "json" in content_type or text[:1] in ("{", "["):
         try:
-            return json.loads(text)
+            return strict(text)
         except ValueError:
             pass
     return text
+
+
+def strict(text):
+    """JSON without what only Python takes for it, `NaN` and its like."""
+
+    def refuse(word):
+        raise ValueError(word)
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def at(value, path):
@@ -229,6 +245,10 @@ def loosen(value, path):
             loosen(value[key], rest)
         else:
             value[key] = kind(value[key])
+
+
+def as_text(value):
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def kind(value):
