@@ -64,13 +64,14 @@ class Topic:
     """One file of steps, its saved values, and the masks for what Mistral answers."""
 
     def __init__(self, path, port):
-        import cases
         import yaml
+
+        import plain
 
         self.path = path
         self.port = port
         self.text = path.read_text()
-        self.steps = yaml.load(self.text, cases.Plain)["steps"]
+        self.steps = yaml.load(self.text, plain.Plain)["steps"]
         self.saved = {}
         for number, step in enumerate(self.steps, 1):
             unknown = set(step) - STEP

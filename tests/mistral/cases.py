@@ -14,6 +14,7 @@ import psycopg2
 import yaml
 
 import rig
+from plain import Plain
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "host" / "engine" / "tests" / "cases"
 ENDED = {"SUCCESS", "ERROR", "CANCELLED", "SKIPPED"}
@@ -48,22 +49,6 @@ PATIENCE = 90
 
 class Refused(Exception):
     """Mistral does not take a definition or a request."""
-
-
-class Plain(yaml.SafeLoader):
-    """YAML 1.2's core schema, as the engine's tests read their cases: `no` is a text."""
-
-    yaml_implicit_resolvers = {}
-
-
-for tag, pattern, first in [
-    ("bool", r"true|false", "tf"),
-    ("null", r"null|~|", ["n", "~", ""]),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?([0-9]*\.[0-9]+|[0-9]+\.)([eE][-+]?[0-9]+)?", "-+.0123456789"),
-]:
-    pattern = re.compile(f"^({pattern})$")
-    Plain.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list(first))
 
 
 def load(path):

@@ -8,6 +8,7 @@ mod debian;
 mod disk;
 mod kept;
 mod ostro;
+mod python;
 mod tripleo;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use debian::debian;
 pub use disk::{disk, on_a_disk};
 pub use kept::{Counter, Kept, eventually};
 pub use ostro::{Ostro, Run};
+pub use python::python;
 pub use tripleo::workbooks;
 
 /// The repository's root.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod packs;
+mod serve;
 mod store;
 mod validation;
 mod workflow;
@@ -11,6 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
 pub(crate) use packs::{Action, Complete, Lang, Pack, PackDiffArgs, Record, Replay};
+pub(crate) use serve::Serve;
 pub(crate) use store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
 pub(crate) use validation::{Packs, Validation, ValidationRun};
 pub(crate) use workflow::{Workflow, WorkflowDiff};
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     /// Look at executions that are kept, and have them go on, pause, run again or end.
     #[command(subcommand, arg_required_else_help = true)]
     Execution(Execution),
+    /// Serve Mistral's API v2: workflows are defined, started and watched from elsewhere.
+    Serve(Serve),
     /// Check that what is kept is whole, and that all of it will come to its end.
     Doctor(Doctor),
     /// Copy what is kept of executions, also while they run, and take it back.
@@ -230,7 +234,7 @@ pub(crate) struct Run {
 }
 
 /// Where executions are kept.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct State {
     /// The folder in which executions are kept; `ostro` in the user's state folder without it.
     #[arg(long, value_name = "DIR", env = "OSTRO_STATE_DIR", value_hint = ValueHint::DirPath)]

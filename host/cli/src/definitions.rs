@@ -74,9 +74,8 @@ impl Files {
     pub(crate) fn sources(&self) -> Vec<File> {
         let files = self.order.iter().filter_map(|(namespace, name)| {
             Some(File {
-                name: name.to_string(),
                 namespace: namespace.to_string(),
-                text: self.texts.get(name)?.clone(),
+                ..File::new(&**name, self.texts.get(name)?)
             })
         });
         files.collect()

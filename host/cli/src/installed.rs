@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use ostro_core::{ExecutionId, Value};
+use ostro_journal::{Journal, Options, Unfinished};
 use ostro_packs::{MajorTag, Pack};
 use ostro_runtime::Library;
 use ostro_store::{Hold, Installed, Pin, Record, Store};
@@ -249,7 +250,32 @@ pub(crate) fn needed(state: &StateDir) -> Result<BTreeMap<String, ExecutionId>> 
             needed.insert(pin.digest, run.id.clone());
         }
     }
+    if let Some(journal) = Journal::open_to_read(&state.server(), &Options::default())? {
+        for id in unfinished(&journal)? {
+            for pin in needed_in(&journal, &id)? {
+                needed.insert(pin.digest, id.clone());
+            }
+        }
+    }
     Ok(needed)
+}
+
+/// The root executions of a journal that have not ended.
+fn unfinished(journal: &Journal) -> Result<Vec<ExecutionId>> {
+    const PAGE: usize = 1000;
+    let mut all = Vec::new();
+    for which in [Unfinished::Moving, Unfinished::Still] {
+        let mut last = None;
+        loop {
+            let page = journal.unfinished(which, last.as_ref(), PAGE)?;
+            all.extend(page.iter().map(|root| root.id.clone()));
+            last = page.into_iter().last();
+            if last.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn needed_by(run: &RunDir) -> Result<Vec<Pin>> {
@@ -257,7 +283,11 @@ fn needed_by(run: &RunDir) -> Result<Vec<Pin>> {
     let Some(journal) = run.look_if_begun()? else {
         return Ok(Vec::new());
     };
-    let row = journal.execution(&run.id)?;
+    needed_in(&journal, &run.id)
+}
+
+fn needed_in(journal: &Journal, id: &ExecutionId) -> Result<Vec<Pin>> {
+    let row = journal.execution(id)?;
     let Some(row) = row.filter(|row| !row.state.is_completed()) else {
         return Ok(Vec::new());
     };

@@ -20,6 +20,7 @@ mod pack;
 mod recordings;
 mod run;
 mod secrets;
+mod serve;
 mod sources;
 mod state;
 mod suggest;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Action(command) => action::action(command, cli.global.verbose > 0),
         Command::Validation(command) => validation::validation(command),
         Command::Backup(command) => backup::backup(command),
+        Command::Serve(args) => serve::serve(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Execution(command) => execution::execution(command, cli.global.verbose > 0),
     };

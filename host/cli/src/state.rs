@@ -3,6 +3,7 @@
 //! `runs/ID/` has the journal of one run of a workflow, which is held by the process that runs it.
 //! `runs/ID/ended` is there once it has ended: it says in which state, and is as old as that.
 //! `validations/ID.json` is one run of validations.
+//! `server/` has the journal of `ostro serve`.
 //! `packs/` has the packs that are installed; `ostro-store` knows what is in it.
 
 mod expiry;
@@ -119,6 +120,11 @@ impl StateDir {
     /// Where runs of validations are.
     pub(crate) fn validations(&self) -> PathBuf {
         self.path.join("validations")
+    }
+
+    /// Where the server keeps its journal.
+    pub(crate) fn server(&self) -> PathBuf {
+        self.path.join("server")
     }
 
     /// The packs that are installed.

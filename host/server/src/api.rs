@@ -4,11 +4,12 @@ mod actions;
 mod definitions;
 mod environments;
 mod root;
+mod strangers;
 mod workbooks;
 mod workflows;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::{Router, middleware};
 
 use crate::app::App;
 
@@ -25,6 +26,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .merge(root::routes())
         .nest("/v2", v2)
+        .layer(middleware::from_fn(strangers::explain))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ostro_core::Clock;
@@ -99,9 +99,15 @@ impl FromRequestParts<App> for Request {
         Ok(Self {
             caller: Caller::anybody(),
             query: Pairs::parse(parts.uri.query()),
-            url: format!("{}{}", base(&parts.headers), parts.uri.path()),
+            url: format!("{}{}", base(&parts.headers), path(parts)),
         })
     }
+}
+
+/// The path as it was asked for, before routers take their part of it away.
+fn path(parts: &Parts) -> &str {
+    let original = parts.extensions.get::<OriginalUri>();
+    original.map_or(parts.uri.path(), |uri| uri.path())
 }
 
 /// Where the caller thinks the server is.

@@ -42,11 +42,14 @@ pub(crate) struct Tables {
     version: u64,
 }
 
+/// A part of a change, once it is durable.
+type Step = Box<dyn FnOnce(&mut Tables) + Send>;
+
 /// What a change writes, in order.
 #[derive(Default)]
 pub(crate) struct Edits {
     turn: Turn,
-    steps: Vec<Box<dyn FnOnce(&mut Tables) + Send>>,
+    steps: Vec<Step>,
 }
 
 impl Edits {

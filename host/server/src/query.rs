@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 
+use indexmap::IndexMap;
 use ostro_journal::{Direction, MAX_LIMIT};
 use serde_json::{Map, Value};
 
@@ -106,16 +107,19 @@ impl Pairs {
                 return Err(Fault::invalid(format!("Unknown argument: \"{name}\"")));
             }
         }
-        let filters = self.0.iter().filter_map(|(name, value)| {
-            let is_one = resource.filters.contains(&name.as_str());
-            is_one.then(|| (name.clone(), Test::parse(value)))
-        });
+        let mut filters = IndexMap::new();
+        for (name, value) in &self.0 {
+            // The last one of several counts.
+            if resource.filters.contains(&name.as_str()) {
+                filters.insert(name.clone(), Test::parse(name, value)?);
+            }
+        }
         Ok(Listing {
             marker: self.marker()?,
             limit: self.limit()?,
             sort: self.sort(resource)?,
             fields: self.fields(resource)?,
-            filters: filters.collect(),
+            filters: filters.into_iter().collect(),
         })
     }
 
@@ -136,6 +140,9 @@ impl Pairs {
         let Some(text) = self.get("limit") else {
             return Ok(None);
         };
+        if self.0.iter().filter(|(name, _)| name == "limit").count() > 1 {
+            return Err(Fault::invalid("The limit is given more than once."));
+        }
         let Ok(number) = text.trim().parse::<i64>() else {
             return Err(Fault::invalid(format!(
                 "Invalid input for field/attribute limit. Value: '{text}'. \
@@ -158,10 +165,8 @@ impl Pairs {
             ));
         }
         let mut sort: Vec<(String, Direction)> = Vec::new();
-        // What the directions leave out goes as the first of them does.
-        let mut direction = Direction::Ascending;
         for (place, key) in keys.into_iter().enumerate() {
-            direction = match dirs.get(place).or(dirs.first()).map(String::as_str) {
+            let direction = match dirs.get(place).map(String::as_str) {
                 Some("asc") | None => Direction::Ascending,
                 Some("desc") => Direction::Descending,
                 Some(_) => {
@@ -180,7 +185,7 @@ impl Pairs {
             }
         }
         if !sort.iter().any(|(key, _)| key == "id") {
-            sort.push(("id".to_owned(), direction));
+            sort.push(("id".to_owned(), Direction::Ascending));
         }
         Ok(sort)
     }
@@ -215,7 +220,34 @@ fn names(text: &str) -> Vec<String> {
 
 impl Test {
     /// What stands after the name of a filter: `op:value`, or a value that is to be the same.
-    fn parse(text: &str) -> Self {
+    fn parse(name: &str, text: &str) -> Result<Self, Fault> {
+        let test = Self::read(text);
+        let mut values = test.values().iter();
+        if name == "project_id"
+            && let Some(wrong) = values.find(|value| uuid::Uuid::try_parse(value).is_err())
+        {
+            return Err(Fault::invalid(format!(
+                "Invalid input for field/attribute project_id. Value: '{wrong}'. \
+                 unable to convert to uuid. Error: Expected a uuid but received {wrong}."
+            )));
+        }
+        Ok(test)
+    }
+
+    fn values(&self) -> &[String] {
+        match self {
+            Self::Eq(value)
+            | Self::Neq(value)
+            | Self::Gt(value)
+            | Self::Gte(value)
+            | Self::Lt(value)
+            | Self::Lte(value)
+            | Self::Has(value) => std::slice::from_ref(value),
+            Self::In(values) | Self::Nin(values) => values,
+        }
+    }
+
+    fn read(text: &str) -> Self {
         let list = |text: &str| text.split(',').map(str::to_owned).collect();
         match text.split_once(':') {
             Some(("eq", value)) => Self::Eq(value.to_owned()),
@@ -375,7 +407,7 @@ impl Listing {
             let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
             // Python's clients take these as they are.
             let value = value.replace("%2C", ",").replace("%3A", ":");
-            next.push_str(&format!("&{name}={value}"));
+            next.extend(["&", name, "=", &value]);
         };
         for (name, test) in &self.filters {
             add(name, &test.written());

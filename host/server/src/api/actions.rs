@@ -34,7 +34,6 @@ const ACTIONS: Resource = Resource {
     filters: &[
         "id",
         "name",
-        "namespace",
         "input",
         "description",
         "tags",
@@ -45,7 +44,7 @@ const ACTIONS: Resource = Resource {
         "created_at",
         "updated_at",
     ],
-    options: &[],
+    options: &["namespace"],
 };
 
 pub(super) fn routes() -> Router<App> {
@@ -61,17 +60,15 @@ pub(super) fn routes() -> Router<App> {
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
     let listing = request.query.listing(&ACTIONS)?;
     let kept = app.catalogue.kept();
+    // A list is of one namespace, the default one if none is named.
+    let namespace = namespace(&request);
     let defined = kept
         .definitions
         .seen(&request.caller)
-        .filter(|one| one.kind == Kind::Action)
+        .filter(|one| one.kind == Kind::Action && one.namespace == namespace)
         .map(|one| one.row());
     let there = app.catalogue.actions().all();
-    // In a namespace there is only what was put there.
-    let there = there
-        .iter()
-        .filter(|_| namespace(&request).is_empty())
-        .map(row);
+    let there = there.iter().filter(|_| namespace.is_empty()).map(row);
     let page = listing.page(defined.chain(there), |id| {
         Fault::not_found(format!("Action not found [id={id}]"))
     })?;

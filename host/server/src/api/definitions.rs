@@ -2,7 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ostro_lang::{Definitions, Diagnostic, Parsed, parse};
+use ostro_lang::{Code, Definitions, Diagnostic, Parsed, parse};
 use serde_json::{Value, json};
 
 use crate::app::{App, Request};
@@ -24,16 +24,28 @@ pub(super) fn namespace(request: &Request) -> &str {
     request.query.get("namespace").unwrap_or_default()
 }
 
+/// Whether rows of all projects are wanted, for those who may have them.
+pub(super) fn all_projects(request: &Request) -> Result<bool, Fault> {
+    if request.query.get("all_projects").is_none() {
+        return Ok(false);
+    }
+    if !request.caller.is_admin {
+        return Err(not_permitted());
+    }
+    request.query.is("all_projects")
+}
+
+/// The caller may not.
+pub(super) fn not_permitted() -> Fault {
+    Fault::forbidden("Operation forbidden (insufficient permissions)")
+}
+
 /// The namespace and scope that a text is put into.
 pub(super) fn place<'a>(app: &App, request: &'a Request) -> Result<Place<'a>, Fault> {
     let scope = match request.query.get("scope").unwrap_or("private") {
         "private" => Scope::Private,
         "public" if request.caller.is_admin => Scope::Public,
-        "public" => {
-            return Err(Fault::forbidden(
-                "Operation forbidden (insufficient permissions)",
-            ));
-        }
+        "public" => return Err(not_permitted()),
         other => {
             return Err(Fault::invalid(format!(
                 "Scope must be one of the following: {{'private', 'public'}}; actual: {other}"
@@ -51,16 +63,23 @@ pub(super) fn place<'a>(app: &App, request: &'a Request) -> Result<Place<'a>, Fa
 /// Reads a text, whatever it defines. The error says all that is wrong with it.
 pub(super) fn read(text: &str) -> Result<Parsed, Fault> {
     let parsed = parse(text, "definition");
-    match wrong(&parsed.diagnostics, text) {
-        Some(reason) => Err(Fault::invalid(format!("Invalid DSL: {reason}"))),
-        None => Ok(parsed),
-    }
+    let Some(reason) = wrong(&parsed.diagnostics, text) else {
+        return Ok(parsed);
+    };
+    let mut errors = parsed.diagnostics.iter().filter(|one| one.is_error());
+    let is_yaml = errors.any(|one| matches!(one.code, Code::YamlSyntax | Code::YamlLimit));
+    Err(Fault::invalid(if is_yaml {
+        format!("Definition could not be parsed: {reason}")
+    } else {
+        format!("Invalid DSL: {reason}")
+    }))
 }
 
 /// As [`read`]; what it calls is looked at too, unless the caller asked for less. What a workflow
 /// calls that is not there yet is no error: it may come before the workflow runs.
 pub(super) fn read_checked(app: &App, request: &Request, text: &str) -> Result<Parsed, Fault> {
     let parsed = read(text)?;
+    check_names(&parsed)?;
     if request.query.get("skip_validation").is_some() {
         return Ok(parsed);
     }
@@ -74,6 +93,27 @@ pub(super) fn read_checked(app: &App, request: &Request, text: &str) -> Result<P
         Some(reason) => Err(Fault::invalid(format!("Invalid DSL: {reason}"))),
         None => Ok(parsed),
     }
+}
+
+/// Names are parts of addresses and of columns.
+fn check_names(parsed: &Parsed) -> Result<(), Fault> {
+    const LONGEST: usize = 255;
+    let workbooks = parsed.workbooks.iter().map(|one| &one.name);
+    let workflows = parsed.workflows.iter().map(|one| &one.name);
+    let actions = parsed.actions.iter().map(|one| &one.name);
+    for name in workbooks.chain(workflows).chain(actions) {
+        if name.contains(' ') {
+            return Err(Fault::invalid(format!(
+                "Name '{name}' must not contain spaces"
+            )));
+        }
+        if name.chars().count() > LONGEST {
+            return Err(Fault::invalid(format!(
+                "Name '{name}' has more than {LONGEST} characters"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The errors among `diagnostics`, each with its line of `text`.
@@ -100,8 +140,8 @@ pub(super) fn duplicate(one: &Definition) -> Fault {
         Kind::Action => "Action",
     };
     Fault::conflict(format!(
-        "Duplicate entry for {what} ['name', 'namespace', 'project_id']: {}, {}, {}",
-        one.name, one.namespace, one.project
+        "Duplicate entry for {what} ['name', 'namespace', 'project_id']: {}, {}, None",
+        one.name, one.namespace
     ))
 }
 

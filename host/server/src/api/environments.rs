@@ -4,9 +4,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::definitions::not_permitted;
 use crate::app::{App, Request};
 use crate::catalogue::environment::Environment;
 use crate::fault::Fault;
@@ -43,30 +44,31 @@ pub(super) fn routes() -> Router<App> {
         .route("/environments/{name}", get(one).delete(delete))
 }
 
-/// What a caller says of an environment.
+/// What a caller says of an environment. What they leave out stays as it is.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Given {
-    id: Option<String>,
     name: Option<String>,
-    description: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
     variables: Option<Value>,
     scope: Option<Scope>,
-    #[serde(rename = "created_at")]
-    _created_at: Option<Value>,
-    #[serde(rename = "updated_at")]
-    _updated_at: Option<Value>,
-    #[serde(rename = "project_id")]
-    _project_id: Option<Value>,
+}
+
+/// Variables, or null in their place.
+type Variables = Option<Map<String, Value>>;
+
+/// What is given, null too.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
     let listing = request.query.listing(&ENVIRONMENTS)?;
     let kept = app.catalogue.kept();
     let rows = kept.environments.seen(&request.caller).map(|one| one.row());
-    let page = listing.page(rows, |id| {
-        Fault::not_found(format!("Environment not found [id={id}]"))
-    })?;
+    let page = listing.page(rows, |id| unknown(id))?;
     Ok(Json(listing.answer(&ENVIRONMENTS, &request.url, page)))
 }
 
@@ -90,30 +92,29 @@ async fn create(
 ) -> Result<(StatusCode, Json<Value>), Fault> {
     let given = read(&body)?;
     let name = named(&given)?.to_owned();
-    let variables = variables(given.variables)?;
-    let Some(variables) = variables.filter(|variables| !variables.is_empty()) else {
-        return Err(Fault::invalid(format!(
-            "The environment {name} needs variables: an object with at least one"
-        )));
-    };
+    let says = given.description.is_some();
     let new = Environment {
-        id: given.id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
+        id: uuid::Uuid::new_v4().to_string(),
         name,
-        description: given.description,
-        variables,
+        description: given.description.flatten(),
+        variables: variables(given.variables)?.unwrap_or(Some(Map::new())),
         project: request.caller.project.clone(),
-        scope: given.scope.unwrap_or_default(),
+        scope: scope(&request, given.scope)?.unwrap_or_default(),
         created_at: app.now(),
         updated_at: None,
     };
     let created = app.catalogue.change(|kept, edits| {
-        if own(kept, &request, &new.name).is_some() || kept.environments.get(&new.id).is_some() {
+        if own(kept, &request, &new.name).is_some() {
             return Err(Fault::conflict(format!(
-                "Duplicate entry for Environment ['name', 'project_id']: {}, {}",
-                new.name, new.project
+                "Duplicate entry for Environment ['name', 'project_id']: {}, None",
+                new.name
             )));
         }
-        let row = new.row();
+        let mut row = new.row();
+        row.shift_remove("updated_at");
+        if !says {
+            row.shift_remove("description");
+        }
         edits.put(new);
         Ok(row)
     });
@@ -128,18 +129,19 @@ async fn update(
     let given = read(&body)?;
     let name = named(&given)?.to_owned();
     let variables = variables(given.variables)?;
+    let scope = scope(&request, given.scope)?;
     let now = app.now();
     let updated = app.catalogue.change(|kept, edits| {
         let before = own(kept, &request, &name).ok_or_else(|| unknown(&name))?;
         let mut one = before.clone();
         one.updated_at = Some(now);
         if let Some(description) = given.description {
-            one.description = Some(description);
+            one.description = description;
         }
         if let Some(variables) = variables {
             one.variables = variables;
         }
-        if let Some(scope) = given.scope {
+        if let Some(scope) = scope {
             one.scope = scope;
         }
         let row = one.row();
@@ -182,16 +184,25 @@ fn read(body: &str) -> Result<Given, Fault> {
 fn named(given: &Given) -> Result<&str, Fault> {
     match given.name.as_deref() {
         Some(name) if !name.is_empty() => Ok(name),
-        _ => Err(Fault::invalid("An environment needs a name")),
+        _ => Err(Fault::invalid("Name of the environment is not provided.")),
     }
 }
 
+/// Who is to see it.
+fn scope(request: &Request, scope: Option<Scope>) -> Result<Option<Scope>, Fault> {
+    if scope == Some(Scope::Public) && !request.caller.is_admin {
+        return Err(not_permitted());
+    }
+    Ok(scope)
+}
+
 /// The variables, which callers may also give as JSON in a text.
-fn variables(given: Option<Value>) -> Result<Option<Map<String, Value>>, Fault> {
+fn variables(given: Option<Value>) -> Result<Option<Variables>, Fault> {
     let wrong = || Fault::invalid("The variables of an environment are an object");
     match given {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Object(variables)) => Ok(Some(variables)),
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        Some(Value::Object(variables)) => Ok(Some(Some(variables))),
         Some(Value::String(text)) => serde_json::from_str(&text).map(Some).map_err(|_| wrong()),
         Some(_) => Err(wrong()),
     }

@@ -1,7 +1,6 @@
 //! What the service is: `/`, `/v2/`, `/info`, `/maintenance`.
 
-use axum::http::HeaderMap;
-use axum::response::Redirect;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::routing::any;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -12,10 +11,16 @@ use crate::fault::Fault;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/", any(versions))
-        .route("/v2", any(|headers: HeaderMap| async move {
-            Redirect::to(&format!("{}/v2/", base(&headers)))
-        }))
+        .route("/v2", any(redirect))
         .route("/v2/", any(v2))
+}
+
+/// The version's own address ends with a slash.
+async fn redirect(headers: HeaderMap) -> (StatusCode, [(HeaderName, String); 2]) {
+    let at = format!("{}/v2/", base(&headers));
+    let kind = "text/html; charset=UTF-8".to_owned();
+    let headers = [(header::LOCATION, at), (header::CONTENT_TYPE, kind)];
+    (StatusCode::FOUND, headers)
 }
 
 /// Which versions of the API there are.

@@ -137,7 +137,11 @@ async fn delete(
     let namespace = namespace(&request);
     let deleted = app.catalogue.change(|kept, edits| {
         let found = kept.own(&request.caller, Kind::Workbook, &name, namespace);
-        let found = found.ok_or_else(|| unknown(&name, namespace))?;
+        let found = found.ok_or_else(|| {
+            Fault::not_found(format!(
+                "Workbook not found [workbook_name={name}, namespace={namespace}]"
+            ))
+        })?;
         edits.drop::<Definition>(&found.id);
         Ok(())
     });

@@ -3,12 +3,12 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use ostro_lang::Parsed;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::definitions::{duplicate, namespace, place, put, read_checked, validated};
+use super::definitions::{all_projects, duplicate, namespace, place, put, read_checked, validated};
 use crate::app::{App, Request};
 use crate::catalogue::definition::{Definition, Kind, Place, Text, alone};
 use crate::catalogue::{Edits, Tables};
@@ -55,17 +55,23 @@ pub(super) fn routes() -> Router<App> {
             "/workflows/{identifier}",
             get(one).put(update_one).delete(delete),
         )
-        .route("/workflows/{identifier}/members", any(members))
-        .route("/workflows/{identifier}/members/{member}", any(members))
+        .route(
+            "/workflows/{identifier}/members",
+            get(members).post(members).put(members).delete(members),
+        )
+        .route(
+            "/workflows/{identifier}/members/{member}",
+            get(members).post(members).put(members).delete(members),
+        )
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
     let listing = request.query.listing(&WORKFLOWS)?;
+    let of_all = all_projects(&request)?;
     let kept = app.catalogue.kept();
-    let workflows = kept
-        .definitions
-        .seen(&request.caller)
-        .filter(|one| one.kind == Kind::Workflow);
+    let workflows = kept.definitions.all().filter(|one| {
+        one.kind == Kind::Workflow && (of_all || request.caller.sees(&one.project, one.scope))
+    });
     let page = listing.page(workflows.map(|one| one.row()), |id| {
         Fault::not_found(format!("Workflow not found [workflow_id={id}]"))
     })?;
@@ -192,9 +198,12 @@ async fn validate(State(app): State<App>, request: Request, text: String) -> Res
 }
 
 /// Members need somebody to tell projects apart.
-async fn members() -> TextFault {
+async fn members() -> (StatusCode, Json<Value>) {
     let reason = "Resource sharing feature can only be supported with authentication enabled.";
-    Fault::invalid(reason).into()
+    (
+        StatusCode::BAD_REQUEST,
+        Json(json!({"faultstring": reason})),
+    )
 }
 
 /// The workflow with this id, or else of this name in a namespace.
@@ -249,9 +258,10 @@ fn all(
         if parsed.workflows.is_empty() {
             return Err(Fault::invalid("Invalid DSL: the text defines no workflow"));
         }
-        let all = parsed.workflows.iter().map(|one| match alone(text, one) {
-            Some(shown) => Definition::workflow(one, shown, place),
-            None => {
+        let all = parsed.workflows.iter().map(|one| {
+            if let Some(shown) = alone(text, one) {
+                Definition::workflow(one, shown, place)
+            } else {
                 let source = Text::new(text);
                 let id = source.id.clone();
                 edits.put(source);

@@ -225,14 +225,13 @@ impl Definition {
             row.shift_remove("updated_at");
         }
         match self.kind {
-            Kind::Workbook => {}
             Kind::Workflow => {
                 row.insert("interface".to_owned(), self.interface.clone().into());
             }
             Kind::Action if self.input.is_empty() => {
                 row.insert("input".to_owned(), Value::Null);
             }
-            Kind::Action => {}
+            Kind::Workbook | Kind::Action => {}
         }
         row
     }
@@ -307,7 +306,7 @@ pub(super) fn sweep(before: &Tables, edits: &mut Edits) {
 }
 
 fn owned(tags: &[std::sync::Arc<str>]) -> Vec<String> {
-    tags.iter().map(|tag| tag.to_string()).collect()
+    tags.iter().map(ToString::to_string).collect()
 }
 
 /// `a, b="1"`: names, and defaults as `shown` writes them.
@@ -344,12 +343,10 @@ pub(crate) fn cut(text: &str, location: &Location) -> Option<String> {
     for line in lines {
         let body = line.trim_start();
         let depth = line.len() - body.len();
-        let is_sequence = body.starts_with("- ") || body == "-";
-        if !body.is_empty()
-            && !body.starts_with('#')
-            && depth <= indent
-            && !(is_sequence && depth == indent)
-        {
+        // A list may stand as far left as its key.
+        let is_item = depth == indent && (body.starts_with("- ") || body == "-");
+        let is_text = !body.is_empty() && !body.starts_with('#');
+        if is_text && depth <= indent && !is_item {
             break;
         }
         block.push(line.get(indent.min(depth)..)?);

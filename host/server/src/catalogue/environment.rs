@@ -13,7 +13,8 @@ pub(crate) struct Environment {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) description: Option<String>,
-    pub(crate) variables: Map<String, Value>,
+    /// None where the caller said null.
+    pub(crate) variables: Option<Map<String, Value>>,
     pub(crate) project: String,
     pub(crate) scope: Scope,
     pub(crate) created_at: i64,
@@ -39,11 +40,12 @@ impl Kept for Environment {
 impl Environment {
     /// Its row in answers.
     pub(crate) fn row(&self) -> Map<String, Value> {
+        let variables = self.variables.clone();
         let row = json!({
             "id": self.id,
             "name": self.name,
             "description": self.description,
-            "variables": Value::Object(self.variables.clone()).to_string(),
+            "variables": variables.map(|variables| Value::Object(variables).to_string()),
             "scope": self.scope.as_str(),
             "project_id": self.project,
             "created_at": row::time(self.created_at),

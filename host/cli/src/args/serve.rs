@@ -1,0 +1,28 @@
+//! The command line of `ostro serve`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::{Sources, State};
+
+/// Serve Mistral's API v2 over HTTP, until Ctrl-C or SIGTERM.
+///
+/// What is defined and what runs is kept in the state folder. What was under way when the server
+/// stopped goes on when it is started again.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  Serve to this machine
+    ostro serve
+  Use Mistral's own client with it
+    mistral --os-mistral-url http://127.0.0.1:8989/v2 --auth-type none workflow-list")]
+pub(crate) struct Serve {
+    /// Where to listen. Nobody is asked who they are, so only this machine may be let in: an
+    /// address of 127.0.0.0/8 or ::1.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8989")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) state: State,
+}

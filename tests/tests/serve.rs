@@ -1,0 +1,144 @@
+//! `ostro serve` answers as a real Mistral 23 did, and Mistral's own client drives it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+use anyhow::{Context as _, Result, ensure};
+use ostro_tests::{Ostro, eventually, python, repository};
+use serde_json::Value;
+
+/// The programs of python-mistralclient.
+fn client() -> Result<PathBuf> {
+    let wanted = [
+        "python-mistralclient==6.3.0",
+        "python-openstackclient",
+        "PyYAML",
+    ];
+    python("mistralclient-6.3.0", &wanted, "import mistralclient, yaml")
+}
+
+/// A server, which goes when it is dropped.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(state: &Path) -> Result<Self> {
+        let serve = [
+            "serve",
+            "--no-packs",
+            "--listen",
+            "127.0.0.1:0",
+            "--state-dir",
+        ];
+        let ostro = Ostro::new()?.args(serve).args([state]);
+        let mut process = ostro.start()?;
+        let said = process.stderr.take().context("it says where it listens")?;
+        for line in BufReader::new(said).lines() {
+            if let Some((_, url)) = line?.split_once("listening at ") {
+                let url = url.to_owned();
+                return Ok(Self { process, url });
+            }
+        }
+        let _ = process.wait();
+        anyhow::bail!("the server ended before it listened")
+    }
+
+    /// Runs a command of Mistral's client; what it prints.
+    fn mistral(&self, arguments: &[&str]) -> Result<Value> {
+        let ran = Command::new(client()?.join("mistral"))
+            .args(arguments)
+            .args(["-f", "json"])
+            .env("OS_MISTRAL_URL", &self.url)
+            .output()?;
+        let said = String::from_utf8_lossy(&ran.stderr);
+        ensure!(ran.status.success(), "mistral {arguments:?}: {said}");
+        serde_json::from_slice(&ran.stdout).with_context(|| format!("mistral {arguments:?}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_answers_are_those_of_a_real_mistral_or_listed_with_the_reason() -> Result<()> {
+    let compared = Command::new(client()?.join("python"))
+        .arg(repository().join("tests/mistral/compare.py"))
+        .arg(Ostro::path()?)
+        .env_remove("OS_CLOUD")
+        .output()?;
+    println!("{}", String::from_utf8_lossy(&compared.stdout));
+    let said = String::from_utf8_lossy(&compared.stderr);
+    ensure!(compared.status.success(), "{said}");
+    Ok(())
+}
+
+const SLOW: &str = "
+version: '2.0'
+slow:
+  input: [name]
+  output: {said: <% $.said %>}
+  tasks:
+    first:
+      wait-before: 2
+      action: std.echo output='hello, <% $.name %>'
+      publish: {said: <% task().result %>}
+      on-success: second
+    second:
+      wait-before: 2
+      action: std.noop
+";
+
+#[test]
+fn what_was_under_way_when_the_server_was_killed_goes_on_when_it_is_started_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (state, file) = (folder.path().join("state"), folder.path().join("slow.yaml"));
+    std::fs::write(&file, SLOW)?;
+    let mut server = Server::start(&state)?;
+    server.mistral(&["workflow-create", &file.display().to_string()])?;
+    let started = server.mistral(&["execution-create", "slow", r#"{"name": "Ada"}"#])?;
+    let id = started["ID"].as_str().context("it has an id")?.to_owned();
+    server.process.kill()?;
+    server.process.wait()?;
+
+    let server = Server::start(&state)?;
+    let mut seen = Value::Null;
+    eventually("its end", || {
+        seen = server.mistral(&["execution-get", &id])?;
+        Ok(seen["State"] == "SUCCESS")
+    })
+    .with_context(|| seen.to_string())?;
+    let output = server.mistral(&["execution-get-output", &id]);
+    ensure!(output? == serde_json::json!({"said": "hello, Ada"}));
+    let workflows = server.mistral(&["workflow-list"])?;
+    ensure!(workflows[0]["Name"] == "slow", "{workflows}");
+    Ok(())
+}
+
+#[test]
+fn a_state_folder_has_one_server() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let _first = Server::start(folder.path())?;
+    let second = [
+        "serve",
+        "--no-packs",
+        "--listen",
+        "127.0.0.1:0",
+        "--state-dir",
+    ];
+    let refused = Ostro::new()?.args(second).args([folder.path()]).run()?;
+    refused.expect(2)?;
+    ensure!(
+        refused.stderr.contains("is in use by process"),
+        "{}",
+        refused.stderr
+    );
+    Ok(())
+}
