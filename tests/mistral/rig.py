@@ -72,26 +72,26 @@ def check_call(command, what, **options):
 # Installing
 
 
-def install_venv():
+def install_venv(venv=VENV, packages=PACKAGES, program="mistral-server"):
     """Makes the environment beside its place and moves it there when it is whole."""
-    if (VENV / "bin" / "mistral-server").exists():
+    if (venv / "bin" / program).exists():
         return
-    say(f"installing {', '.join(PACKAGES)} into {VENV}")
-    part = VENV.with_name(f"{VENV.name}.part-{os.getpid()}")
+    say(f"installing {', '.join(packages)} into {venv}")
+    part = venv.with_name(f"{venv.name}.part-{os.getpid()}")
     check_call(["python3", "-m", "venv", part], "a Python environment is needed")
-    pip = [part / "bin" / "python", "-m", "pip", "install", "--quiet", *PACKAGES]
-    check_call(pip, "Mistral is needed from PyPI")
+    pip = [part / "bin" / "python", "-m", "pip", "install", "--quiet", *packages]
+    check_call(pip, f"{packages[0]} is needed from PyPI")
     # What pip wrote names the folder that it was called from.
     for script in (part / "bin").iterdir():
         if script.is_file() and not script.is_symlink():
             text = script.read_bytes()
-            script.write_bytes(text.replace(os.fsencode(part), os.fsencode(VENV)))
+            script.write_bytes(text.replace(os.fsencode(part), os.fsencode(venv)))
     try:
-        part.rename(VENV)
+        part.rename(venv)
     except OSError:
         # Somebody else was faster.
         shutil.rmtree(part)
-        if not (VENV / "bin" / "mistral-server").exists():
+        if not (venv / "bin" / program).exists():
             raise
 
 
