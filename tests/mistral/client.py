@@ -8,6 +8,7 @@ A line on standard input asks: `{"program", "argv", "folder"}` runs a command th
 `{"exit", "stdout", "stderr"}` or `{"commands"}`. It runs in the clients' environment.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -16,14 +17,14 @@ import sys
 import tempfile
 import traceback
 
-import keystoneauth1.loading  # noqa: F401
 import mistralclient.api.v2.client  # noqa: F401
 import openstack.config  # noqa: F401
-from mistralclient.osc import plugin  # noqa: F401
+from mistralclient.commands.v2 import workflows
 from mistralclient.shell import MistralShell
 from openstackclient.shell import OpenStackShell
 
 SECONDS = 100
+GROUPS = ("openstack.", "cliff.formatter.", "keystoneauth1.plugin")
 SHELLS = {"mistral": MistralShell, "openstack": OpenStackShell}
 
 
@@ -78,6 +79,18 @@ def become(program, argv, folder, out, err):
         os._exit(int(status or 0))
 
 
+def prepare():
+    """Loads and looks up, once for every fork, what a command does."""
+    for group in importlib.metadata.entry_points().groups:
+        if group.startswith(GROUPS):
+            for point in importlib.metadata.entry_points(group=group):
+                # A plugin that cannot be loaded is not there for the clients either.
+                with contextlib.suppress(Exception):
+                    point.load()
+    for shell in SHELLS.values():
+        workflows.List(shell(), None).get_parser("workflow-list")
+
+
 def main():
     # A command's answer must not mix with ours.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -85,9 +98,7 @@ def main():
         os.dup2(nothing.fileno(), 1)
         requests = os.fdopen(os.dup(0))
         os.dup2(nothing.fileno(), 0)
-    for shell in SHELLS.values():
-        # Reads the entry points once, for every fork.
-        shell()
+    prepare()
     for line in requests:
         asked = json.loads(line)
         if "argv" in asked:
