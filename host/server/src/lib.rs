@@ -16,8 +16,11 @@ mod app;
 mod catalogue;
 mod fault;
 mod identity;
+mod maintenance;
 mod query;
+mod records;
 mod row;
+mod single;
 
 pub use actions::{ActionKind, Actions, SystemAction};
 pub use app::{Server, ServerError};
