@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ostro_core::Clock;
@@ -108,10 +108,13 @@ impl FromRequestParts<App> for Request {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
         let base = base(&parts.headers);
+        // Inside of a nest of routes the address is without what leads there.
+        let whole = parts.extensions.get::<OriginalUri>();
+        let path = whole.map_or(parts.uri.path(), |whole| whole.path());
         Ok(Self {
             caller: Caller::anybody(),
             query: Pairs::parse(parts.uri.query()),
-            url: format!("{base}{}", parts.uri.path()),
+            url: format!("{base}{path}"),
             base,
         })
     }
