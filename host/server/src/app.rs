@@ -111,19 +111,16 @@ impl FromRequestParts<App> for Request {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
         let base = base(&parts.headers);
+        // Inside of a nest of routes the address is without what leads there.
+        let whole = parts.extensions.get::<OriginalUri>();
+        let path = whole.map_or(parts.uri.path(), |whole| whole.path());
         Ok(Self {
             caller: Caller::anybody(),
             query: Pairs::parse(parts.uri.query()),
-            url: format!("{base}{}", path(parts)),
+            url: format!("{base}{path}"),
             base,
         })
     }
-}
-
-/// The path as it was asked for, before routers take their part of it away.
-fn path(parts: &Parts) -> &str {
-    let original = parts.extensions.get::<OriginalUri>();
-    original.map_or(parts.uri.path(), |uri| uri.path())
 }
 
 /// Where the caller thinks the server is.

@@ -42,7 +42,7 @@ failing_parent:
   tasks: {one: {workflow: failing}}
 items:
   tasks:
-    one: {with-items: "i in [1, 2]", action: std.fail}
+    one: {with-items: 'i in [1, 2]', action: std.fail}
 environs:
   output: {env: <% env() %>}
   tasks: {one: {action: std.async_noop}}
