@@ -247,6 +247,7 @@ fn task_row(record: &Record, task: TaskView<'_>) -> TaskRow {
         processed: task.is_processed(),
         state_info: task.state_info().map(str::to_owned),
         tags: spec.and_then(|spec| tags(&spec.tags)),
+        runtime_context: runtime_context(task),
         published: is_over.then(|| json(&**task.published())),
         result: (is_over && task.state() != State::Skipped).then(|| json(&task.result())),
         updated_at: task.updated_at(),
@@ -259,6 +260,20 @@ fn task_row(record: &Record, task: TaskView<'_>) -> TaskRow {
             task.created_at(),
         )
     }
+}
+
+/// What Mistral calls so: how many items there are, and which retry it is at.
+fn runtime_context(task: TaskView<'_>) -> Option<String> {
+    let mut context = serde_json::Map::new();
+    if let Some(items) = task.items() {
+        let items = serde_json::json!({"count": items.total, "capacity": null});
+        context.insert("with_items".to_owned(), items);
+    }
+    if task.attempt() > 1 {
+        let retry = serde_json::json!({"retry_no": task.attempt() - 1});
+        context.insert("retry_task_policy".to_owned(), retry);
+    }
+    (!context.is_empty()).then(|| json(&context))
 }
 
 fn tags<T: Serialize>(tags: &[T]) -> Option<String> {

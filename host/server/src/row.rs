@@ -6,7 +6,7 @@ mod task;
 
 use serde_json::{Map, Value};
 
-pub(crate) use self::action::action;
+pub(crate) use self::action::{action, updated_at};
 pub(crate) use self::execution::execution;
 pub(crate) use self::task::task;
 

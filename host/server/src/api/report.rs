@@ -9,12 +9,13 @@ use ostro_journal::{
 };
 use serde_json::{Value, json};
 
+use super::start::object;
 use super::subexecutions::{Reach, actions_of, children_of, tasks_of};
 use crate::app::{App, Request};
 use crate::fault::Fault;
 use crate::query::uuid;
 use crate::records::unknown_execution;
-use crate::row::{maybe_time, time};
+use crate::row::{time, updated_at};
 
 /// By how many earlier executions the time is estimated that one takes.
 const EARLIER: usize = 20;
@@ -100,7 +101,7 @@ impl Report<'_> {
         for child in children_of(self.journal, &row.id)? {
             executions.push(self.execution(&child.id, depth)?);
         }
-        Ok(json!({
+        let mut entry = json!({
             "id": row.id.as_str(),
             "name": row.name,
             "state": row.state.as_str(),
@@ -109,7 +110,12 @@ impl Report<'_> {
             "updated_at": time(row.updated_at),
             "action_executions": actions,
             "workflow_executions": executions,
-        }))
+        });
+        let context = object(row.runtime_context.as_deref());
+        if let Some(retries) = context.get("retry_task_policy") {
+            entry["retry_count"] = retries["retry_no"].clone();
+        }
+        Ok(entry)
     }
 
     fn actions(&self, task: &TaskExecutionId) -> Result<Vec<Value>, Fault> {
@@ -120,7 +126,6 @@ impl Report<'_> {
 
 fn action(record: &ActionRecord) -> Value {
     let row = &record.row;
-    let changed = row.updated_at > row.created_at || row.finished_at.is_some();
     json!({
         "id": row.id.as_str(),
         "name": row.name,
@@ -128,7 +133,7 @@ fn action(record: &ActionRecord) -> Value {
         "state_info": row.state_info,
         "accepted": row.accepted,
         "created_at": time(row.created_at),
-        "updated_at": maybe_time(changed.then_some(row.updated_at)),
+        "updated_at": updated_at(row),
         // Nobody has to ask whether an action is still there: when it was last heard of.
         "last_heartbeat": time(row.updated_at),
     })

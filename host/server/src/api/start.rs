@@ -1,6 +1,6 @@
 //! How executions are started over the API.
 
-use ostro_core::{ExecutionId, Map};
+use ostro_core::{ExecutionId, Map, State};
 use ostro_journal::ExecutionRow;
 use ostro_lang::{Workflow, WorkflowKind, bind_input, invalid_input};
 use ostro_runtime::StartRequest;
@@ -68,7 +68,15 @@ pub(crate) async fn start(
         id: given.text("id").map(ExecutionId::new),
     };
     let id = app.runtime.start(request).await?;
-    app.execution(caller, id.as_str()).await
+    let row = app.execution(caller, id.as_str()).await?;
+    // It may have gone far since; the answer is that it has started.
+    Ok(ExecutionRow {
+        state: State::Running,
+        state_info: None,
+        output: None,
+        updated_at: row.created_at,
+        ..row
+    })
 }
 
 /// The execution that has this id already.

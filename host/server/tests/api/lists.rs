@@ -235,6 +235,11 @@ async fn a_report_is_a_tree_with_statistics() {
         (counts(&only), only.as_object().unwrap().len()),
         ((3, 1, 2), 1)
     );
+    let retried = world.run("retries", "ERROR").await;
+    let retried = world.get(&format!("/v2/executions/{retried}/report")).await;
+    let task = &retried["root_workflow_execution"]["task_executions"][0];
+    assert_eq!(task["retry_count"], 2);
+    assert_eq!(task["action_executions"].as_array().unwrap().len(), 3);
     let wrong = format!("/v2/executions/{id}/report?max_depth=text");
     assert_eq!(world.refused("GET", &wrong, json!(null)).await.0, 400);
 

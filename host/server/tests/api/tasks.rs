@@ -141,7 +141,10 @@ async fn one_that_failed_runs_again_and_is_skipped() {
 async fn items_that_failed_run_again() {
     let world = World::new().await;
     let execution = world.run("items", "ERROR").await;
-    let path = format!("/v2/tasks/{}", id(&world.task(&execution, "one").await));
+    let task = world.task(&execution, "one").await;
+    let items = json!({"with_items": {"count": 2, "capacity": null}});
+    assert_eq!(inner(&task["runtime_context"]), items);
+    let path = format!("/v2/tasks/{}", id(&task));
     world
         .put(&path, json!({"state": "RUNNING", "reset": false}))
         .await;

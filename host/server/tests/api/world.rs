@@ -43,6 +43,9 @@ failing_parent:
 items:
   tasks:
     one: {with-items: 'i in [1, 2]', action: std.fail}
+retries:
+  tasks:
+    one: {action: std.fail, retry: {count: 2, delay: 0}}
 environs:
   output: {env: <% env() %>}
   tasks: {one: {action: std.async_noop}}
