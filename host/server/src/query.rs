@@ -255,8 +255,8 @@ fn names(text: &str) -> Vec<String> {
 impl Test {
     /// What stands after the name of a filter: `op:value`, or a value that is to be the same.
     fn parse(name: &str, text: &str) -> Result<Self, Fault> {
-        let test = Self::read(text);
-        let mut values = test.values().iter();
+        let wanted = Self::read(text);
+        let mut values = wanted.values().iter();
         if name == "project_id"
             && let Some(wrong) = values.find(|value| uuid::Uuid::try_parse(value).is_err())
         {
@@ -265,7 +265,7 @@ impl Test {
                  unable to convert to uuid. Error: Expected a uuid but received {wrong}."
             )));
         }
-        Ok(test)
+        Ok(wanted)
     }
 
     fn values(&self) -> &[String] {
