@@ -122,6 +122,38 @@ fn what_was_under_way_when_the_server_was_killed_goes_on_when_it_is_started_agai
     Ok(())
 }
 
+const QUICK: &str = "
+version: '2.0'
+quick: {tasks: {only: {action: std.noop}}}
+";
+
+#[test]
+fn a_cron_trigger_starts_as_many_executions_as_it_is_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("quick.yaml");
+    std::fs::write(&file, QUICK)?;
+    let server = Server::start(&folder.path().join("state"))?;
+    server.mistral(&["workflow-create", &file.display().to_string()])?;
+    // The sixth field is seconds.
+    let every = ["--pattern", "* * * * * *", "--count", "2"];
+    server.mistral(&[&["cron-trigger-create", "often", "quick"], &every[..]].concat())?;
+    eventually("the last of two executions", || {
+        let triggers = server.mistral(&["cron-trigger-list"])?;
+        Ok(triggers.as_array().is_some_and(Vec::is_empty))
+    })?;
+    let mut executions = Value::Null;
+    eventually("their end", || {
+        executions = server.mistral(&["execution-list"])?;
+        let mut all = executions.as_array().into_iter().flatten();
+        Ok(all.all(|one| one["State"] == "SUCCESS"))
+    })?;
+    let started = executions.as_array().map(Vec::len);
+    ensure!(started == Some(2), "{executions}");
+    let said = executions[0]["Description"].as_str().unwrap_or_default();
+    ensure!(said.contains("cron_trigger"), "{executions}");
+    Ok(())
+}
+
 #[test]
 fn a_state_folder_has_one_server() -> Result<()> {
     let folder = tempfile::tempdir()?;

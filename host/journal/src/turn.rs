@@ -89,6 +89,8 @@ pub(crate) enum Step {
     Unpin(Digest),
     Execution(Box<ExecutionRow>, Cells<4>),
     ExecutionChange(ExecutionChange, Cells<2>),
+    Description(ExecutionId, String),
+    Params(ExecutionId, Cell),
     Task(Box<TaskRow>, Cells<5>),
     Action(Box<ActionRow>, Cells<4>),
     ActionChange(ActionChange, Cells<2>),
@@ -207,6 +209,17 @@ impl Turn {
             Cell::take(&mut change.output),
         ];
         self.push(sizes(&cells), Step::ExecutionChange(change, cells))
+    }
+
+    /// Changes what a person says about an execution.
+    pub fn description(&mut self, id: ExecutionId, text: String) -> &mut Self {
+        self.push(text.len(), Step::Description(id, text))
+    }
+
+    /// Changes the parameters of an execution's row, which are JSON.
+    pub fn params(&mut self, id: ExecutionId, params: String) -> &mut Self {
+        let cell = Cell::take(&mut Some(params));
+        self.push(cell.len(), Step::Params(id, cell))
     }
 
     /// Writes a task execution's row, in the place of the one that is there.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ostro_core::stored::SaveError;
 use ostro_core::{ActionExecutionId, State};
-use ostro_engine::{ActionView, Event, Execution, TaskView};
+use ostro_engine::{ActionView, Event, Execution, Params, TaskView};
 use ostro_journal::{
     ActionChange, ActionRow, ExecutionChange, ExecutionRow, LetterId, NewEvent, NewLetter, Reached,
     TaskRow, Turn,
@@ -50,6 +50,10 @@ impl Written<'_> {
         }
         if self.number > 0 {
             turn.execution_change(self.change());
+            let (before, after) = (self.before.params(), self.after.params());
+            if before.env != after.env {
+                turn.params(self.after.id().clone(), params(after));
+            }
         }
         // Of the actions that this turn has run, whether each starts right after it.
         let starts: HashMap<&ActionExecutionId, bool> = self
@@ -179,15 +183,18 @@ fn create(
 fn execution_row(record: &Record, execution: &Execution) -> ExecutionRow {
     let about = &record.about;
     let params = execution.params();
+    // As Mistral describes them.
+    let sub_workflow = about.parent.as_ref().map(|_| "sub-workflow execution");
+    let description = params.description.as_deref().or(sub_workflow);
     ExecutionRow {
         root_execution_id: about.parent.as_ref().map(|_| about.root_id.clone()),
         parent_execution_id: about.parent.as_ref().map(|(id, _)| id.clone()),
         task_execution_id: about.parent.as_ref().map(|(_, task)| task.clone()),
         definitions: Some(record.library.digest()),
         state: execution.state(),
-        description: params.description.as_deref().map(str::to_owned),
+        description: description.map(str::to_owned),
         tags: tags(&record.workflow.tags),
-        params: Some(json(&params.to_map())),
+        params: Some(self::params(params)),
         input: Some(json(&**execution.input())),
         workflow_namespace: about.namespace.to_string(),
         workflow_id: record.library.id_of(&record.workflow).map(str::to_owned),
@@ -195,6 +202,13 @@ fn execution_row(record: &Record, execution: &Execution) -> ExecutionRow {
         project_id: about.project.to_string(),
         ..ExecutionRow::new(about.id.clone(), &*about.workflow, execution.created_at())
     }
+}
+
+/// The parameters as rows have them: the description is beside them.
+fn params(params: &Params) -> String {
+    let mut shown = params.to_map();
+    shown.shift_remove("description");
+    json(&shown)
 }
 
 fn event(turn: &mut Turn, record: &Record, number: u64, entry: &Entry) -> Result<(), SaveError> {
@@ -233,6 +247,7 @@ fn task_row(record: &Record, task: TaskView<'_>) -> TaskRow {
         processed: task.is_processed(),
         state_info: task.state_info().map(str::to_owned),
         tags: spec.and_then(|spec| tags(&spec.tags)),
+        runtime_context: runtime_context(task),
         published: is_over.then(|| json(&**task.published())),
         result: (is_over && task.state() != State::Skipped).then(|| json(&task.result())),
         updated_at: task.updated_at(),
@@ -245,6 +260,20 @@ fn task_row(record: &Record, task: TaskView<'_>) -> TaskRow {
             task.created_at(),
         )
     }
+}
+
+/// What Mistral calls so: how many items there are, and which retry it is at.
+fn runtime_context(task: TaskView<'_>) -> Option<String> {
+    let mut context = serde_json::Map::new();
+    if let Some(items) = task.items() {
+        let items = serde_json::json!({"count": items.total, "capacity": null});
+        context.insert("with_items".to_owned(), items);
+    }
+    if task.attempt() > 1 {
+        let retry = serde_json::json!({"retry_no": task.attempt() - 1});
+        context.insert("retry_task_policy".to_owned(), retry);
+    }
+    (!context.is_empty()).then(|| json(&context))
 }
 
 fn tags<T: Serialize>(tags: &[T]) -> Option<String> {

@@ -1,15 +1,28 @@
 //! The routes: one file a resource.
 
+mod action_executions;
 mod actions;
+mod code;
+mod cron_triggers;
 mod definitions;
+mod deletion;
 mod environments;
+mod executions;
+pub(crate) mod given;
+mod maintenance;
+mod report;
 mod root;
+pub(crate) mod start;
 mod strangers;
+mod subexecutions;
+mod tasks;
+mod update;
 mod workbooks;
 mod workflows;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::{Router, middleware};
+use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::app::App;
 
@@ -19,14 +32,21 @@ const MAX_BODY: usize = 16 << 20;
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
     let v2 = Router::new()
+        .merge(action_executions::routes())
         .merge(actions::routes())
+        .merge(code::routes())
+        .merge(cron_triggers::routes())
         .merge(environments::routes())
+        .merge(executions::routes())
+        .merge(tasks::routes())
         .merge(workbooks::routes())
         .merge(workflows::routes());
     Router::new()
         .merge(root::routes())
+        .merge(maintenance::routes())
         .nest("/v2", v2)
-        .layer(middleware::from_fn(strangers::explain))
+        .layer(from_fn(strangers::explain))
+        .layer(from_fn_with_state(app.clone(), maintenance::hold))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }

@@ -15,9 +15,12 @@ use tokio::net::TcpListener;
 use crate::actions::Actions;
 use crate::api;
 use crate::catalogue::Catalogue;
+use crate::cron;
 use crate::fault::Fault;
 use crate::identity::Caller;
+use crate::maintenance::Maintenance;
 use crate::query::Pairs;
+use crate::single::Single;
 
 /// Why there is no server.
 #[derive(Debug, Error)]
@@ -42,6 +45,8 @@ pub(crate) struct App {
     pub(crate) runtime: Runtime,
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) single: Arc<Single>,
+    pub(crate) maintenance: Arc<Maintenance>,
 }
 
 impl Server {
@@ -55,11 +60,14 @@ impl Server {
     ) -> Result<Self, ServerError> {
         let catalogue = Catalogue::open(journal.clone(), actions);
         let catalogue = Arc::new(catalogue.map_err(|_| ServerError::Catalogue)?);
+        let maintenance = Maintenance::open(&journal).map_err(|_| ServerError::Catalogue)?;
         let app = App {
             catalogue,
             runtime,
             journal,
             clock,
+            single: Arc::default(),
+            maintenance: Arc::new(maintenance),
         };
         Ok(Self { app })
     }
@@ -70,9 +78,13 @@ impl Server {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
+        self.app.settle_actions().await;
+        Maintenance::go_on(&self.app);
+        let cron = tokio::spawn(cron::watch(self.app.clone()));
         axum::serve(listener, api::router(self.app))
             .with_graceful_shutdown(stop)
             .await?;
+        cron.abort();
         Ok(())
     }
 }
@@ -90,24 +102,25 @@ pub(crate) struct Request {
     pub(crate) query: Pairs,
     /// The address of the resource, without the query.
     pub(crate) url: String,
+    /// Where the caller thinks the server is.
+    pub(crate) base: String,
 }
 
 impl FromRequestParts<App> for Request {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+        let base = base(&parts.headers);
+        // Inside of a nest of routes the address is without what leads there.
+        let whole = parts.extensions.get::<OriginalUri>();
+        let path = whole.map_or(parts.uri.path(), |whole| whole.path());
         Ok(Self {
             caller: Caller::anybody(),
             query: Pairs::parse(parts.uri.query()),
-            url: format!("{}{}", base(&parts.headers), path(parts)),
+            url: format!("{base}{path}"),
+            base,
         })
     }
-}
-
-/// The path as it was asked for, before routers take their part of it away.
-fn path(parts: &Parts) -> &str {
-    let original = parts.extensions.get::<OriginalUri>();
-    original.map_or(parts.uri.path(), |uri| uri.path())
 }
 
 /// Where the caller thinks the server is.

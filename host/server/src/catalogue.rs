@@ -1,9 +1,10 @@
-//! What users keep: workbooks, workflows, ad-hoc actions and environments.
+//! What users keep: workbooks, workflows, ad-hoc actions, environments and cron triggers.
 //!
 //! All of it is in memory, since every execution that starts needs it; each change is durable in
 //! the journal before anybody sees it. Changes come one after the other, so that what one of them
 //! has found is still so when it is written.
 
+pub(crate) mod cron_trigger;
 pub(crate) mod definition;
 pub(crate) mod environment;
 mod library;
@@ -15,6 +16,7 @@ use ostro_journal::{Document, Journal, Turn};
 use ostro_runtime::Library;
 use tokio::sync::{Mutex, oneshot};
 
+use self::cron_trigger::CronTrigger;
 use self::definition::{Definition, Text};
 use self::environment::Environment;
 use self::library::Libraries;
@@ -38,6 +40,7 @@ pub(crate) struct Tables {
     pub(crate) definitions: Table<Definition>,
     pub(crate) texts: Table<Text>,
     pub(crate) environments: Table<Environment>,
+    pub(crate) cron_triggers: Table<CronTrigger>,
     /// How often the definitions have changed.
     version: u64,
 }
@@ -85,6 +88,7 @@ impl Catalogue {
             definitions: Table::read(&journal)?,
             texts: Table::read(&journal)?,
             environments: Table::read(&journal)?,
+            cron_triggers: Table::read(&journal)?,
             version: 0,
         };
         Ok(Self {

@@ -19,6 +19,14 @@ impl Caller {
         }
     }
 
+    /// A project's own caller, for what happens in its name.
+    pub(crate) fn of(project: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            is_admin: false,
+        }
+    }
+
     /// Whether rows of `project` with this scope are seen.
     pub(crate) fn sees(&self, project: &str, scope: Scope) -> bool {
         self.project == project || scope == Scope::Public

@@ -14,10 +14,14 @@ mod actions;
 mod api;
 mod app;
 mod catalogue;
+mod cron;
 mod fault;
 mod identity;
+mod maintenance;
 mod query;
+mod records;
 mod row;
+mod single;
 
 pub use actions::{ActionKind, Actions, SystemAction};
 pub use app::{Server, ServerError};

@@ -1,12 +1,15 @@
 //! The query part of a request: which rows of a list are wanted, how they are filtered, sorted and
 //! shown. As in `mistral/utils/rest_utils.py` and `mistral/utils/filter_utils.py`.
 
+mod stored;
+
 use std::cmp::Ordering;
 
 use indexmap::IndexMap;
 use ostro_journal::{Direction, MAX_LIMIT};
 use serde_json::{Map, Value};
 
+pub(crate) use self::stored::uuid;
 use crate::fault::Fault;
 
 /// What a kind of resource allows in its lists.
@@ -41,7 +44,7 @@ pub(crate) enum Test {
 }
 
 /// What a list is to have.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Listing {
     pub(crate) marker: Option<String>,
     /// At most so many; none where the caller said nothing.
@@ -81,6 +84,37 @@ impl Pairs {
                  It is neither true nor false"
             ))),
         }
+    }
+
+    /// As [`Pairs::is`], where Mistral takes whatever does not say no for yes.
+    pub(crate) fn is_wanted(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|text| {
+            let text = text.to_ascii_lowercase();
+            !matches!(text.as_str(), "" | "false" | "f" | "no" | "n" | "off" | "0")
+        })
+    }
+
+    /// The whole number that `name` is, or `default`.
+    pub(crate) fn number(&self, name: &str, default: i64) -> Result<i64, Fault> {
+        let Some(text) = self.get(name) else {
+            return Ok(default);
+        };
+        text.trim().parse().map_err(|_| {
+            Fault::invalid(format!(
+                "Invalid input for field/attribute {name}. Value: '{text}'. \
+                 unable to convert to int. \
+                 Error: invalid literal for int() with base 10: '{text}'"
+            ))
+        })
+    }
+
+    /// The fields of one row that are wanted, `id` among them; empty for all. Unknown ones too.
+    pub(crate) fn field_names(&self) -> Vec<String> {
+        let mut fields = names(self.get("fields").unwrap_or_default());
+        if !fields.is_empty() && !fields.iter().any(|name| name == "id") {
+            fields.insert(0, "id".to_owned());
+        }
+        fields
     }
 
     /// An error if there is anything but `known`.
@@ -221,8 +255,8 @@ fn names(text: &str) -> Vec<String> {
 impl Test {
     /// What stands after the name of a filter: `op:value`, or a value that is to be the same.
     fn parse(name: &str, text: &str) -> Result<Self, Fault> {
-        let test = Self::read(text);
-        let mut values = test.values().iter();
+        let wanted = Self::read(text);
+        let mut values = wanted.values().iter();
         if name == "project_id"
             && let Some(wrong) = values.find(|value| uuid::Uuid::try_parse(value).is_err())
         {
@@ -231,7 +265,7 @@ impl Test {
                  unable to convert to uuid. Error: Expected a uuid but received {wrong}."
             )));
         }
-        Ok(test)
+        Ok(wanted)
     }
 
     fn values(&self) -> &[String] {

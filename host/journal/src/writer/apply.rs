@@ -192,6 +192,8 @@ impl Apply<'_, '_> {
             Step::Unpin(digest) => self.unpin(digest),
             Step::Execution(row, cells) => self.execution(row, cells),
             Step::ExecutionChange(change, cells) => self.execution_change(change, cells),
+            Step::Description(id, text) => self.description(id, text),
+            Step::Params(id, params) => self.params(id, params),
             Step::Task(row, cells) => self.task(row, cells),
             Step::Action(row, cells) => self.action(row, cells),
             Step::ActionChange(change, cells) => self.action_change(change, cells),

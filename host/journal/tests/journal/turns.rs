@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use ostro_core::State;
 use ostro_journal::{
-    ActionChange, Blob, Digest, ExecutionRow, Journal, JournalError, NewEvent, Options, Reached,
-    Turn, Unfinished,
+    ActionChange, Blob, Digest, ExecutionRow, Journal, JournalError, NewEvent, Options, Policy,
+    Reached, Turn, Unfinished,
 };
 use tempfile::tempdir;
 
@@ -381,4 +381,47 @@ fn a_snapshot_that_is_damaged_is_as_good_as_none() {
     let numbers: Vec<u64> = loaded.events.iter().map(|event| event.number).collect();
     assert_eq!(numbers, [0, 1]);
     assert!(!journal.check().unwrap().is_sound());
+}
+
+#[test]
+fn what_a_person_changes_of_an_execution_stands_in_its_row() {
+    let dir = tempdir().unwrap();
+    let journal = open(dir.path());
+    let large = |letter: &str| format!("{{\"env\":{{\"a\":\"{}\"}}}}", letter.repeat(5000));
+    let before = ExecutionRow {
+        params: Some(large("a")),
+        input: Some("{}".to_owned()),
+        ..row(1)
+    };
+    let mut turn = Turn::new();
+    turn.execution(before.clone()).event(event(&before.id, 0));
+    journal.write(turn).unwrap();
+    let value = |text: &str| {
+        let digest = Digest::of(text.as_bytes());
+        journal.has_value(&digest).unwrap()
+    };
+    for letter in ["b", "c"] {
+        let mut turn = Turn::new();
+        turn.description(before.id.clone(), format!("It is {letter}"))
+            .params(before.id.clone(), large(letter));
+        journal.write(turn).unwrap();
+    }
+    journal.expire(&Policy::default(), DAY).unwrap();
+    let expected = ExecutionRow {
+        params: Some(large("c")),
+        description: Some("It is c".to_owned()),
+        ..before.clone()
+    };
+    assert_eq!(journal.execution(&before.id).unwrap(), Some(expected));
+    // What was between is needed by nothing.
+    assert_eq!((value(&large("b")), value(&large("c"))), (false, true));
+    assert!(journal.delete(&before.id).unwrap());
+    assert!(!value(&large("a")) && !value(&large("c")));
+
+    let mut turn = Turn::new();
+    turn.description(before.id, "It is gone".to_owned());
+    assert!(matches!(
+        journal.write(turn),
+        Err(JournalError::UnknownExecution(_))
+    ));
 }

@@ -1,13 +1,13 @@
 //! `/v2/environments`.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::definitions::not_permitted;
+use super::given::{Given, Shape};
 use crate::app::{App, Request};
 use crate::catalogue::environment::Environment;
 use crate::fault::Fault;
@@ -45,30 +45,20 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// What a caller says of an environment. What they leave out stays as it is.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Given {
-    name: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    description: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
-    variables: Option<Value>,
-    scope: Option<Scope>,
-}
-
-/// Variables, or null in their place.
-type Variables = Option<Map<String, Value>>;
-
-/// What is given, null too.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
-}
+const SHAPE: Shape = Shape {
+    argument: "env",
+    texts: &["name", "description", "scope"],
+    objects: &["variables"],
+    truths: &[],
+    ignored: &[],
+    read_only: &["project_id"],
+};
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
     let listing = request.query.listing(&ENVIRONMENTS)?;
     let kept = app.catalogue.kept();
     let rows = kept.environments.seen(&request.caller).map(|one| one.row());
-    let page = listing.page(rows, |id| unknown(id))?;
+    let page = listing.page(rows, unknown)?;
     Ok(Json(listing.answer(&ENVIRONMENTS, &request.url, page)))
 }
 
@@ -88,18 +78,19 @@ async fn one(
 async fn create(
     State(app): State<App>,
     request: Request,
+    headers: HeaderMap,
     body: String,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
-    let given = read(&body)?;
+    let given = SHAPE.read(&headers, &body)?;
     let name = named(&given)?.to_owned();
-    let says = given.description.is_some();
+    let variables = given.has("variables").then(|| variables(&given));
     let new = Environment {
         id: uuid::Uuid::new_v4().to_string(),
         name,
-        description: given.description.flatten(),
-        variables: variables(given.variables)?.unwrap_or(Some(Map::new())),
+        description: description(&given),
+        variables: variables.unwrap_or_else(|| Some(Map::new())),
         project: request.caller.project.clone(),
-        scope: scope(&request, given.scope)?.unwrap_or_default(),
+        scope: scope(&request, &given)?.unwrap_or_default(),
         created_at: app.now(),
         updated_at: None,
     };
@@ -112,7 +103,7 @@ async fn create(
         }
         let mut row = new.row();
         row.shift_remove("updated_at");
-        if !says {
+        if !given.has("description") {
             row.shift_remove("description");
         }
         edits.put(new);
@@ -124,22 +115,22 @@ async fn create(
 async fn update(
     State(app): State<App>,
     request: Request,
+    headers: HeaderMap,
     body: String,
 ) -> Result<Json<Value>, Fault> {
-    let given = read(&body)?;
+    let given = SHAPE.read(&headers, &body)?;
     let name = named(&given)?.to_owned();
-    let variables = variables(given.variables)?;
-    let scope = scope(&request, given.scope)?;
+    let scope = scope(&request, &given)?;
     let now = app.now();
     let updated = app.catalogue.change(|kept, edits| {
         let before = own(kept, &request, &name).ok_or_else(|| unknown(&name))?;
         let mut one = before.clone();
         one.updated_at = Some(now);
-        if let Some(description) = given.description {
-            one.description = description;
+        if given.has("description") {
+            one.description = description(&given);
         }
-        if let Some(variables) = variables {
-            one.variables = variables;
+        if given.has("variables") {
+            one.variables = variables(&given);
         }
         if let Some(scope) = scope {
             one.scope = scope;
@@ -176,35 +167,32 @@ fn own<'a>(
         .map(|one| &**one)
 }
 
-fn read(body: &str) -> Result<Given, Fault> {
-    serde_json::from_str(body)
-        .map_err(|error| Fault::invalid(format!("The body is no environment: {error}")))
+fn named(given: &Given) -> Result<&str, Fault> {
+    let name = given.text("name");
+    name.ok_or_else(|| Fault::invalid("Name of the environment is not provided."))
 }
 
-fn named(given: &Given) -> Result<&str, Fault> {
-    match given.name.as_deref() {
-        Some(name) if !name.is_empty() => Ok(name),
-        _ => Err(Fault::invalid("Name of the environment is not provided.")),
-    }
+fn description(given: &Given) -> Option<String> {
+    let text = given.value("description").and_then(Value::as_str);
+    text.map(str::to_owned)
+}
+
+/// The variables; none where null is given in their place.
+fn variables(given: &Given) -> Option<Map<String, Value>> {
+    given.object("variables").cloned()
 }
 
 /// Who is to see it.
-fn scope(request: &Request, scope: Option<Scope>) -> Result<Option<Scope>, Fault> {
-    if scope == Some(Scope::Public) && !request.caller.is_admin {
-        return Err(not_permitted());
-    }
-    Ok(scope)
-}
-
-/// The variables, which callers may also give as JSON in a text.
-fn variables(given: Option<Value>) -> Result<Option<Variables>, Fault> {
-    let wrong = || Fault::invalid("The variables of an environment are an object");
-    match given {
+fn scope(request: &Request, given: &Given) -> Result<Option<Scope>, Fault> {
+    match given.text("scope") {
         None => Ok(None),
-        Some(Value::Null) => Ok(Some(None)),
-        Some(Value::Object(variables)) => Ok(Some(Some(variables))),
-        Some(Value::String(text)) => serde_json::from_str(&text).map(Some).map_err(|_| wrong()),
-        Some(_) => Err(wrong()),
+        Some("private") => Ok(Some(Scope::Private)),
+        Some("public") if request.caller.is_admin => Ok(Some(Scope::Public)),
+        Some("public") => Err(not_permitted()),
+        Some(odd) => Err(Fault::invalid(format!(
+            "Invalid input for field/attribute scope. Value: '{odd}'. \
+             Value should be one of: public, private"
+        ))),
     }
 }
 

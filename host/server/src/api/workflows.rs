@@ -186,6 +186,19 @@ async fn delete(
     let deleted = app.catalogue.change(|kept, edits| {
         let found = find(kept, &request.caller, &identifier, namespace(&request))?;
         own(found, &request.caller)?;
+        let triggers = kept.cron_triggers.all();
+        let triggers: Vec<&str> = triggers
+            .filter(|trigger| trigger.workflow_id == found.id)
+            .map(|trigger| trigger.id.as_str())
+            .collect();
+        if !triggers.is_empty() {
+            return Err(Fault::invalid(format!(
+                "Can't delete workflow that has cron triggers associated. \
+                 [workflow_identifier={identifier}, namespace={}], [cron_trigger_id(s)={}]",
+                namespace(&request),
+                triggers.join(", ")
+            )));
+        }
         edits.drop::<Definition>(&found.id);
         Ok(())
     });

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::{Apply, Known, Standing, kind};
 use crate::id::StoredId;
-use crate::turn::Cells;
+use crate::turn::{Cell, Cells};
 use crate::{ExecutionChange, ExecutionRow, JournalError};
 
 /// The parts of an execution's row that refer to values: `reference.owner`.
@@ -13,6 +13,8 @@ mod part {
     pub(super) const ROW: i64 = 0;
     pub(super) const STATE_INFO: i64 = 1;
     pub(super) const OUTPUT: i64 = 2;
+    /// The parameters, where they have changed since.
+    pub(super) const PARAMS: i64 = 3;
 }
 
 impl Apply<'_, '_> {
@@ -45,7 +47,7 @@ impl Apply<'_, '_> {
                         row.id
                     )));
                 }
-                for part in [part::ROW, part::STATE_INFO, part::OUTPUT] {
+                for part in [part::ROW, part::STATE_INFO, part::OUTPUT, part::PARAMS] {
                     self.release(seq, kind::EXECUTION, part)?;
                 }
                 self.update_execution(seq, row)?;
@@ -222,6 +224,28 @@ impl Apply<'_, '_> {
             )?;
         }
         Ok(())
+    }
+
+    pub(super) fn description(&mut self, id: &ExecutionId, text: &str) -> Result<(), JournalError> {
+        let seq = self.known(id)?.seq;
+        self.execute(
+            "UPDATE execution_text SET description = ?2 WHERE execution = ?1",
+            params![seq, text],
+        )
+        .map(drop)
+    }
+
+    /// Those that it was created with stay among the values as long as its row, if they are large.
+    pub(super) fn params(&mut self, id: &ExecutionId, params: &Cell) -> Result<(), JournalError> {
+        let seq = self.known(id)?.seq;
+        self.release(seq, kind::EXECUTION, part::PARAMS)?;
+        let params = self.store_cell(params)?;
+        self.refer_to([&params], seq, kind::EXECUTION, part::PARAMS)?;
+        self.execute(
+            "UPDATE execution_text SET params = ?2 WHERE execution = ?1",
+            params![seq, params],
+        )
+        .map(drop)
     }
 }
 

@@ -1,0 +1,290 @@
+//! `/v2/cron_triggers`: executions that are started at times.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use ostro_lang::{bind_input, invalid_input};
+use serde_json::Value;
+
+use super::definitions::{all_projects, not_permitted};
+use super::given::{Given, Shape};
+use super::{start, workflows};
+use crate::app::{App, Request};
+use crate::catalogue::cron_trigger::{CronTrigger, NEVER, Pattern};
+use crate::catalogue::definition::Definition;
+use crate::fault::Fault;
+use crate::identity::Scope;
+use crate::query::{self, Resource};
+
+const TRIGGERS: Resource = Resource {
+    plural: "cron_triggers",
+    fields: &[
+        "id",
+        "name",
+        "workflow_name",
+        "workflow_id",
+        "workflow_input",
+        "workflow_params",
+        "project_id",
+        "scope",
+        "pattern",
+        "remaining_executions",
+        "first_execution_time",
+        "next_execution_time",
+        "created_at",
+        "updated_at",
+    ],
+    filters: &[
+        "name",
+        "workflow_name",
+        "workflow_id",
+        "workflow_input",
+        "workflow_params",
+        "project_id",
+        "scope",
+        "pattern",
+        "remaining_executions",
+        "first_execution_time",
+        "next_execution_time",
+        "created_at",
+        "updated_at",
+    ],
+    options: &["all_projects"],
+};
+
+const SHAPE: Shape = Shape {
+    argument: "cron_trigger",
+    texts: &[
+        "id",
+        "name",
+        "workflow_name",
+        "workflow_id",
+        "pattern",
+        "first_execution_time",
+        "scope",
+    ],
+    objects: &["workflow_input", "workflow_params"],
+    truths: &[],
+    ignored: &[
+        "remaining_executions",
+        "next_execution_time",
+        "created_at",
+        "updated_at",
+    ],
+    read_only: &["project_id"],
+};
+
+/// How far off the first time has to be at least, in milliseconds.
+const AHEAD: i64 = 60_000;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/cron_triggers", get(list).post(create))
+        .route("/cron_triggers/{identifier}", get(one).delete(delete))
+}
+
+async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
+    let listing = request.query.listing(&TRIGGERS)?;
+    let of_all = all_projects(&request)?;
+    let kept = app.catalogue.kept();
+    let triggers = kept
+        .cron_triggers
+        .all()
+        .filter(|one| of_all || request.caller.sees(&one.project, one.scope));
+    let page = listing.page(triggers.map(|one| one.row()), unknown)?;
+    Ok(Json(listing.answer(&TRIGGERS, &request.url, page)))
+}
+
+async fn one(
+    State(app): State<App>,
+    Path(identifier): Path<String>,
+    request: Request,
+) -> Result<Json<Value>, Fault> {
+    request.query.only(&["fields"])?;
+    let fields = request.query.fields(&TRIGGERS)?;
+    let kept = app.catalogue.kept();
+    let found = kept.cron_trigger(&request.caller, &identifier);
+    let found = found.ok_or_else(|| unknown(&identifier))?;
+    Ok(Json(query::show(&fields, found.row()).into()))
+}
+
+async fn create(
+    State(app): State<App>,
+    request: Request,
+    headers: HeaderMap,
+    body: String,
+) -> Result<(StatusCode, Json<Value>), Fault> {
+    request.query.only(&[])?;
+    let given = SHAPE.read(&headers, &body)?;
+    let name = given.text("name").filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| Fault::invalid("A cron trigger needs a name"))?;
+    let scope = scope(&request, given.text("scope"))?;
+    let times = Times::of(&given, app.now())?;
+    let created = app.catalogue.change(|kept, edits| {
+        let identifier = given
+            .text("workflow_id")
+            .or_else(|| given.text("workflow_name"));
+        let workflow = workflows::find(kept, &request.caller, identifier.unwrap_or("None"), "")?;
+        let input = given.object("workflow_input").cloned().unwrap_or_default();
+        check_input(&app, &request, workflow, &input)?;
+        let mut own = kept.cron_triggers.all();
+        if own.any(|one| one.project == request.caller.project && one.name == name) {
+            return Err(Fault::conflict(format!(
+                "Duplicate entry for cron trigger ['name', 'project_id']: {name}, None"
+            )));
+        }
+        let trigger = CronTrigger {
+            id: uuid::Uuid::new_v4().to_string(),
+            name: name.to_owned(),
+            pattern: times.pattern,
+            workflow_id: workflow.id.clone(),
+            workflow_name: workflow.name.clone(),
+            workflow_input: input,
+            workflow_params: given.object("workflow_params").cloned().unwrap_or_default(),
+            remaining: times.remaining,
+            first: times.first,
+            next: times.next,
+            project: request.caller.project.clone(),
+            scope,
+            created_at: app.now(),
+            updated_at: None,
+        };
+        let mut row = trigger.row();
+        row.shift_remove("updated_at");
+        edits.put(trigger);
+        Ok(row)
+    });
+    Ok((StatusCode::CREATED, Json(created.await?.into())))
+}
+
+async fn delete(
+    State(app): State<App>,
+    Path(identifier): Path<String>,
+    request: Request,
+) -> Result<StatusCode, Fault> {
+    request.query.only(&[])?;
+    let deleted = app.catalogue.change(|kept, edits| {
+        let found = kept.cron_trigger(&request.caller, &identifier);
+        let found = found.filter(|one| one.project == request.caller.project);
+        let found = found.ok_or_else(|| unknown(&identifier))?;
+        edits.drop::<CronTrigger>(&found.id);
+        Ok(())
+    });
+    deleted.await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn unknown(identifier: &str) -> Fault {
+    Fault::not_found(format!("Cron trigger not found [identifier={identifier}]"))
+}
+
+fn scope(request: &Request, text: Option<&str>) -> Result<Scope, Fault> {
+    match text {
+        None | Some("private") => Ok(Scope::Private),
+        Some("public") if request.caller.is_admin => Ok(Scope::Public),
+        Some("public") => Err(not_permitted()),
+        Some(odd) => Err(Fault::invalid(format!(
+            "Invalid input for field/attribute scope. Value: '{odd}'. \
+             Value should be one of: private, public"
+        ))),
+    }
+}
+
+/// The workflow has to take what it will get.
+fn check_input(
+    app: &App,
+    request: &Request,
+    workflow: &Definition,
+    input: &serde_json::Map<String, Value>,
+) -> Result<(), Fault> {
+    let library = app.catalogue.library(&request.caller);
+    let definitions = library.definitions();
+    let Some(spec) = definitions.workflow_in(&workflow.namespace, &workflow.name) else {
+        return Ok(());
+    };
+    bind_input(spec, &start::map(input.clone()))
+        .map_err(|problems| Fault::invalid(invalid_input(spec, &problems)))?;
+    Ok(())
+}
+
+/// When a trigger starts executions.
+struct Times {
+    pattern: String,
+    first: Option<i64>,
+    remaining: Option<u64>,
+    next: i64,
+}
+
+impl Times {
+    fn of(given: &Given, now: i64) -> Result<Self, Fault> {
+        let pattern = given.text("pattern").filter(|pattern| !pattern.is_empty());
+        let first = given.text("first_execution_time").map(minute).transpose()?;
+        let remaining = remaining(given)?;
+        if first.is_some_and(|first| first < now + AHEAD) {
+            return Err(Fault::invalid(
+                "first_execution_time must be at least 1 minute in the future.",
+            ));
+        }
+        let Some(text) = pattern else {
+            let Some(first) = first else {
+                return Err(Fault::invalid(
+                    "Pattern or first_execution_time must be specified.",
+                ));
+            };
+            if remaining.is_some_and(|remaining| remaining > 1) {
+                return Err(Fault::invalid(
+                    "Pattern must be provided if count is superior to 1.",
+                ));
+            }
+            return Ok(Self {
+                pattern: NEVER.to_owned(),
+                first: Some(first),
+                remaining: Some(1),
+                next: first,
+            });
+        };
+        let invalid = || Fault::invalid(format!("The specified pattern is not valid: {text}"));
+        let pattern = Pattern::parse(text).ok_or_else(invalid)?;
+        let next = pattern
+            .next(now)
+            .ok_or_else(|| Fault::invalid(format!("The specified pattern never comes: {text}")))?;
+        Ok(Self {
+            pattern: text.to_owned(),
+            first,
+            remaining,
+            next: first.unwrap_or(next),
+        })
+    }
+}
+
+/// A time as Mistral's clients write it here, `2026-01-02 03:04`, UTC.
+fn minute(text: &str) -> Result<i64, Fault> {
+    let wrong = || {
+        Fault::invalid(format!(
+            "time data '{text}' does not match format '%Y-%m-%d %H:%M'"
+        ))
+    };
+    let time = DateTime::strptime("%Y-%m-%d %H:%M", text).map_err(|_| wrong())?;
+    let time = time.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
+    Ok(time.timestamp().as_millisecond())
+}
+
+fn remaining(given: &Given) -> Result<Option<u64>, Fault> {
+    let number = match given.value("remaining_executions") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.parse::<i64>().ok(),
+        Some(value) => value.as_i64(),
+    };
+    match number.map(u64::try_from) {
+        Some(Ok(count)) if count > 0 => Ok(Some(count)),
+        Some(_) => Err(Fault::invalid(format!(
+            "Invalid input for field/attribute remaining_executions. Value: '{}'. \
+             Value should be greater or equal to 1",
+            number.unwrap_or_default()
+        ))),
+        None => Err(Fault::invalid("remaining_executions is a number")),
+    }
+}

@@ -1,0 +1,138 @@
+//! `/maintenance` and `/info`, and what is not taken during maintenance
+//! (`mistral/api/hooks/maintenance.py`).
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::MAX_BODY;
+use super::given::{Shape, python};
+use crate::app::App;
+use crate::fault::{Fault, TextFault};
+use crate::maintenance::{Maintenance, Status};
+
+/// What is answered whatever the status is.
+const ALWAYS: [&str; 4] = ["/", "/v2/", "/health", "/maintenance"];
+
+const SHAPE: Shape = Shape {
+    argument: "new_maintenance_status",
+    texts: &["status"],
+    objects: &[],
+    truths: &[],
+    ignored: &[],
+    read_only: &[],
+};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/maintenance", get(status).put(change))
+        .route("/info", get(info))
+}
+
+async fn status(State(app): State<App>) -> Json<Value> {
+    shown(app.maintenance.status())
+}
+
+async fn change(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Json<Value>, Fault> {
+    let given = SHAPE.read(&headers, &body)?;
+    let wanted = match given.text("status") {
+        Some("RUNNING") => Status::Running,
+        Some("PAUSED") => Status::Paused,
+        Some("PAUSING") => {
+            return Err(Fault::invalid(
+                "PAUSING is intermediate state. Consider PAUSED, RUNNING as new state",
+            ));
+        }
+        other => {
+            let missing = if given.has("status") {
+                python(&Value::Null)
+            } else {
+                "Unset".to_owned()
+            };
+            return Err(Fault::invalid(format!(
+                "Not found {} maintenance state. \
+                 List of states: ['PAUSING', 'PAUSED', 'RUNNING']",
+                other.unwrap_or(&missing)
+            )));
+        }
+    };
+    Ok(shown(Maintenance::change(&app, wanted).await?))
+}
+
+fn shown(status: Status) -> Json<Value> {
+    Json(json!({ "status": status.as_str() }))
+}
+
+/// Mistral tells nothing there unless an operator says what.
+async fn info() -> TextFault {
+    Fault::invalid("Info endpoint disabled.").into()
+}
+
+/// Holds back what would change something during maintenance, but for what lets executions come
+/// to their end.
+pub(super) async fn hold(State(app): State<App>, request: HttpRequest, next: Next) -> Response {
+    let status = app.maintenance.status();
+    let reads = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    let path = request.uri().path();
+    if status == Status::Running || reads || ALWAYS.contains(&path) {
+        return next.run(request).await;
+    }
+    let puts = request.method() == Method::PUT;
+    if puts && status == Status::Pausing && path.starts_with("/v2/action_executions") {
+        return next.run(request).await;
+    }
+    if puts && path.starts_with("/v2/executions") {
+        let (parts, body) = request.into_parts();
+        let Ok(body) = to_bytes(body, MAX_BODY).await else {
+            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        };
+        let given: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if given.get("state").and_then(Value::as_str) == Some("CANCELLED") {
+            let request = HttpRequest::from_parts(parts, Body::from(body));
+            return next.run(request).await;
+        }
+        return locked(&parts.headers, status);
+    }
+    locked(request.headers(), status)
+}
+
+fn locked(headers: &HeaderMap, status: Status) -> Response {
+    let reason = format!(
+        "Current Mistral state is {}. Method is not allowed",
+        status.as_str()
+    );
+    let accept = headers.get(header::ACCEPT);
+    let wants_json = accept
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/json"));
+    let mut response = if wants_json {
+        let body = json!({"code": 423, "description": reason, "title": "Locked"});
+        Json(body).into_response()
+    } else {
+        Html(format!(
+            "<html>\n <head>\n  <title>423 Locked</title>\n </head>\n <body>\n  \
+             <h1>423 Locked</h1>\n  The resource is locked<br /><br />\n{reason}\n\n\n \
+             </body>\n</html>"
+        ))
+        .into_response()
+    };
+    *response.status_mut() = StatusCode::LOCKED;
+    if let Ok(reason) = HeaderValue::from_str(&reason) {
+        response
+            .headers_mut()
+            .insert("server-error-message", reason);
+    }
+    response
+}

@@ -1,0 +1,316 @@
+//! Actions that run by themselves, without a workflow.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ostro_core::{
+    ActionCall, ActionContext, ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome,
+    ActionRunner, ExecutionId, Map, Progress, ProgressSink, State, Value,
+};
+use ostro_journal::{
+    ActionChange, ActionColumn, ActionRow, Direction, MAX_LIMIT, Op, Operand, Query, Reached, Turn,
+};
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+use crate::app::App;
+use crate::fault::Fault;
+use crate::records::unknown_action;
+
+/// How many run at the same time at most; more wait.
+const MOST: usize = 64;
+
+/// What the row of an action says that is finished from outside.
+const DEFERRED: &str = r#"{"deferred":true}"#;
+
+/// What is known of the actions that run by themselves.
+pub(crate) struct Single {
+    /// What is kept of those that nobody waits for.
+    running: Mutex<HashMap<ActionExecutionId, AbortHandle>>,
+    slots: Semaphore,
+    /// Held by whoever says how one stands: it ends once.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Default for Single {
+    fn default() -> Self {
+        Self {
+            running: Mutex::default(),
+            slots: Semaphore::new(MOST),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+/// An action that is to run.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) id: ActionExecutionId,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) input: Map,
+    pub(crate) project: String,
+    pub(crate) description: Option<String>,
+    /// How long it may take.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) runner: Arc<dyn ActionRunner>,
+}
+
+/// How an action stands after somebody has said so.
+pub(crate) struct Standing {
+    state: State,
+    /// Its result or error, as JSON.
+    output: Option<String>,
+}
+
+impl Standing {
+    /// As `state`, while it has not ended.
+    pub(crate) fn open(state: State) -> Self {
+        Self {
+            state,
+            output: None,
+        }
+    }
+
+    /// It was cancelled.
+    pub(crate) fn cancelled() -> Self {
+        Self::ended(State::Cancelled, &Value::Null)
+    }
+
+    /// It has ended like this; none where it goes on elsewhere.
+    pub(crate) fn of(outcome: &ActionOutcome) -> Option<Self> {
+        match outcome {
+            ActionOutcome::Success(value) => Some(Self::ended(State::Success, value)),
+            ActionOutcome::Error(error) => Some(Self::ended(State::Error, &error.value)),
+            ActionOutcome::Deferred => None,
+        }
+    }
+
+    fn ended(state: State, output: &Value) -> Self {
+        Self {
+            state,
+            output: Some(serde_json::to_string(output).unwrap_or_default()),
+        }
+    }
+}
+
+impl App {
+    /// Runs an action to its end.
+    pub(crate) async fn run_action(&self, call: &Call) -> ActionOutcome {
+        // The semaphore is never closed.
+        let _slot = self.single.slots.acquire().await;
+        let run = call.runner.run(call.action());
+        let Some(timeout) = call.timeout else {
+            return run.await;
+        };
+        let ended = tokio::time::timeout(timeout, run).await;
+        ended.unwrap_or_else(|_| {
+            let message = format!("The action took longer than {timeout:?}");
+            ActionOutcome::Error(ActionError::new(ActionErrorKind::Limit, message))
+        })
+    }
+
+    /// Runs an action for whom nobody waits. Its row is there once this is ready.
+    pub(crate) async fn schedule_action(&self, call: Call) -> Result<(), Fault> {
+        let now = self.now();
+        let row = ActionRow {
+            reached: Reached::Started,
+            started_at: Some(now),
+            ..call.row(now)
+        };
+        let mut turn = Turn::new();
+        turn.action(row);
+        self.write(turn).await?;
+        let id = call.id.clone();
+        let (app, ran) = (self.clone(), call.clone());
+        // It begins once it is known, so that what it leaves behind is found.
+        let mut running = lock(&self.single.running);
+        let run = tokio::spawn(async move { app.run_action(&ran).await });
+        running.insert(id.clone(), run.abort_handle());
+        drop(running);
+        let app = self.clone();
+        tokio::spawn(async move {
+            let outcome = match run.await {
+                Ok(outcome) => Some(outcome),
+                // Whoever cancelled it says how it ended.
+                Err(error) if error.is_cancelled() => None,
+                Err(error) => {
+                    tracing::error!(%error, action = call.name, "an action broke down");
+                    let message = format!("{}: it broke down, and the log says why", call.name);
+                    let error = ActionError::new(ActionErrorKind::Host, message);
+                    Some(ActionOutcome::Error(error))
+                }
+            };
+            lock(&app.single.running).remove(&id);
+            let told = match outcome.as_ref().map(Standing::of) {
+                None => Ok(()),
+                Some(Some(standing)) => app.tell_action(&id, standing).await,
+                Some(None) => app.defer_action(&call, now).await.map_err(Into::into),
+            };
+            if let Err(fault) = told {
+                tracing::warn!(%id, reason = Fault::message(&fault), "how an action ended is lost");
+            }
+        });
+        Ok(())
+    }
+
+    /// Keeps an action that goes on elsewhere.
+    pub(crate) async fn defer_action(
+        &self,
+        call: &Call,
+        now: i64,
+    ) -> Result<(), ostro_journal::JournalError> {
+        let mut turn = Turn::new();
+        turn.action(ActionRow {
+            reached: Reached::Started,
+            started_at: Some(now),
+            runtime_context: Some(DEFERRED.to_owned()),
+            ..call.row(now)
+        });
+        self.write(turn).await
+    }
+
+    /// Keeps an action that has ended while somebody waited for it.
+    pub(crate) async fn keep_action(&self, call: &Call, standing: &Standing) -> Result<(), Fault> {
+        let now = self.now();
+        let mut turn = Turn::new();
+        turn.action(ActionRow {
+            state: standing.state,
+            reached: Reached::Ended,
+            output: standing.output.clone(),
+            started_at: Some(now),
+            finished_at: Some(now),
+            ..call.row(now)
+        });
+        Ok(self.write(turn).await?)
+    }
+
+    /// Says how an action stands that runs by itself. One that has ended stays as it is.
+    pub(crate) async fn tell_action(
+        &self,
+        id: &ActionExecutionId,
+        standing: Standing,
+    ) -> Result<(), Fault> {
+        let _turn = self.single.turn.lock().await;
+        let wanted = id.clone();
+        let found = self
+            .read(move |journal| Ok(journal.action(&wanted)?))
+            .await?;
+        let row = found.ok_or_else(|| unknown_action(id.as_str()))?.row;
+        if row.state.is_completed() {
+            return Err(ended_already(id));
+        }
+        let has_ended = standing.state.is_completed();
+        let now = self.now();
+        let mut turn = Turn::new();
+        turn.action_change(ActionChange {
+            id: id.clone(),
+            state: standing.state,
+            reached: if has_ended {
+                Reached::Ended
+            } else {
+                row.reached
+            },
+            accepted: has_ended,
+            state_info: None,
+            output: standing.output,
+            updated_at: now,
+            finished_at: has_ended.then_some(now),
+        });
+        self.write(turn).await?;
+        if has_ended && let Some(run) = lock(&self.single.running).remove(id) {
+            run.abort();
+        }
+        Ok(())
+    }
+
+    /// Ends the actions that ran by themselves when the server stopped: nobody knows how they
+    /// ended.
+    pub(crate) async fn settle_actions(&self) {
+        let lost = self.read(|journal| {
+            let query = Query::new()
+                .filter(ActionColumn::State, Op::Eq(State::Running.as_str().into()))
+                .filter(ActionColumn::WorkflowExecutionId, Op::Eq(Operand::Null))
+                .sort(ActionColumn::CreatedAt, Direction::Ascending)
+                .omit(ActionColumn::Input);
+            let mut found = Vec::new();
+            let mut page = journal.list_actions(&query)?;
+            loop {
+                let ids = page
+                    .iter()
+                    .filter(|one| one.row.runtime_context.as_deref() != Some(DEFERRED))
+                    .map(|one| one.row.id.clone());
+                found.extend(ids);
+                match page.last() {
+                    Some(last) if page.len() == MAX_LIMIT => {
+                        let after = query.clone().after(last.row.id.as_str());
+                        page = journal.list_actions(&after)?;
+                    }
+                    _ => return Ok(found),
+                }
+            }
+        });
+        // What cannot be read is told by the log.
+        for id in lost.await.unwrap_or_default() {
+            let message = "the server stopped while the action ran";
+            let error = ActionError::new(ActionErrorKind::Host, message);
+            if let Some(standing) = Standing::of(&ActionOutcome::Error(error)) {
+                let _ = self.tell_action(&id, standing).await;
+            }
+        }
+    }
+}
+
+impl Call {
+    fn action(&self) -> ActionCall {
+        ActionCall {
+            name: self.name.as_str().into(),
+            input: Arc::new(self.input.clone()),
+            context: ActionContext {
+                project: self.project.as_str().into(),
+                execution_id: ExecutionId::new(""),
+                workflow_name: Arc::default(),
+                workflow_namespace: self.namespace.as_str().into(),
+                task_execution_id: None,
+                task_name: None,
+                action_execution_id: self.id.clone(),
+                attempt: 1,
+                timeout: self.timeout,
+            },
+            progress: Arc::new(Log),
+        }
+    }
+
+    /// Its row while it runs.
+    fn row(&self, now: i64) -> ActionRow {
+        ActionRow {
+            project_id: Some(self.project.clone()),
+            description: self.description.clone(),
+            input: Some(serde_json::to_string(&self.input).unwrap_or_default()),
+            ..ActionRow::new(self.id.clone(), self.name.as_str(), now)
+        }
+    }
+}
+
+/// An action that has ended stays as it is.
+pub(crate) fn ended_already(id: &ActionExecutionId) -> Fault {
+    Fault::invalid(format!("Action execution {id} is already completed"))
+}
+
+/// What an action says on its way goes to the log.
+struct Log;
+
+impl ProgressSink for Log {
+    fn progress(&self, context: &ActionContext, progress: Progress) {
+        tracing::debug!(action = %context.action_execution_id, message = progress.message);
+    }
+
+    fn note(&self, context: &ActionContext, line: &str) {
+        tracing::info!(action = %context.action_execution_id, line);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

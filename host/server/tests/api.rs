@@ -1,0 +1,15 @@
+//! The routes of executions, tasks and action executions, over HTTP.
+
+#[path = "api/world.rs"]
+mod world;
+
+#[path = "api/actions.rs"]
+mod actions;
+#[path = "api/executions.rs"]
+mod executions;
+#[path = "api/lists.rs"]
+mod lists;
+#[path = "api/maintenance.rs"]
+mod maintenance;
+#[path = "api/tasks.rs"]
+mod tasks;

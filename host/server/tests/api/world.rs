@@ -1,0 +1,314 @@
+//! A server with a few actions, and a client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ostro_core::{
+    ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map, Value,
+};
+use ostro_journal::{Journal, Options};
+use ostro_lang::{Definitions, Diagnostic};
+use ostro_runtime::{Library, RunnerSource, Runtime, SystemClock};
+use ostro_server::{ActionKind, Actions, Server, SystemAction};
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// The workflows that most tests start.
+const WORKFLOWS: &str = "
+version: '2.0'
+simple:
+  tags: [plain]
+  input: [name, mark: '!']
+  output: {said: <% task(one).result %>}
+  tasks:
+    one:
+      action: std.echo output='Hello <% $.name %><% $.mark %>'
+bare:
+  tasks: {one: {action: std.noop}}
+waits:
+  output: {got: <% task(one).result %>}
+  tasks: {one: {action: std.async_noop}}
+parent:
+  tasks: {one: {workflow: waits}}
+failing:
+  tasks:
+    one: {action: std.noop, on-success: two}
+    two: {action: std.fail, on-success: three, on-skip: three}
+    three: {action: std.noop}
+failing_parent:
+  tasks: {one: {workflow: failing}}
+items:
+  tasks:
+    one: {with-items: 'i in [1, 2]', action: std.fail}
+retries:
+  tasks:
+    one: {action: std.fail, retry: {count: 2, delay: 0}}
+environs:
+  output: {env: <% env() %>}
+  tasks: {one: {action: std.async_noop}}
+back:
+  type: reverse
+  tasks:
+    one: {action: std.noop, requires: two}
+    two: {action: std.noop}
+globals:
+  tasks:
+    one:
+      action: std.noop
+      on-success: {publish: {global: {g: 1}}}
+";
+
+/// The actions of the tests.
+pub(crate) struct Known;
+
+impl Actions for Known {
+    fn all(&self) -> Vec<SystemAction> {
+        [
+            ("std.async_noop", ""),
+            ("std.echo", "output, delay=0"),
+            ("std.fail", "error_data=null"),
+            ("std.noop", ""),
+        ]
+        .map(|(name, input)| SystemAction {
+            name: name.into(),
+            kind: ActionKind::Standard,
+            input: input.to_owned(),
+            description: None,
+        })
+        .into()
+    }
+
+    fn get(&self, name: &str) -> Option<SystemAction> {
+        self.all().into_iter().find(|action| &*action.name == name)
+    }
+
+    fn runner(&self, _: Arc<Definitions>) -> Arc<dyn ActionRunner> {
+        Arc::new(Known)
+    }
+
+    fn check(&self, _: &Definitions) -> Vec<Diagnostic> {
+        Vec::new()
+    }
+
+    fn origin(&self) -> Value {
+        Value::Null
+    }
+}
+
+#[async_trait]
+impl ActionRunner for Known {
+    async fn run(&self, call: ActionCall) -> ActionOutcome {
+        let given = |name: &str| call.input.get(name).cloned().unwrap_or(Value::Null);
+        match &*call.name {
+            "std.echo" => {
+                let delay = given("delay").as_int().unwrap_or_default();
+                tokio::time::sleep(Duration::from_millis(delay.unsigned_abs())).await;
+                ActionOutcome::Success(given("output"))
+            }
+            "std.noop" => ActionOutcome::Success(Value::Null),
+            "std.fail" => ActionOutcome::Error(ActionError::new(
+                ActionErrorKind::Action,
+                "Fail action expected exception.",
+            )),
+            "std.async_noop" => ActionOutcome::Deferred,
+            other => ActionOutcome::Error(ActionError::new(
+                ActionErrorKind::Call,
+                format!("there is no action {other}"),
+            )),
+        }
+    }
+}
+
+impl RunnerSource for Known {
+    fn runner(&self, _: &Library) -> Result<Arc<dyn ActionRunner>, String> {
+        Ok(Arc::new(Known))
+    }
+}
+
+/// A server, and who asks it.
+pub(crate) struct World {
+    pub(crate) journal: Journal,
+    pub(crate) runtime: Runtime,
+    client: reqwest::Client,
+    at: String,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl World {
+    /// A server that has the workflows.
+    pub(crate) async fn new() -> Self {
+        let world = Self::on(Journal::ephemeral(&Options::default()).unwrap()).await;
+        let (status, answer) = world.send(Method::POST, "/v2/workflows", WORKFLOWS).await;
+        assert_eq!(status, 201, "{answer}");
+        world
+    }
+
+    /// A server with what `journal` has.
+    pub(crate) async fn on(journal: Journal) -> Self {
+        let clock = Arc::new(SystemClock);
+        let library = Library::new(Vec::new(), Value::Null).with_runner(Arc::new(Known));
+        let options = ostro_runtime::Options::default();
+        let source = Arc::new(Known);
+        let runtime = Runtime::sourced(journal.clone(), library, source, clock.clone(), options);
+        runtime.recover().await.unwrap();
+        let server = Server::new(runtime.clone(), journal.clone(), Arc::new(Known), clock);
+        let server = server.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            server
+                .serve(listener, std::future::pending())
+                .await
+                .unwrap();
+        });
+        Self {
+            journal,
+            runtime,
+            client: reqwest::Client::new(),
+            at,
+            serving,
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &str) -> (u16, Json) {
+        let url = format!("{}{path}", self.at);
+        let mut request = self.client.request(method, url).body(body.to_owned());
+        if body.starts_with('{') {
+            request = request.header("content-type", "application/json");
+        }
+        let response = request
+            .header("accept", "application/json")
+            .send()
+            .await
+            .unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Json::Null))
+    }
+
+    /// An answer, with its status.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Json) -> (u16, Json) {
+        let body = match body {
+            Json::Null => String::new(),
+            body => body.to_string(),
+        };
+        let method = method.parse().unwrap();
+        self.send(method, path, &body).await
+    }
+
+    /// What there is at `path`.
+    pub(crate) fn get<'a>(&'a self, path: &str) -> impl Future<Output = Json> + use<'a> {
+        self.done("GET", path.to_owned(), Json::Null)
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Json) -> Json {
+        self.done("POST", path.to_owned(), body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Json) -> Json {
+        self.done("PUT", path.to_owned(), body).await
+    }
+
+    async fn done(&self, method: &'static str, path: String, body: Json) -> Json {
+        let (status, answer) = self.ask(method, &path, body).await;
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {answer}"
+        );
+        answer
+    }
+
+    /// A refusal: its status and its reason.
+    pub(crate) async fn refused(&self, method: &str, path: &str, body: Json) -> (u16, String) {
+        let (status, answer) = self.ask(method, path, body).await;
+        assert!(status >= 400, "{method} {path}: {status} {answer}");
+        let reason = answer["faultstring"].as_str().unwrap_or_default();
+        (status, reason.to_owned())
+    }
+
+    /// Starts an execution, and gives its id.
+    pub(crate) async fn start(&self, workflow: &str) -> String {
+        let answer = self
+            .post("/v2/executions", json!({"workflow_name": workflow}))
+            .await;
+        id(&answer)
+    }
+
+    /// Waits until what is at `path` is in `state`, and gives it.
+    pub(crate) async fn until(&self, path: &str, state: &str) -> Json {
+        for _ in 0..500 {
+            let answer = self.get(path).await;
+            if answer["state"] == state {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{path} does not become {state}: {}", self.get(path).await);
+    }
+
+    /// Waits until an execution is in `state`.
+    pub(crate) async fn execution(&self, id: &str, state: &str) -> Json {
+        self.until(&format!("/v2/executions/{id}"), state).await
+    }
+
+    /// Starts an execution and waits for its end in `state`.
+    pub(crate) async fn run(&self, workflow: &str, state: &str) -> String {
+        let id = self.start(workflow).await;
+        self.execution(&id, state).await;
+        id
+    }
+
+    /// The task of an execution with this name, once there is one.
+    pub(crate) async fn task(&self, execution: &str, name: &str) -> Json {
+        let path = format!("/v2/executions/{execution}/tasks?name={name}");
+        self.first(&path, "tasks").await
+    }
+
+    /// The first row of a list, once there is one.
+    pub(crate) async fn first(&self, path: &str, plural: &str) -> Json {
+        for _ in 0..500 {
+            let mut answer = self.get(path).await;
+            if let Some(row) = answer[plural].get_mut(0) {
+                return row.take();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{path} stays empty");
+    }
+
+    /// Puts a row of an execution of another project there.
+    pub(crate) async fn of_another_project(&self, workflow: &str) -> String {
+        let text = format!("version: '2.0'\n{workflow}:\n  tasks: {{one: {{action: std.noop}}}}");
+        let file = ostro_runtime::File::new("w.yaml", text);
+        let library = Library::new(vec![file], Value::Null).with_runner(Arc::new(Known));
+        let request = ostro_runtime::StartRequest {
+            project: "another".to_owned(),
+            library: Some(Arc::new(library)),
+            ..ostro_runtime::StartRequest::new(workflow, Map::new())
+        };
+        let id = self.runtime.start(request).await.unwrap();
+        self.runtime.wait(&id).await.unwrap();
+        id.to_string()
+    }
+}
+
+/// The id of a row.
+#[track_caller]
+pub(crate) fn id(row: &Json) -> String {
+    row["id"].as_str().unwrap().to_owned()
+}
+
+/// The JSON that stands in a text.
+#[track_caller]
+pub(crate) fn inner(text: &Json) -> Json {
+    serde_json::from_str(text.as_str().unwrap()).unwrap()
+}
