@@ -16,6 +16,7 @@ What a step is and how a print is written down: README.md. The Mistral is one of
 
 import argparse
 import collections
+import copy
 import json
 import os
 import pathlib
@@ -42,7 +43,8 @@ STEP = {"run", "openstack", "files", "save", "wait", "loose", "unordered", "note
 RULE = re.compile(r"\+(-+\+)+")
 # What is left of an id where the client cuts a text, and a duration in YAML.
 PART = re.compile(r"=[0-9a-f]{1,8}(-[0-9a-f]{0,12}){0,4}\.\.\.")
-HTML = re.compile(r"b'<html>.*</html>'", re.DOTALL)
+HTML = re.compile(r"b'<html>.*?</html>'", re.DOTALL)
+INFO = re.compile(r"\(error info: .*\)$", re.MULTILINE)
 DURATION = re.compile(r"^(Duration: ).+", re.MULTILINE)
 PATIENCE = {"mistral": 60.0, "ostro": 10.0}
 
@@ -269,16 +271,49 @@ def loosen(printed, name):
     change(printed, name, "<any>")
 
 
-def comparable(value):
-    """What of an answer is to be alike: not a web page, nor how a parser words what it refuses."""
+def comparable(command, value):
+    """What of an answer is to be alike: not the page of an error, nor why something failed."""
+    value = {key: item for key, item in value.items() if key not in ("step", "run")}
+    printed = value.get("stdout")
+    if isinstance(printed, dict):
+        printed = unexplained(copy.deepcopy(printed))
+        if command.endswith(("execution-create", "execution create")):
+            # It may have ended by the time at which it is told of.
+            change(printed, "State", "<any>")
+        if command.endswith(("execution-update", "execution update")):
+            # Whether it has been written by then is a matter of time.
+            change(printed, "Updated at", "<any>")
+        value["stdout"] = printed
+    return alike(value)
+
+
+def unexplained(printed):
+    """Leaves of the explanation of a state only that there is one."""
+    if printed.get("columns") == ["Field", "Value"]:
+        rows, explains = [], False
+        for name, text in printed["rows"]:
+            explains = name == "State info" or (explains and not name)
+            if name or not explains:
+                said = explains and text not in ("", "None")
+                rows.append([name, "<info>" if said else text])
+        printed["rows"] = rows
+    else:
+        change(printed, "State info", "<info>")
+    return printed
+
+
+def alike(value):
     if isinstance(value, dict):
-        return {key: comparable(item) for key, item in value.items() if key not in ("step", "run")}
+        return {key: alike(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [comparable(item) for item in value]
-    if isinstance(value, str):
-        before, found, _ = HTML.sub("<html>", value).partition(compare.NOT_PARSED)
-        return before + found
-    return value
+        return [alike(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if compare.FAILED.search(value) and "error info: " not in value:
+        return "<info>"
+    value = INFO.sub("(error info: <info>)", HTML.sub("<html>", value))
+    before, found, _ = value.partition(compare.NOT_PARSED)
+    return before + found
 
 
 # The real Mistral
@@ -303,7 +338,8 @@ def run_all(topic):
     for number, step in enumerate(topic.steps, 1):
         answer = topic.answer(step)
         if "error" in answer:
-            raise rig.RigError(f"{topic.path.name}: step {number}: {line(step)}: {answer['error']}")
+            where = f"{topic.path.name}: step {number}: {line(step)}"
+            raise rig.RigError(f"{where}: {answer['error']}")
         found.append({"step": number, "run": line(step), **answer})
     return found
 
@@ -340,40 +376,41 @@ def run(options):
 # Ostro
 
 
-def differences(ostro, path, clients_of):
+def differences(ostro, path, names):
     """By step, what was recorded and what is printed with `ostro`, where that is something else."""
     recorded = json.loads(path.with_suffix(".json").read_text())
     found = {}
-    with compare.Server(ostro) as server, clients_of(server.port) as clients:
+    with compare.Server(ostro) as server, Clients(server.port) as clients:
         topic = Topic(path, server.port, clients, PATIENCE["ostro"])
         for known, step in zip(recorded, topic.steps, strict=True):
             if known["run"] != line(step):
                 raise rig.RigError(f"{path.name}: step {known['step']} is to be recorded again")
-            wanted, answer = comparable(known), comparable(topic.answer(step))
+            command = command_of(step, names) or ""
+            wanted, answer = (comparable(command, one) for one in (known, topic.answer(step)))
             if answer != wanted:
                 found[known["step"]] = {"run": known["run"], "mistral": wanted, "ostro": answer}
     return found
 
 
 def deviations():
-    """Why a step prints something else, by topic and number."""
+    """The entries about steps that print something else, by topic and number."""
     import yaml
 
     path = FOLDER / "deviations.yaml"
     return {
-        (topic, number): entry["why"]
+        (topic, number): entry
         for entry in yaml.safe_load(path.read_text()) or []
         for topic, numbers in entry["steps"].items()
         for number in numbers
     }
 
 
-def command_of(step, known):
+def command_of(step, names):
     """The name of the command that a step runs; none where it is no command."""
     program, argv = words(step)
     for length in range(len(argv), 0, -1):
         name = " ".join(argv[:length])
-        if name in known[program]:
+        if name in names[program]:
             return f"{program} {name}"
     return None
 
@@ -387,34 +424,34 @@ def tell(options):
     import plain
 
     chosen = topics(options.topics)
-    found = {path.stem: differences(options.ostro, path, Clients) for path in chosen}
-    why = deviations()
     with Clients(0) as clients:
-        known = clients.all()
+        names = clients.all()
+    found = {path.stem: differences(options.ostro, path, names) for path in chosen}
+    reasons = deviations()
     table = {
-        f"{program} {name}": {"steps": 0, "alike": 0, "deviates": 0}
+        f"{program} {name}": collections.Counter(steps=0, alike=0, deviates=0, differs=0)
         for program in PROGRAMS
-        for name in known[program]
+        for name in names[program]
     }
-    counts = collections.Counter(steps=0, alike=0, deviates=0, differs=0)
+    counts = collections.Counter(steps=0, alike=0, deviates=0, unserved=0, differs=0)
     wrong = []
     for path in chosen:
         for number, step in enumerate(yaml.load(path.read_text(), plain.Plain)["steps"], 1):
-            differs, reason = number in found[path.stem], why.get((path.stem, number))
-            how = ("deviates" if reason else "differs") if differs else "alike"
-            counts["steps"] += 1
-            counts[how] += 1
-            row = table.get(command_of(step, known), collections.Counter())
-            row["steps"] += 1
-            if how != "differs":
-                row[how] += 1
+            differs, reason = number in found[path.stem], reasons.get((path.stem, number))
+            how = "alike"
+            if differs:
+                how = "differs"
             if differs and reason:
-                found[path.stem][number]["why"] = reason
+                how = "deviates" if reason.get("served", True) else "unserved"
+                found[path.stem][number]["why"] = reason["why"]
+            for row in (counts, table.get(command_of(step, names), {})):
+                row["steps"] = row.get("steps", 0) + 1
+                row[how] = row.get(how, 0) + 1
             if differs != bool(reason):
                 what = "differs, and no deviation says why" if differs else "does not deviate"
                 wrong.append(f"{path.stem} {number}: {line(step)}: {what}")
     for row in table.values():
-        row["pass"] = 0 < row["steps"] == row["alike"]
+        row["pass"] = 0 < row["steps"] == row["alike"] + row["deviates"]
     if not options.topics:
         wrong += [f"{name}: no step runs it" for name, row in table.items() if not row["steps"]]
     result = {"counts": counts, "wrong": wrong, "commands": table, "differences": found}
