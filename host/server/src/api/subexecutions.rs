@@ -181,7 +181,7 @@ fn all<C, T>(
         let is_last = next.len() < MAX_LIMIT;
         rows.extend(next);
         match rows.last() {
-            Some(last) if !is_last => query = query.after(id(last)),
+            Some(end) if !is_last => query = query.after(id(end)),
             _ => return Ok(rows),
         }
     }
