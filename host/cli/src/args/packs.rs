@@ -45,6 +45,7 @@ pub(crate) enum Pack {
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
+    Dev(Dev),
     /// Show a pack: its actions, what it imports, the grants that it asks for, its limits.
     Inspect {
         /// The pack: its folder, or the file that `ostro pack build` made.
@@ -108,6 +109,27 @@ of one.")]
     Publish(Publish),
     #[command(subcommand, arg_required_else_help = true)]
     Trust(Trust),
+}
+
+/// Build a pack and run its tests, and again each time that something in its folder is saved.
+///
+/// Each round ends with a line that says what came of it; before it stands what is wrong. What is
+/// saved during a round is taken up by the next one. Left aside are what builds make (`build`,
+/// `target`, `node_modules`, `__pycache__`), hidden files and those of editors. Ctrl-C ends it, with
+/// exit status 0.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro pack dev acme
+  ostro pack dev acme -- action run acme.greetings.greet -i name=Ada
+  ostro pack dev acme -- run acme/workflows/greet.yaml -i 'names=[\"Ironic\", \"Zaqar\"]'")]
+pub(crate) struct Dev {
+    /// The pack's folder.
+    #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// What to run after each build, with the pack: `run`, `action run` or `validation run`, as
+    /// `ostro` takes them. --pack DIR needs no mention.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 /// A language that components are written in.

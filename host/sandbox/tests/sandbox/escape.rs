@@ -115,7 +115,11 @@ impl Folders {
             names.sort();
             names.join(" ")
         };
-        assert_eq!(names("."), "other secret.txt templates writable", "{attempt}");
+        assert_eq!(
+            names("."),
+            "other secret.txt templates writable",
+            "{attempt}"
+        );
         let templates = "above absolute circle hello.txt inside out pipe sub";
         assert_eq!(names("templates"), templates, "{attempt}");
         let hello = fs::read_to_string(top.join("templates/hello.txt")).unwrap();
