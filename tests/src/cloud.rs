@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::{output, repository};
 
@@ -17,11 +18,15 @@ pub struct Cloud {
 impl Cloud {
     /// The cloud that `cargo xtask cloud up` started. An error if it does not run.
     pub fn running() -> Result<Self> {
-        let script = repository().join("tests/cloud/cloud");
-        let exports = output(Command::new("python3").arg(&script).arg("env"))
+        let exports = output(script().arg("env"))
             .context("the loopback cloud does not run: `cargo xtask cloud up` starts it")?;
+        Self::of(exports.stdout)
+    }
+
+    /// The cloud that `tests/cloud/cloud env` tells of.
+    fn of(exports: Vec<u8>) -> Result<Self> {
         let mut environment = BTreeMap::new();
-        for line in String::from_utf8(exports.stdout)?.lines() {
+        for line in String::from_utf8(exports)?.lines() {
             let Some((name, value)) = line
                 .strip_prefix("export ")
                 .and_then(|rest| rest.split_once('='))
@@ -106,6 +111,57 @@ impl Cloud {
         let mut command = Command::new(Path::new(&self.environment["CLOUD_BIN"]).join(program));
         command.envs(self.environment());
         command
+    }
+}
+
+/// `tests/cloud/cloud`.
+fn script() -> Command {
+    let mut command = Command::new("python3");
+    command.arg(repository().join("tests/cloud/cloud"));
+    command
+}
+
+/// A cloud of a test's own, beside that of all tests: one that can be stopped.
+pub struct OwnCloud {
+    /// Its services' configuration and data.
+    dir: TempDir,
+    cloud: Option<Cloud>,
+}
+
+impl OwnCloud {
+    /// Starts these services, with all that they need.
+    pub fn start(services: &[&str]) -> Result<Self> {
+        let mut own = Self {
+            dir: tempfile::tempdir()?,
+            cloud: None,
+        };
+        output(own.script().arg("up").args(services)).context("the test's cloud does not start")?;
+        let exports = output(own.script().arg("env"))?;
+        own.cloud = Some(Cloud::of(exports.stdout)?);
+        Ok(own)
+    }
+
+    /// The cloud.
+    pub fn cloud(&self) -> Result<&Cloud> {
+        self.cloud.as_ref().context("the test's cloud has no name")
+    }
+
+    /// Stops all of its services.
+    pub fn stop(&self) -> Result<()> {
+        output(self.script().arg("down")).map(drop)
+    }
+
+    fn script(&self) -> Command {
+        let mut command = script();
+        command.env("CLOUD_DIR", self.dir.path());
+        command
+    }
+}
+
+impl Drop for OwnCloud {
+    fn drop(&mut self) {
+        // Where it is stopped already, there is nothing to do; there is nobody to tell.
+        let _ = self.stop();
     }
 }
 

@@ -16,7 +16,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-pub use cloud::{Cloud, Ramdisks};
+pub use cloud::{Cloud, OwnCloud, Ramdisks};
 pub use debian::debian;
 pub use disk::{disk, on_a_disk};
 pub use kept::{Counter, Kept, eventually};

@@ -113,6 +113,15 @@ impl Ostro {
             .context("cannot run ostro")
     }
 
+    /// Starts it, and has it print to one file and say to another.
+    pub fn spawn_telling(mut self, printed: File, said: File) -> Result<Child> {
+        self.0
+            .stdout(printed)
+            .stderr(said)
+            .spawn()
+            .context("cannot run ostro")
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Result<Run> {
         let output = self.0.output().context("cannot run ostro")?;

@@ -43,26 +43,31 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     terminal::set_colors(cli.global.color);
     set_up_log(cli.global.verbose);
-    let result = match &cli.command {
-        Command::Run(args) => run::run(args, cli.global.verbose > 0),
+    let result = carry_out(&cli.command, cli.global.verbose > 0);
+    let exit = result.unwrap_or_else(|error| {
+        errors::show(&error);
+        Exit::Usage
+    });
+    ExitCode::from(exit.code())
+}
+
+/// Carries out a command.
+fn carry_out(command: &Command, verbose: bool) -> Result<Exit> {
+    match command {
+        Command::Run(args) => run::run(args, verbose),
         Command::Lint(args) => lint::lint(args),
         Command::Explain { code } => lint::explain(code.as_deref()),
         Command::Eval(args) => eval::eval(args),
         Command::Fmt(args) => format::format(args),
         Command::Workflow(command) => workflow::workflow(command),
         Command::Pack(command) => pack::pack(command),
-        Command::Action(command) => action::action(command, cli.global.verbose > 0),
+        Command::Action(command) => action::action(command, verbose),
         Command::Validation(command) => validation::validation(command),
         Command::Backup(command) => backup::backup(command),
         Command::Serve(args) => serve::serve(args),
         Command::Doctor(args) => doctor::doctor(args),
-        Command::Execution(command) => execution::execution(command, cli.global.verbose > 0),
-    };
-    let exit = result.unwrap_or_else(|error| {
-        errors::show(&error);
-        Exit::Usage
-    });
-    ExitCode::from(exit.code())
+        Command::Execution(command) => execution::execution(command, verbose),
+    }
 }
 
 /// Tells what happens inside on standard error, if that was asked for. RUST_LOG says what

@@ -2,6 +2,7 @@
 
 mod activate;
 mod case;
+mod dev;
 mod diff;
 mod grants;
 mod inspect;
@@ -26,6 +27,7 @@ pub(crate) fn pack(command: &Pack) -> Result<Exit> {
     match command {
         Pack::New { name, lang, dir } => new_pack(name, *lang, dir.as_deref()),
         Pack::Build { dir } => build_pack(dir),
+        Pack::Dev(args) => dev::dev(args),
         Pack::Diff(args) => diff::diff(args),
         Pack::Test { dir, output } => test::test(dir, *output),
         Pack::Grants { from, state } => grants::grants(from, state),
@@ -71,15 +73,19 @@ fn build_pack(dir: &Path) -> Result<Exit> {
         Ok(built) => built,
         // The manifest is wrong, or there is none: nothing was built.
         Err(error @ (PackError::NoPack(_) | PackError::Yaml { .. })) => return Err(error.into()),
-        Err(error @ PackError::Imports(_)) => {
-            errors::show(&hinted(error, "grant it under `grants` in pack.yaml"));
-            return Ok(Exit::Failure);
-        }
         Err(error) => {
-            errors::show(&error.into());
+            errors::show(&advised(error));
             return Ok(Exit::Failure);
         }
     };
     terminal::print(&inspect::built(&built)?)?;
     Ok(Exit::Success)
+}
+
+/// Why a pack was not built, with what to do where that is known.
+fn advised(error: PackError) -> anyhow::Error {
+    match error {
+        PackError::Imports(_) => hinted(error, "grant it under `grants` in pack.yaml"),
+        other => other.into(),
+    }
 }

@@ -150,13 +150,19 @@ fn plain(id: &str) -> String {
 
 /// Writes a recording for nobody else to read, all of it or nothing.
 pub(crate) fn write(dir: &Path, name: &str, recording: &Recording) -> Result<PathBuf> {
+    let mut text = serde_json::to_string_pretty(recording)?;
+    text.push('\n');
+    write_text(dir, name, &text)
+}
+
+/// The same of what was made of a recording.
+pub(crate) fn write_text(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
     state::make(dir)?;
     let path = dir.join(name);
     let named = || path.display().to_string();
     // Temporary files belong to their user alone.
     let mut file = NamedTempFile::new_in(dir).with_context(named)?;
-    serde_json::to_writer_pretty(&mut file, recording).with_context(named)?;
-    file.write_all(b"\n").with_context(named)?;
+    file.write_all(text.as_bytes()).with_context(named)?;
     file.persist(&path).with_context(named)?;
     Ok(path)
 }

@@ -18,15 +18,15 @@ mod tools;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use cargo::component;
-pub use toolchain::Toolchain;
 pub use tools::user_cache;
 
 use crate::error::PackError;
 use crate::files::MANIFEST;
 use crate::manifest::{BuildSpec, ComponentSpec, Language, Manifest};
 use crate::pack::Pack;
+use cargo::Output;
 use target::Target;
+use toolchain::Toolchain;
 
 /// What a build made.
 #[derive(Debug)]
@@ -35,53 +35,112 @@ pub struct Built {
     pub artifact: PathBuf,
     /// The pack.
     pub pack: Pack,
+    /// The files that components in Rust were made of, as far as cargo says so: also those outside
+    /// of the pack's folder, of crates that lie beside it.
+    pub sources: Vec<PathBuf>,
 }
+
+/// What a build tells while it works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// What begins, or what was made.
+    Step(&'a str),
+    /// What takes its time, and is done only once on a machine: a tool is installed.
+    Once(&'a str),
+    /// What a compiler warns of.
+    Warning(&'a str),
+}
+
+impl<'a> Told<'a> {
+    /// Its text.
+    pub fn text(self) -> &'a str {
+        let (Self::Step(text) | Self::Once(text) | Self::Warning(text)) = self;
+        text
+    }
+}
+
+/// Who is told.
+type Say<'a> = &'a mut dyn FnMut(Told<'_>);
 
 /// Builds the pack in `dir`: its components where the manifest says how, then
-/// `build/NAME-VERSION.ostro` in `dir`. `say` is told what happens, a line at a time.
+/// `build/NAME-VERSION.ostro` in `dir`. `say` is told what happens, a line at a time; cargo's own
+/// messages go to standard error.
 pub fn build(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<Built, PackError> {
-    let file = dir.join(MANIFEST);
-    if !file.is_file() {
-        return Err(PackError::NoPack(dir.to_owned()));
-    }
-    let text = fs::read_to_string(&file).map_err(PackError::io(&file))?;
-    let manifest = Manifest::parse(&text, &file.display().to_string())?;
     let mut builder = Builder {
-        dir,
-        manifest: &manifest,
         toolchain: None,
-        say: &mut *say,
+        cargo: Output::Inherited,
     };
-    for spec in &manifest.components {
-        let Some(build) = &spec.build else { continue };
-        let bytes = builder.component(spec, build)?;
-        let target = dir.join(&spec.path);
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(PackError::io(parent))?;
-        }
-        fs::write(&target, &bytes).map_err(PackError::io(&target))?;
-        (builder.say)(&format!("component {}: {} bytes", spec.name, bytes.len()));
-    }
-    let pack = Pack::open(dir)?;
-    pack.check_imports(&pack.manifest.grants)?;
-    let folder = dir.join("build");
-    fs::create_dir_all(&folder).map_err(PackError::io(&folder))?;
-    let artifact = folder.join(pack.file_name());
-    pack.write(&artifact)?;
-    say(&format!("{} ({})", artifact.display(), pack.digest));
-    Ok(Built { artifact, pack })
+    builder.build(dir, &mut |told| say(told.text()))
 }
 
-/// What the components of a pack are built with.
-struct Builder<'a> {
-    dir: &'a Path,
-    manifest: &'a Manifest,
+/// Builds packs again and again: what it builds with is looked for once.
+#[derive(Debug)]
+pub struct Builder {
     /// That of Rust, once it is known.
     toolchain: Option<Toolchain>,
-    say: &'a mut dyn FnMut(&str),
+    cargo: Output,
 }
 
-impl Builder<'_> {
+impl Builder {
+    /// A builder that leaves standard error alone. What is wrong is in the errors, all of it, and
+    /// what compilers warn of is told; with `color`, as a terminal shows it.
+    pub fn quiet(color: bool) -> Self {
+        Self {
+            toolchain: None,
+            cargo: Output::Told { color },
+        }
+    }
+
+    /// As [`build`].
+    pub fn build(&mut self, dir: &Path, say: &mut dyn FnMut(Told<'_>)) -> Result<Built, PackError> {
+        let file = dir.join(MANIFEST);
+        if !file.is_file() {
+            return Err(PackError::NoPack(dir.to_owned()));
+        }
+        let text = fs::read_to_string(&file).map_err(PackError::io(&file))?;
+        let manifest = Manifest::parse(&text, &file.display().to_string())?;
+        let mut job = Job {
+            sources: Vec::new(),
+            dir,
+            manifest: &manifest,
+            builder: self,
+            say,
+        };
+        for spec in &manifest.components {
+            let Some(build) = &spec.build else { continue };
+            let bytes = job.component(spec, build)?;
+            let target = dir.join(&spec.path);
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent).map_err(PackError::io(parent))?;
+            }
+            fs::write(&target, &bytes).map_err(PackError::io(&target))?;
+            job.step(&format!("component {}: {} bytes", spec.name, bytes.len()));
+        }
+        let pack = Pack::open(dir)?;
+        pack.check_imports(&pack.manifest.grants)?;
+        let folder = dir.join("build");
+        fs::create_dir_all(&folder).map_err(PackError::io(&folder))?;
+        let artifact = folder.join(pack.file_name());
+        pack.write(&artifact)?;
+        job.step(&format!("{} ({})", artifact.display(), pack.digest));
+        Ok(Built {
+            artifact,
+            pack,
+            sources: job.sources,
+        })
+    }
+}
+
+/// One build of a pack.
+struct Job<'a> {
+    sources: Vec<PathBuf>,
+    dir: &'a Path,
+    manifest: &'a Manifest,
+    builder: &'a mut Builder,
+    say: Say<'a>,
+}
+
+impl Job<'_> {
     fn component(&mut self, spec: &ComponentSpec, build: &BuildSpec) -> Result<Vec<u8>, PackError> {
         let source = self.dir.join(&build.source);
         if !source.is_dir() {
@@ -94,12 +153,18 @@ impl Builder<'_> {
         let target = || Target::read(self.dir, self.manifest, build.world.as_deref());
         match build.language {
             Language::Rust => {
-                let toolchain = match self.toolchain.take() {
+                let toolchain = match self.builder.toolchain.take() {
                     Some(found) => found,
                     None => Toolchain::find(self.say)?,
                 };
                 self.begins(spec, build, "cargo build");
-                component(&source, self.toolchain.insert(toolchain))
+                let Builder {
+                    toolchain: known,
+                    cargo,
+                } = &mut *self.builder;
+                let made = cargo::component(&source, known.insert(toolchain), *cargo, self.say)?;
+                self.sources.extend(made.sources);
+                Ok(made.bytes)
             }
             Language::Python => {
                 let target = target()?;
@@ -125,6 +190,10 @@ impl Builder<'_> {
 
     fn begins(&mut self, spec: &ComponentSpec, build: &BuildSpec, what: &str) {
         let (name, source) = (&spec.name, &build.source);
-        (self.say)(&format!("component {name}: {what} of {source}"));
+        self.step(&format!("component {name}: {what} of {source}"));
+    }
+
+    fn step(&mut self, line: &str) {
+        (self.say)(Told::Step(line));
     }
 }

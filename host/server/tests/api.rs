@@ -1,4 +1,9 @@
 //! The routes of executions, tasks and action executions, over HTTP.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test that they help"
+)]
 
 #[path = "api/world.rs"]
 mod world;

@@ -45,6 +45,7 @@ pub(crate) enum Pack {
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
+    Dev(Dev),
     /// Show a pack: its actions, what it imports, the grants that it asks for, its limits.
     Inspect {
         /// The pack: its folder, or the file that `ostro pack build` made.
@@ -108,6 +109,27 @@ of one.")]
     Publish(Publish),
     #[command(subcommand, arg_required_else_help = true)]
     Trust(Trust),
+}
+
+/// Build a pack and run its tests, and again each time that something in its folder is saved.
+///
+/// Each round ends with a line that says what came of it; before it stands what is wrong. What is
+/// saved during a round is taken up by the next one. Left aside are what builds make (`build`,
+/// `target`, `node_modules`, `__pycache__`), hidden files and those of editors. Ctrl-C ends it, with
+/// exit status 0.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ostro pack dev acme
+  ostro pack dev acme -- action run acme.greetings.greet -i name=Ada
+  ostro pack dev acme -- run acme/workflows/greet.yaml -i 'names=[\"Ironic\", \"Zaqar\"]'")]
+pub(crate) struct Dev {
+    /// The pack's folder.
+    #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+    /// What to run after each build, with the pack: `run`, `action run` or `validation run`, as
+    /// `ostro` takes them. --pack DIR needs no mention.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 /// A language that components are written in.
@@ -224,10 +246,14 @@ pub(crate) struct Complete {
 ///
 /// The answers of the host come from the recording, in order. What the action asks for, logs and
 /// gives has to be what was recorded: the exit status is 0 then, and 1 where something differs.
+///
+/// With `--expect success` an action that failed has to succeed now, with the answers that it got
+/// then: it may log what it likes and report any progress, but ask for nothing else.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ostro action replay 931c9f64
   ostro action replay 931c9f64 --pack plugins/tripleo      # another version of the pack
+  ostro action replay 931c9f64 --pack plugins/tripleo --expect success   # is it mended?
   ostro action replay 931c9f64 --save-test plugins/tripleo")]
 pub(crate) struct Replay {
     /// The recording: its file, or the id of the action execution, which may be cut short.
@@ -236,6 +262,9 @@ pub(crate) struct Replay {
     /// The pack to run it with; without it, the one that was recorded, where it was.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath)]
     pub(crate) pack: Option<PathBuf>,
+    /// What is to come of it.
+    #[arg(long, value_enum, default_value = "recorded", value_name = "WHAT")]
+    pub(crate) expect: Expect,
     /// Make a test of the recording, in tests/recordings of the pack in DIR.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) save_test: Option<PathBuf>,
@@ -244,4 +273,13 @@ pub(crate) struct Replay {
     /// In which form to print what came of it.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
+}
+
+/// What is to come of a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Expect {
+    /// What was recorded.
+    Recorded,
+    /// A success, whatever was recorded.
+    Success,
 }

@@ -17,30 +17,26 @@ use crate::terminal;
 
 /// Carries out `ostro pack test`.
 pub(crate) fn test(dir: &Path, output: Output) -> Result<Exit> {
-    let tests = gather(dir)?;
-    if tests.is_empty() {
+    let mut results = Vec::new();
+    let count = run(dir, |test, problem| {
+        if output == Output::Table {
+            terminal::print(&shown(test, problem))?;
+        }
+        results.push(json!({
+            "name": test.name,
+            "action": test.recording.action,
+            "passed": problem.is_none(),
+            "problem": problem.map(Problem::json),
+        }));
+        Ok(())
+    })?;
+    let Count { passed, failed } = count;
+    if passed + failed == 0 {
         return Err(hinted(
             anyhow!("{}: it has no tests", dir.display()),
             "tests are cases in tests/*.yaml and recordings in tests/recordings/*.json",
         ));
     }
-    let player = Player::open(dir)?;
-    let mut results = Vec::with_capacity(tests.len());
-    let mut failed = 0;
-    for test in &tests {
-        let problem = problem(&player, test)?;
-        if output == Output::Table {
-            terminal::print(&shown(test, problem.as_ref()))?;
-        }
-        failed += usize::from(problem.is_some());
-        results.push(json!({
-            "name": test.name,
-            "action": test.recording.action,
-            "passed": problem.is_none(),
-            "problem": problem.as_ref().map(Problem::json),
-        }));
-    }
-    let passed = tests.len() - failed;
     match output {
         Output::Json => {
             let answer = json!({ "tests": results, "passed": passed, "failed": failed });
@@ -53,6 +49,35 @@ pub(crate) fn test(dir: &Path, output: Output) -> Result<Exit> {
     } else {
         Exit::Failure
     })
+}
+
+/// How many tests passed and failed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Count {
+    pub(super) passed: usize,
+    pub(super) failed: usize,
+}
+
+/// Runs the tests of the pack in `dir`; `each` is told of one after the other.
+pub(super) fn run(
+    dir: &Path,
+    mut each: impl FnMut(&Test, Option<&Problem>) -> Result<()>,
+) -> Result<Count> {
+    let mut count = Count::default();
+    let tests = gather(dir)?;
+    if tests.is_empty() {
+        return Ok(count);
+    }
+    let player = Player::open(dir)?;
+    for test in &tests {
+        let problem = problem(&player, test)?;
+        each(test, problem.as_ref())?;
+        match problem {
+            None => count.passed += 1,
+            Some(_) => count.failed += 1,
+        }
+    }
+    Ok(count)
 }
 
 /// All tests of a pack.
@@ -71,7 +96,7 @@ fn gather(dir: &Path) -> Result<Vec<Test>> {
 }
 
 /// Why a test fails.
-enum Problem {
+pub(super) enum Problem {
     /// Something came that is not expected.
     Difference(Box<ostro_sandbox::Difference>),
     /// It cannot be run, or relies on what the pack does not ask for.
@@ -112,7 +137,8 @@ fn not_granted(recording: &Recording, grants: &Grants) -> Option<String> {
     Some(denial.to_string())
 }
 
-fn shown(test: &Test, problem: Option<&Problem>) -> String {
+/// What came of a test, for people.
+pub(super) fn shown(test: &Test, problem: Option<&Problem>) -> String {
     let name = terminal::clean_line(&test.name);
     let Some(problem) = problem else {
         return format!("{}  {name}", style("ok").green());

@@ -8,7 +8,7 @@ use std::process::Command;
 use wit_bindgen_core::Files;
 
 use super::target::Target;
-use super::tools;
+use super::{Say, Told, tools};
 use crate::error::PackError;
 
 /// The version that this was tried with.
@@ -19,7 +19,7 @@ pub(super) struct Tool(PathBuf);
 
 impl Tool {
     /// Installs it where it is not.
-    pub(super) fn find(say: &mut dyn FnMut(&str)) -> Result<Self, PackError> {
+    pub(super) fn find(say: Say<'_>) -> Result<Self, PackError> {
         let name = format!("ziglang-{VERSION}");
         tools::installed(&name, say, |folder| {
             tools::venv(folder, &format!("ziglang=={VERSION}"))
@@ -34,7 +34,7 @@ impl Tool {
         source: &Path,
         bindings: &Path,
         target: &Target,
-        say: &mut dyn FnMut(&str),
+        say: Say<'_>,
     ) -> Result<Vec<u8>, PackError> {
         let mut sources = files(source, &["c"])?;
         if sources.is_empty() {
@@ -61,7 +61,7 @@ impl Tool {
             "",
         )?;
         if !warnings.is_empty() {
-            say(&warnings);
+            say(Told::Warning(&warnings));
         }
         let module = fs::read(&made).map_err(PackError::io(&made))?;
         target.component(&module)

@@ -8,23 +8,70 @@ use serde::Deserialize;
 use wit_component::ComponentEncoder;
 
 use super::toolchain::{TARGET, Toolchain};
+use super::{Say, Told};
 use crate::error::PackError;
 
-/// Builds the crate in `dir` as a component. Cargo's own messages go to standard error.
-pub fn component(dir: &Path, toolchain: &Toolchain) -> Result<Vec<u8>, PackError> {
-    let module = core_module(dir, toolchain)?;
+/// What becomes of cargo's own messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// They go to standard error as they come.
+    Inherited,
+    /// They are told once cargo has ended, without those that only say how far it is.
+    Told {
+        /// Whether they are to be coloured.
+        color: bool,
+    },
+}
+
+/// A component that cargo made.
+pub(super) struct Made {
+    pub(super) bytes: Vec<u8>,
+    /// The files that it is made of, without those of registries.
+    pub(super) sources: Vec<PathBuf>,
+}
+
+/// Builds the crate in `dir` as a component.
+pub(super) fn component(
+    dir: &Path,
+    toolchain: &Toolchain,
+    output: Output,
+    say: Say<'_>,
+) -> Result<Made, PackError> {
+    let module = core_module(dir, toolchain, output, say)?;
     let bytes = fs::read(&module).map_err(PackError::io(&module))?;
     let encoded = ComponentEncoder::default()
         .validate(true)
         .module(&bytes)
         .and_then(|mut encoder| encoder.encode());
-    encoded.map_err(|error| {
+    let bytes = encoded.map_err(|error| {
         PackError::Build(format!(
             "{}: no component can be made of it: {error:#}; does the crate call \
              wit_bindgen::generate! and export!?",
             module.display()
         ))
-    })
+    })?;
+    // Cargo writes beside each file that it makes what it is made of, as a rule for make.
+    let rule = fs::read_to_string(module.with_extension("d")).unwrap_or_default();
+    let sources = prerequisites(&rule);
+    Ok(Made { bytes, sources })
+}
+
+/// The files after the colon of a rule; blanks in their names have a backslash before them.
+fn prerequisites(rule: &str) -> Vec<PathBuf> {
+    let line = rule.lines().next().unwrap_or_default();
+    let files = line.split_once(": ").map_or("", |(_, files)| files);
+    let mut found = Vec::new();
+    let mut file = String::new();
+    for part in files.split(' ') {
+        file.push_str(part);
+        if file.ends_with('\\') {
+            file.pop();
+            file.push(' ');
+        } else if !file.is_empty() {
+            found.push(PathBuf::from(std::mem::take(&mut file)));
+        }
+    }
+    found
 }
 
 /// What cargo says about a file that it made.
@@ -36,7 +83,12 @@ struct Message {
     filenames: Vec<PathBuf>,
 }
 
-fn core_module(dir: &Path, toolchain: &Toolchain) -> Result<PathBuf, PackError> {
+fn core_module(
+    dir: &Path,
+    toolchain: &Toolchain,
+    output: Output,
+    say: Say<'_>,
+) -> Result<PathBuf, PackError> {
     let manifest = dir.join("Cargo.toml");
     let manifest = fs::canonicalize(&manifest).map_err(PackError::io(&manifest))?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -63,19 +115,34 @@ fn core_module(dir: &Path, toolchain: &Toolchain) -> Result<PathBuf, PackError> 
         .arg(&manifest)
         // Cargo takes its configuration from where it runs: the guest's is beside the guest.
         .current_dir(dir)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit());
+        .stdin(Stdio::null());
+    match output {
+        Output::Inherited => command.stderr(Stdio::inherit()),
+        Output::Told { color } => command
+            .arg("--quiet")
+            .env("CARGO_TERM_COLOR", if color { "always" } else { "never" })
+            .stderr(Stdio::piped()),
+    };
     toolchain.apply(&mut command);
-    let output = command.output().map_err(|error| {
+    let ended = command.output().map_err(|error| {
         PackError::Build(format!("cargo does not start: {error}; install Rust"))
     })?;
-    if !output.status.success() {
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let said = said.trim();
+    if !ended.status.success() {
+        let messages = match output {
+            Output::Inherited => "; its messages are above".to_owned(),
+            Output::Told { .. } => format!("\n{said}"),
+        };
         return Err(PackError::Build(format!(
-            "{}: cargo build failed; its messages are above",
+            "{}: cargo build failed{messages}",
             manifest.display()
         )));
     }
-    let made = output
+    if !said.is_empty() {
+        say(Told::Warning(said));
+    }
+    let made = ended
         .stdout
         .split(|byte| *byte == b'\n')
         .filter_map(|line| {
@@ -92,4 +159,19 @@ fn core_module(dir: &Path, toolchain: &Toolchain) -> Result<PathBuf, PackError> 
                 manifest.display()
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_a_rule_are_found_also_with_blanks() {
+        let rule = "/t/a.wasm: /p/src/lib.rs /my\\ packs/wit/a.wit\n";
+        let expected = ["/p/src/lib.rs", "/my packs/wit/a.wit"].map(PathBuf::from);
+        assert_eq!(prerequisites(rule), expected);
+        for rule in ["", "/t/a.wasm:", "/t/a.wasm:\n"] {
+            assert!(prerequisites(rule).is_empty(), "{rule:?}");
+        }
+    }
 }

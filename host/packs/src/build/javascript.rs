@@ -8,7 +8,7 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 
 use super::target::Target;
-use super::tools;
+use super::{Say, tools};
 use crate::error::PackError;
 
 /// The version that this was tried with.
@@ -44,7 +44,7 @@ pub(super) struct Tool(PathBuf);
 
 impl Tool {
     /// Installs it where it is not.
-    pub(super) fn find(say: &mut dyn FnMut(&str)) -> Result<Self, PackError> {
+    pub(super) fn find(say: Say<'_>) -> Result<Self, PackError> {
         tools::run(Command::new("node").arg("--version"), "node", ADVICE)?;
         let name = format!("componentize-js-{VERSION}-{}", lock_name());
         tools::installed(&name, say, |folder| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::target::Target;
-use super::tools;
+use super::{Say, tools};
 use crate::error::PackError;
 
 /// The version that this was tried with.
@@ -16,7 +16,7 @@ pub(super) struct Tool(PathBuf);
 
 impl Tool {
     /// Installs it where it is not.
-    pub(super) fn find(say: &mut dyn FnMut(&str)) -> Result<Self, PackError> {
+    pub(super) fn find(say: Say<'_>) -> Result<Self, PackError> {
         let name = format!("componentize-py-{VERSION}");
         tools::installed(&name, say, |folder| {
             tools::venv(folder, &format!("componentize-py=={VERSION}"))

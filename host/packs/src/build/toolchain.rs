@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::{Say, Told};
 use crate::error::PackError;
 
 /// The target of guests: WebAssembly and nothing around it.
@@ -16,7 +17,7 @@ const RUSTUP_TIME: Duration = Duration::from_secs(20);
 
 /// A way to compile Rust to WebAssembly.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Toolchain {
+pub(super) enum Toolchain {
     /// The Rust that is in use has the target.
     Installed,
     /// Debian's `rustc-web`, which compiles the standard library from its own source.
@@ -31,17 +32,23 @@ pub enum Toolchain {
 impl Toolchain {
     /// The first of three that works: the target as installed, the target from rustup, Debian's
     /// compiler, which is installed where this process may do so. `say` is told which it is.
-    pub fn find(say: &mut dyn FnMut(&str)) -> Result<Self, PackError> {
+    pub(super) fn find(say: Say<'_>) -> Result<Self, PackError> {
         if Self::installed() {
-            say("wasm toolchain: the target wasm32-unknown-unknown of the Rust in use");
+            say(Told::Step(
+                "wasm toolchain: the target wasm32-unknown-unknown of the Rust in use",
+            ));
             return Ok(Self::Installed);
         }
         if Self::add_target(say) {
-            say("wasm toolchain: the target wasm32-unknown-unknown, added by rustup");
+            say(Told::Step(
+                "wasm toolchain: the target wasm32-unknown-unknown, added by rustup",
+            ));
             return Ok(Self::Installed);
         }
         let found = Self::debian(say)?;
-        say("wasm toolchain: Debian's rustc-web, with the standard library from source");
+        say(Told::Step(
+            "wasm toolchain: Debian's rustc-web, with the standard library from source",
+        ));
         Ok(found)
     }
 
@@ -58,7 +65,7 @@ impl Toolchain {
         libs.is_some_and(|dir| has_std(PathBuf::from(dir)))
     }
 
-    fn add_target(say: &mut dyn FnMut(&str)) -> bool {
+    fn add_target(say: Say<'_>) -> bool {
         let started = Command::new("rustup")
             .args(["target", "add", TARGET])
             .stdin(Stdio::null())
@@ -68,7 +75,9 @@ impl Toolchain {
         let Ok(mut rustup) = started else {
             return false;
         };
-        say("wasm toolchain: asking rustup for the target wasm32-unknown-unknown");
+        say(Told::Once(
+            "wasm toolchain: asking rustup for the target wasm32-unknown-unknown",
+        ));
         let start = Instant::now();
         while start.elapsed() < RUSTUP_TIME {
             match rustup.try_wait() {
@@ -84,10 +93,12 @@ impl Toolchain {
     }
 
     /// Debian's compiler, installed by apt where it is missing and this process is root.
-    pub fn debian(say: &mut dyn FnMut(&str)) -> Result<Self, PackError> {
+    fn debian(say: Say<'_>) -> Result<Self, PackError> {
         let packages = ["rustc-web", "rust-web-src"];
         if debian_rustc().is_none() && is_root() {
-            say("wasm toolchain: installing rustc-web and rust-web-src with apt-get");
+            say(Told::Once(
+                "wasm toolchain: installing rustc-web and rust-web-src with apt-get",
+            ));
             apt(&["update"]);
             apt(&[
                 "install",

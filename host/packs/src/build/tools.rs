@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::{Say, Told};
 use crate::error::PackError;
 
 /// How many lines of a tool that failed are shown: the last ones say why.
@@ -24,7 +25,7 @@ pub fn user_cache() -> Option<PathBuf> {
 /// `install` makes it.
 pub(super) fn installed(
     tool: &str,
-    say: &mut dyn FnMut(&str),
+    say: Say<'_>,
     install: impl FnOnce(&Path) -> Result<(), PackError>,
 ) -> Result<PathBuf, PackError> {
     let cache = user_cache().ok_or_else(|| {
@@ -48,7 +49,10 @@ pub(super) fn installed(
         fs::remove_dir_all(&folder).map_err(PackError::io(&folder))?;
     }
     fs::create_dir_all(&folder).map_err(PackError::io(&folder))?;
-    say(&format!("installing {tool} in {}", folder.display()));
+    say(Told::Once(&format!(
+        "installing {tool} in {}",
+        folder.display()
+    )));
     install(&folder)?;
     File::create(&complete).map_err(PackError::io(&complete))?;
     Ok(folder)

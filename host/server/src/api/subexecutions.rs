@@ -181,7 +181,7 @@ fn all<C, T>(
         let is_last = next.len() < MAX_LIMIT;
         rows.extend(next);
         match rows.last() {
-            Some(newest) if !is_last => query = query.after(id(newest)),
+            Some(end) if !is_last => query = query.after(id(end)),
             _ => return Ok(rows),
         }
     }
