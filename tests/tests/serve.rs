@@ -46,11 +46,15 @@ impl Server {
         anyhow::bail!("the server ended before it listened")
     }
 
-    /// Runs a command of Mistral's client; what it prints.
+    /// Runs a command of Mistral's client that prints a table; its rows.
     fn mistral(&self, arguments: &[&str]) -> Result<Value> {
+        self.run(&[arguments, &["-f", "json"]].concat())
+    }
+
+    /// Runs a command of Mistral's client; the JSON that it prints.
+    fn run(&self, arguments: &[&str]) -> Result<Value> {
         let ran = Command::new(client()?.join("mistral"))
             .args(arguments)
-            .args(["-f", "json"])
             .env("OS_MISTRAL_URL", &self.url)
             .output()?;
         let said = String::from_utf8_lossy(&ran.stderr);
@@ -77,6 +81,22 @@ fn the_answers_are_those_of_a_real_mistral_or_listed_with_the_reason() -> Result
     println!("{}", String::from_utf8_lossy(&compared.stdout));
     let said = String::from_utf8_lossy(&compared.stderr);
     ensure!(compared.status.success(), "{said}");
+    Ok(())
+}
+
+#[test]
+fn mistrals_clients_print_what_they_print_of_a_real_mistral() -> Result<()> {
+    let compared = Command::new(client()?.join("python"))
+        .arg(repository().join("tests/mistral/commands.py"))
+        .arg("compare")
+        .arg(Ostro::path()?)
+        .env_remove("OS_CLOUD")
+        .output()?;
+    let said = String::from_utf8_lossy(&compared.stderr);
+    let found: Value =
+        serde_json::from_slice(&compared.stdout).with_context(|| said.to_string())?;
+    println!("{:#}", found["counts"]);
+    ensure!(compared.status.success(), "{:#}\n{said}", found["wrong"]);
     Ok(())
 }
 
@@ -115,7 +135,7 @@ fn what_was_under_way_when_the_server_was_killed_goes_on_when_it_is_started_agai
         Ok(seen["State"] == "SUCCESS")
     })
     .with_context(|| seen.to_string())?;
-    let output = server.mistral(&["execution-get-output", &id]);
+    let output = server.run(&["execution-get-output", &id]);
     ensure!(output? == serde_json::json!({"said": "hello, Ada"}));
     let workflows = server.mistral(&["workflow-list"])?;
     ensure!(workflows[0]["Name"] == "slow", "{workflows}");
@@ -139,7 +159,8 @@ fn a_cron_trigger_starts_as_many_executions_as_it_is_for() -> Result<()> {
     server.mistral(&[&["cron-trigger-create", "often", "quick"], &every[..]].concat())?;
     eventually("the last of two executions", || {
         let triggers = server.mistral(&["cron-trigger-list"])?;
-        Ok(triggers.as_array().is_some_and(Vec::is_empty))
+        // The client prints an empty row where there is none.
+        Ok(triggers[0]["Name"] == "")
     })?;
     let mut executions = Value::Null;
     eventually("their end", || {

@@ -21,16 +21,37 @@ mod workbooks;
 mod workflows;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
+
+use tower::util::MapRequest;
 
 use crate::app::App;
 
 /// How large a body may be.
 const MAX_BODY: usize = 16 << 20;
 
-/// All routes.
-pub(crate) fn router(app: App) -> Router {
+/// All routes. A slash at the end of an address means nothing: Mistral's clients write some.
+pub(crate) fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
+    MapRequest::new(router(app), trimmed)
+}
+
+fn trimmed(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let without = path.trim_end_matches('/');
+    // These two are addresses of their own.
+    if without.len() == path.len() || without.is_empty() || without == "/v2" {
+        return request;
+    }
+    let query = request.uri().query();
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    if let Ok(uri) = format!("{without}{query}").parse() {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+fn router(app: App) -> Router {
     let v2 = Router::new()
         .merge(action_executions::routes())
         .merge(actions::routes())

@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OriginalUri};
+use axum::ServiceExt;
+use axum::extract::{FromRequestParts, OriginalUri, Request as HttpRequest};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ostro_core::Clock;
@@ -81,9 +82,12 @@ impl Server {
         self.app.settle_actions().await;
         Maintenance::go_on(&self.app);
         let cron = tokio::spawn(cron::watch(self.app.clone()));
-        axum::serve(listener, api::router(self.app))
-            .with_graceful_shutdown(stop)
-            .await?;
+        axum::serve(
+            listener,
+            ServiceExt::<HttpRequest>::into_make_service(api::service(self.app)),
+        )
+        .with_graceful_shutdown(stop)
+        .await?;
         cron.abort();
         Ok(())
     }

@@ -92,12 +92,10 @@ impl Maintenance {
         if wanted == Status::Running && kept.status != Status::Running {
             let paused = std::mem::take(&mut kept.paused);
             app.set_maintenance(&mut kept, Status::Running).await?;
-            let app = app.clone();
-            tokio::spawn(async move {
-                for id in paused {
-                    tell(&id, app.runtime.resume(&id, None).await);
-                }
-            });
+            // All of them go on before the next pause can begin.
+            for id in paused {
+                tell(&id, app.runtime.resume(&id, None).await);
+            }
         } else if wanted == Status::Paused && kept.status == Status::Running {
             // From now on nothing begins, so that all that runs is known.
             app.set_maintenance(&mut kept, Status::Pausing).await?;

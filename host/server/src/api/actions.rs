@@ -55,6 +55,11 @@ pub(super) fn routes() -> Router<App> {
             "/actions/{identifier}",
             get(one).put(update_one).delete(delete),
         )
+        // Mistral's client writes the namespace so.
+        .route(
+            "/actions/{identifier}/{namespace}",
+            get(one_in).delete(delete_in),
+        )
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
@@ -81,10 +86,24 @@ async fn one(
     request: Request,
 ) -> Result<Json<Value>, Fault> {
     request.query.only(&["namespace"])?;
-    let namespace = namespace(&request);
+    shown(&app, &request, &name, namespace(&request))
+}
+
+async fn one_in(
+    State(app): State<App>,
+    Path((name, namespace)): Path<(String, String)>,
+    request: Request,
+) -> Result<Json<Value>, Fault> {
+    request.query.only(&[])?;
+    shown(&app, &request, &name, &namespace)
+}
+
+fn shown(app: &App, request: &Request, name: &str, namespace: &str) -> Result<Json<Value>, Fault> {
     let kept = app.catalogue.kept();
-    let defined = kept.find(&request.caller, Kind::Action, &name, namespace);
-    let there = || app.catalogue.actions().get(&name);
+    // What a namespace has not is the default one's.
+    let find = |namespace| kept.find(&request.caller, Kind::Action, name, namespace);
+    let defined = find(namespace).or_else(|| find(""));
+    let there = || app.catalogue.actions().get(name);
     let row = defined
         .map(Definition::row)
         .or_else(|| there().as_ref().map(row));
@@ -188,13 +207,30 @@ async fn delete(
     request: Request,
 ) -> Result<StatusCode, Fault> {
     request.query.only(&["namespace"])?;
-    let namespace = namespace(&request);
+    remove(&app, &request, &identifier, namespace(&request)).await
+}
+
+async fn delete_in(
+    State(app): State<App>,
+    Path((identifier, namespace)): Path<(String, String)>,
+    request: Request,
+) -> Result<StatusCode, Fault> {
+    request.query.only(&[])?;
+    remove(&app, &request, &identifier, &namespace).await
+}
+
+async fn remove(
+    app: &App,
+    request: &Request,
+    identifier: &str,
+    namespace: &str,
+) -> Result<StatusCode, Fault> {
     let deleted = app.catalogue.change(|kept, edits| {
-        let by_id = kept.definitions.get(&identifier).map(|one| &**one);
+        let by_id = kept.definitions.get(identifier).map(|one| &**one);
         let found = by_id
             .filter(|one| one.kind == Kind::Action && one.project == request.caller.project)
-            .or_else(|| kept.own(&request.caller, Kind::Action, &identifier, namespace));
-        let found = found.ok_or_else(|| unknown(&identifier, namespace))?;
+            .or_else(|| kept.own(&request.caller, Kind::Action, identifier, namespace));
+        let found = found.ok_or_else(|| unknown(identifier, namespace))?;
         edits.drop::<Definition>(&found.id);
         Ok(())
     });
