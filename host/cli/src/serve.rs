@@ -91,7 +91,7 @@ async fn told_to_stop() {
     }
     // Where signals cannot be heard, the process ends as the system ends it.
     if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
