@@ -2,6 +2,7 @@
 //! are told.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ostro_core::stored::SaveError;
 use ostro_core::{ActionExecutionId, State};
@@ -51,7 +52,8 @@ impl Written<'_> {
         if self.number > 0 {
             turn.execution_change(self.change());
             let (before, after) = (self.before.params(), self.after.params());
-            if before.env != after.env {
+            // It is the same one but for the turns that change it.
+            if !Arc::ptr_eq(&before.env, &after.env) && before.env != after.env {
                 turn.params(self.after.id().clone(), params(after));
             }
         }
