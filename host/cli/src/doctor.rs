@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use console::style;
-use ostro_journal::JournalError;
-use ostro_runtime::diagnose;
+use ostro_journal::{Journal, JournalError, Options};
+use ostro_runtime::{Finding, diagnose};
 
 use crate::args::Doctor;
 use crate::errors::Exit;
 use crate::state::{RunDir, StateDir, moment};
-use crate::terminal;
+use crate::{installed, terminal};
 
 /// Carries out `ostro doctor`.
 pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
@@ -28,6 +28,13 @@ pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
                 problems += 1;
                 tell(run, &format!("{error:#}"));
             }
+        }
+    }
+    match examine_server(&state, args.repair) {
+        Ok(found) => problems += found,
+        Err(error) => {
+            problems += 1;
+            terminal::complain(&format!("server: {error:#}"));
         }
     }
     problems += examine_packs(&state);
@@ -63,6 +70,28 @@ fn examine_packs(state: &StateDir) -> usize {
         .count()
 }
 
+/// How many problems the server's journal has. What there is to know is said.
+fn examine_server(state: &StateDir, repair: bool) -> Result<usize> {
+    let folder = state.server();
+    let Some(journal) = Journal::open_to_read(&folder, &Options::default())? else {
+        return Ok(0);
+    };
+    let say = |what: &str| terminal::complain(&format!("server: {what}"));
+    let mut problems = damages(&journal, say)?;
+    // What is read while somebody writes may be of two moments.
+    if Journal::holder(&folder).is_some() {
+        return Ok(problems);
+    }
+    let mut findings = Vec::new();
+    for root in installed::unfinished(&journal)? {
+        findings.extend(diagnose(&journal, &root)?);
+    }
+    drop(journal);
+    let open = || Ok(Journal::open(&folder, &Options::default())?);
+    problems += mend(findings, repair, open, say)?;
+    Ok(problems)
+}
+
 struct Found {
     problems: usize,
     is_interrupted: bool,
@@ -87,17 +116,7 @@ fn examine(run: &RunDir, repair: bool) -> Result<Found> {
             is_interrupted: false,
         });
     };
-    let report = journal.check()?;
-    for (place, problem) in report.problems.iter().enumerate() {
-        let damage = || JournalError::Corrupt {
-            path: run.database(),
-            detail: problem.clone(),
-        };
-        // What to do about it is said once.
-        let said = (place == 0).then(|| damage().to_string());
-        tell(run, said.as_ref().unwrap_or(problem));
-    }
-    let mut problems = report.problems.len();
+    let mut problems = damages(&journal, |what| tell(run, what))?;
     // What is read while somebody writes may be of two moments.
     let findings = if held {
         Vec::new()
@@ -105,21 +124,7 @@ fn examine(run: &RunDir, repair: bool) -> Result<Found> {
         diagnose(&journal, &run.id)?
     };
     drop(journal);
-    for finding in findings {
-        let what = format!("execution {}: {}", finding.execution, finding.what);
-        if repair && finding.can_be_repaired() {
-            finding.repair(&run.open()?)?;
-            tell(run, &format!("{what}: repaired"));
-        } else {
-            problems += 1;
-            let how = if finding.can_be_repaired() {
-                "; --repair puts it right"
-            } else {
-                ""
-            };
-            tell(run, &format!("{what}{how}"));
-        }
-    }
+    problems += mend(findings, repair, || run.open(), |what| tell(run, what))?;
     let ended = row.state.is_completed();
     if ended && !held {
         let at = row.finished_at.unwrap_or(row.updated_at);
@@ -129,6 +134,47 @@ fn examine(run: &RunDir, repair: bool) -> Result<Found> {
         problems,
         is_interrupted: !held && !ended && row.moving,
     })
+}
+
+/// How much of a journal is damaged.
+fn damages(journal: &Journal, say: impl Fn(&str)) -> Result<usize> {
+    let report = journal.check()?;
+    for (place, problem) in report.problems.iter().enumerate() {
+        let damage = || JournalError::Corrupt {
+            path: journal.path().to_owned(),
+            detail: problem.clone(),
+        };
+        // What to do about it is said once.
+        let said = (place == 0).then(|| damage().to_string());
+        say(said.as_ref().unwrap_or(problem));
+    }
+    Ok(report.problems.len())
+}
+
+/// Puts right what can be, if that is wanted. How many findings are left.
+fn mend(
+    findings: Vec<Finding>,
+    repair: bool,
+    open: impl Fn() -> Result<Journal>,
+    say: impl Fn(&str),
+) -> Result<usize> {
+    let mut left = 0;
+    for finding in findings {
+        let what = format!("execution {}: {}", finding.execution, finding.what);
+        if repair && finding.can_be_repaired() {
+            finding.repair(&open()?)?;
+            say(&format!("{what}: repaired"));
+        } else {
+            left += 1;
+            let how = if finding.can_be_repaired() {
+                "; --repair puts it right"
+            } else {
+                ""
+            };
+            say(&format!("{what}{how}"));
+        }
+    }
+    Ok(left)
 }
 
 fn tell(run: &RunDir, what: &str) {

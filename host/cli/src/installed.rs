@@ -261,7 +261,7 @@ pub(crate) fn needed(state: &StateDir) -> Result<BTreeMap<String, ExecutionId>> 
 }
 
 /// The root executions of a journal that have not ended.
-fn unfinished(journal: &Journal) -> Result<Vec<ExecutionId>> {
+pub(crate) fn unfinished(journal: &Journal) -> Result<Vec<ExecutionId>> {
     const PAGE: usize = 1000;
     let mut all = Vec::new();
     for which in [Unfinished::Moving, Unfinished::Still] {
