@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use ostro_actions::{ActionDescription, ActionKind, Registry};
+use ostro_actions::{ActionDescription, Registry};
 use ostro_core::{ActionRunner, Value};
 use ostro_journal::{Journal, Options};
 use ostro_lang::{Definitions, Diagnostic, check};
 use ostro_runtime::{Library, Runtime, SystemClock};
-use ostro_server::{Actions, Server, SystemAction};
+use ostro_server::{Actions, Parameter, Server, SystemAction};
 use tokio::net::TcpListener;
 
 use crate::args::{Serve, State};
@@ -125,18 +125,12 @@ impl Actions for Known {
 }
 
 fn described(action: ActionDescription) -> SystemAction {
-    let parameters = action.parameters.iter().map(|one| match &one.default {
-        _ if one.required => one.name.to_string(),
-        Some(default) => format!("{}={default}", one.name),
-        None => format!("{}=null", one.name),
+    let parameters = action.parameters.into_iter().map(|one| Parameter {
+        default: (!one.required).then(|| one.default.unwrap_or(Value::Null)),
+        name: one.name,
     });
     SystemAction {
-        input: parameters.collect::<Vec<_>>().join(", "),
-        kind: match action.kind {
-            ActionKind::Standard | ActionKind::AdHoc { .. } => ostro_server::ActionKind::Standard,
-            ActionKind::Openstack => ostro_server::ActionKind::Openstack,
-            ActionKind::Pack { .. } => ostro_server::ActionKind::Pack,
-        },
+        parameters: parameters.collect(),
         description: action.docs.map(|docs| docs.to_string()),
         name: action.name,
     }

@@ -67,4 +67,4 @@ pub use spec::{
     Transition, Transitions, WithItems, Work, Workbook, Workflow, WorkflowKind,
 };
 pub use template::{ExpressionError, Part, Scope, Template, TemplateExpression, TemplateJinja};
-pub use text::python_str;
+pub use text::{python_repr, python_str};

@@ -17,7 +17,7 @@ pub fn python_str(value: &Value) -> String {
 }
 
 /// `value` as Python's `repr` writes it.
-pub(crate) fn python_repr(value: &Value) -> String {
+pub fn python_repr(value: &Value) -> String {
     let mut out = String::new();
     write_repr(&mut out, value);
     out

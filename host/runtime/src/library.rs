@@ -99,10 +99,19 @@ impl Library {
     /// What `files` define. `origin` is what the caller wants to know again after a restart:
     /// where the actions came from. All that makes one runner another belongs there.
     pub fn new(files: Vec<File>, origin: Value) -> Self {
+        let parsed = |file: File| {
+            let parsed = parse(&file.text, &file.name);
+            (file, parsed)
+        };
+        Self::parsed(files.into_iter().map(parsed).collect(), origin)
+    }
+
+    /// As [`Library::new`], of files that were parsed before, each as all of it.
+    pub fn parsed(files: Vec<(File, Parsed)>, origin: Value) -> Self {
         let mut definitions = Definitions::new();
         let (mut entries, mut texts) = (Vec::new(), Vec::new());
-        for file in files {
-            definitions.add_to(&file.namespace, of(&file.text, &file.name, &file.only));
+        for (file, parsed) in files {
+            definitions.add_to(&file.namespace, only(parsed, &file.only));
             let text = Blob::new(file.text.into_bytes());
             entries.push(Entry {
                 name: file.name,
@@ -205,7 +214,7 @@ impl Library {
                 }
                 (None, None) => return Err(form(&format!("{} has no text", file.name))),
             };
-            definitions.add_to(&file.namespace, of(&text, &file.name, &file.only));
+            definitions.add_to(&file.namespace, only(parse(&text, &file.name), &file.only));
         }
         Ok(Self {
             index,
@@ -253,8 +262,7 @@ impl Library {
 }
 
 /// What is meant of a file.
-fn of(text: &str, name: &str, only: &[String]) -> Parsed {
-    let mut parsed = parse(text, name);
+fn only(mut parsed: Parsed, only: &[String]) -> Parsed {
     if !only.is_empty() {
         parsed.retain(|name| only.iter().any(|one| one == name));
     }

@@ -5,28 +5,35 @@ use std::sync::Arc;
 use ostro_core::{ActionRunner, Value};
 use ostro_lang::{Definitions, Diagnostic};
 
-/// Where an action comes from that no project has defined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ActionKind {
-    /// It is built in.
-    Standard,
-    /// It is an operation of OpenStack.
-    Openstack,
-    /// It is a component of a pack.
-    Pack,
-}
-
 /// An action that no project has defined.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SystemAction {
     /// Its full name.
     pub name: Arc<str>,
-    /// Where it comes from.
-    pub kind: ActionKind,
-    /// What it takes, as Mistral writes it: `output, delay=0`.
-    pub input: String,
+    /// What it takes, in order.
+    pub parameters: Vec<Parameter>,
     /// What it does.
     pub description: Option<String>,
+}
+
+/// A parameter of an action.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is when it is not given; none where it must be.
+    pub default: Option<Value>,
+}
+
+impl SystemAction {
+    /// What it takes, as Mistral writes it: `output, delay=0`.
+    pub(crate) fn input(&self) -> String {
+        let parameters = self.parameters.iter().map(|one| match &one.default {
+            None => one.name.to_string(),
+            Some(default) => format!("{}={default}", one.name),
+        });
+        parameters.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The actions that are there whatever a project defines.

@@ -8,28 +8,41 @@ mod definitions;
 mod deletion;
 mod environments;
 mod executions;
-pub(crate) mod given;
+mod given;
+mod kept;
 mod maintenance;
 mod report;
 mod root;
-pub(crate) mod start;
 mod strangers;
 mod subexecutions;
 mod tasks;
 mod update;
+mod wanted;
 mod workbooks;
 mod workflows;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 
 use tower::util::MapRequest;
 
 use crate::app::App;
+use crate::fault::Fault;
 
 /// How large a body may be.
 const MAX_BODY: usize = 16 << 20;
+
+/// A request that has begun comes to its end, whoever hangs up: what is durable is known to the
+/// host, too.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    let answer = tokio::spawn(next.run(request)).await;
+    answer.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request broke down");
+        Fault::unavailable("the request broke down: the log says why").into_response()
+    })
+}
 
 /// All routes. A slash at the end of an address means nothing: Mistral's clients write some.
 pub(crate) fn service(app: App) -> MapRequest<Router, fn(Request) -> Request> {
@@ -67,6 +80,7 @@ fn router(app: App) -> Router {
         .merge(maintenance::routes())
         .nest("/v2", v2)
         .layer(from_fn(strangers::explain))
+        .layer(from_fn(to_its_end))
         .layer(from_fn_with_state(app.clone(), maintenance::hold))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)

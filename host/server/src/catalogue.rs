@@ -14,16 +14,17 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use ostro_journal::{Document, Journal, Turn};
 use ostro_runtime::Library;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 
 use self::cron_trigger::CronTrigger;
 use self::definition::{Definition, Text};
 use self::environment::Environment;
 use self::library::Libraries;
-pub(crate) use self::table::{Kept, Table};
+pub(crate) use self::table::{Kept, Owned, Table};
 use crate::actions::Actions;
 use crate::fault::Fault;
 use crate::identity::Caller;
+use crate::records::write;
 
 /// The catalogue of a host.
 pub(crate) struct Catalogue {
@@ -41,8 +42,6 @@ pub(crate) struct Tables {
     pub(crate) texts: Table<Text>,
     pub(crate) environments: Table<Environment>,
     pub(crate) cron_triggers: Table<CronTrigger>,
-    /// How often the definitions have changed.
-    version: u64,
 }
 
 /// A part of a change, once it is durable.
@@ -89,7 +88,6 @@ impl Catalogue {
             texts: Table::read(&journal)?,
             environments: Table::read(&journal)?,
             cron_triggers: Table::read(&journal)?,
-            version: 0,
         };
         Ok(Self {
             journal,
@@ -120,27 +118,25 @@ impl Catalogue {
         if edits.turn.is_empty() {
             return Ok(decided);
         }
-        let (sender, receiver) = oneshot::channel();
-        let written = self.journal.try_submit(edits.turn, move |result| {
-            // Whoever waited may have gone.
-            let _ = sender.send(result);
-        });
-        written.map_err(|refused| refused.reason)?;
-        receiver
-            .await
-            .unwrap_or(Err(ostro_journal::JournalError::Closed))?;
+        write(&self.journal, edits.turn).await?;
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         for step in edits.steps {
             step(&mut kept);
         }
-        kept.version += 1;
         Ok(decided)
     }
 
     /// What executions of `caller`'s project run by.
-    pub(crate) fn library(&self, caller: &Caller) -> Arc<Library> {
-        let kept = self.kept();
-        self.libraries.of(caller, kept.version, &kept)
+    pub(crate) async fn library(self: &Arc<Self>, caller: &Caller) -> Result<Arc<Library>, Fault> {
+        if let Some(library) = self.libraries.fresh(caller, &self.kept()) {
+            return Ok(library);
+        }
+        let (catalogue, caller) = (Arc::clone(self), caller.clone());
+        let made = move || catalogue.libraries.make(&caller, &catalogue.kept());
+        tokio::task::spawn_blocking(made).await.map_err(|error| {
+            tracing::error!(%error, "a library cannot be made");
+            Fault::unavailable("what the project has defined cannot be read: the log says why")
+        })
     }
 
     /// What runs actions, and knows them.

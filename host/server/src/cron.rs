@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::api::start::start;
 use crate::app::App;
 use crate::catalogue::cron_trigger::CronTrigger;
 use crate::fault::Fault;
 use crate::identity::Caller;
+use crate::maintenance::Status;
+use crate::start::{Wanted, start};
 
 /// How long to sleep at most: the clock may be set, and triggers come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -18,10 +19,12 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) async fn watch(app: App) {
     loop {
         let now = app.now();
+        // What comes during maintenance starts once that is over.
+        let may = app.maintenance.status() == Status::Running;
         let due: Vec<CronTrigger> = {
             let kept = app.catalogue.kept();
             let triggers = kept.cron_triggers.all();
-            let due = triggers.filter(|trigger| trigger.next <= now);
+            let due = triggers.filter(|trigger| may && trigger.next <= now);
             due.map(|trigger| (**trigger).clone()).collect()
         };
         for trigger in due {
@@ -40,8 +43,7 @@ async fn fire(app: &App, trigger: &CronTrigger) -> Result<(), Fault> {
     let caller = Caller::of(&trigger.project);
     let name = format!("{}/{}", trigger.id, trigger.next);
     let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-    let wanted = wanted(trigger, &id.to_string()).into();
-    let started = start(app, &caller, &wanted);
+    let started = start(app, &caller, wanted(trigger, id));
     // One that cannot start is told of and not tried again before its next time.
     if let Err(fault) = started.await {
         let reason = fault.message();
@@ -61,22 +63,18 @@ async fn fire(app: &App, trigger: &CronTrigger) -> Result<(), Fault> {
     noted.await
 }
 
-/// What a trigger wants started, as a caller would ask for it. The description is Mistral's
-/// (`mistral/services/periodic.py`).
-fn wanted(trigger: &CronTrigger, id: &str) -> Map<String, Value> {
+/// What a trigger wants started. The description is Mistral's (`mistral/services/periodic.py`).
+fn wanted(trigger: &CronTrigger, id: Uuid) -> Wanted {
     let description = json!({
         "description": "Workflow execution created by cron trigger.",
         "triggered_by": {"type": "cron_trigger", "id": trigger.id, "name": trigger.name},
     });
-    let wanted = [
-        ("id", id.into()),
-        ("workflow_id", trigger.workflow_id.as_str().into()),
-        ("input", trigger.workflow_input.clone().into()),
-        ("params", trigger.workflow_params.clone().into()),
-        ("description", description.to_string().into()),
-    ];
-    wanted
-        .into_iter()
-        .map(|(name, value): (&str, Value)| (name.to_owned(), value))
-        .collect()
+    Wanted {
+        id: Some(id.to_string()),
+        workflow: Some(trigger.workflow_id.clone()),
+        input: trigger.workflow_input.clone(),
+        params: trigger.workflow_params.clone(),
+        description: description.to_string(),
+        ..Wanted::default()
+    }
 }

@@ -18,10 +18,12 @@ mod cron;
 mod fault;
 mod identity;
 mod maintenance;
+mod python;
 mod query;
 mod records;
 mod row;
 mod single;
+mod start;
 
-pub use actions::{ActionKind, Actions, SystemAction};
+pub use actions::{Actions, Parameter, SystemAction};
 pub use app::{Server, ServerError};

@@ -6,14 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ostro_core::{ExecutionId, State};
-use ostro_journal::{
-    Direction, ExecutionColumn, Journal, MAX_LIMIT, Op, Operand, Query, TaskColumn, Turn,
-};
+use ostro_journal::{Direction, ExecutionColumn, Journal, Op, Operand, Query, TaskColumn, Turn};
 use ostro_runtime::RuntimeError;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::fault::Fault;
+use crate::records::all_pages;
 
 const SETTING: &str = "maintenance";
 /// How often to look whether the tasks that run have ended.
@@ -144,17 +143,12 @@ fn running(journal: &Journal) -> Result<Vec<ExecutionId>, Fault> {
         .sort(ExecutionColumn::CreatedAt, Direction::Ascending)
         .omit(ExecutionColumn::Input)
         .omit(ExecutionColumn::Params);
-    let mut found = Vec::new();
-    let mut page = journal.list_executions(&query)?;
-    loop {
-        found.extend(page.iter().map(|row| row.id.clone()));
-        match page.last() {
-            Some(last) if page.len() == MAX_LIMIT => {
-                page = journal.list_executions(&query.clone().after(last.id.as_str()))?;
-            }
-            _ => return Ok(found),
-        }
-    }
+    let rows = all_pages(
+        query,
+        |query| journal.list_executions(query),
+        |row| row.id.as_str(),
+    )?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 /// Once no task runs any more, the pause has come.

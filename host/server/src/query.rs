@@ -19,8 +19,8 @@ pub(crate) struct Resource {
     pub(crate) plural: &'static str,
     /// What one has, in the order of Mistral's answers. `id` is among them.
     pub(crate) fields: &'static [&'static str],
-    /// By what its lists can be filtered.
-    pub(crate) filters: &'static [&'static str],
+    /// Those of its fields by which its lists cannot be filtered.
+    pub(crate) unfiltered: &'static [&'static str],
     /// What else a list takes.
     pub(crate) options: &'static [&'static str],
 }
@@ -56,6 +56,13 @@ pub(crate) struct Listing {
     pub(crate) filters: Vec<(String, Test)>,
 }
 
+impl Resource {
+    /// Whether its lists can be filtered by `name`.
+    fn filters(&self, name: &str) -> bool {
+        self.fields.contains(&name) && !self.unfiltered.contains(&name)
+    }
+}
+
 impl Pairs {
     /// The pairs of a query as it stands in an address.
     pub(crate) fn parse(query: Option<&str>) -> Self {
@@ -71,22 +78,7 @@ impl Pairs {
             .map(|(_, value)| value.as_str())
     }
 
-    /// What `name` says, as a truth value.
-    pub(crate) fn is(&self, name: &str) -> Result<bool, Fault> {
-        let Some(text) = self.get(name) else {
-            return Ok(false);
-        };
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
-            "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
-            _ => Err(Fault::invalid(format!(
-                "Invalid input for field/attribute {name}. Value: '{text}'. \
-                 It is neither true nor false"
-            ))),
-        }
-    }
-
-    /// As [`Pairs::is`], where Mistral takes whatever does not say no for yes.
+    /// Whether `name` is there and does not say no.
     pub(crate) fn is_wanted(&self, name: &str) -> bool {
         self.get(name).is_some_and(|text| {
             let text = text.to_ascii_lowercase();
@@ -129,13 +121,30 @@ impl Pairs {
         }
     }
 
+    /// What a list of `resource` is to have whose rows have `value` as their `field`, which nobody
+    /// can ask for otherwise.
+    pub(crate) fn listing_of(
+        &self,
+        resource: &Resource,
+        field: &str,
+        value: &str,
+    ) -> Result<Listing, Fault> {
+        if self.get(field).is_some() {
+            return Err(Fault::invalid(format!("Unknown argument: \"{field}\"")));
+        }
+        let mut listing = self.listing(resource)?;
+        let value = uuid(field, value)?.to_owned();
+        listing.filters.push((field.to_owned(), Test::Eq(value)));
+        Ok(listing)
+    }
+
     /// What a list of `resource` is to have.
     pub(crate) fn listing(&self, resource: &Resource) -> Result<Listing, Fault> {
         const COMMON: [&str; 5] = ["marker", "limit", "sort_keys", "sort_dirs", "fields"];
         for (name, _) in &self.0 {
             let name = name.as_str();
             let known = COMMON.contains(&name)
-                || resource.filters.contains(&name)
+                || resource.filters(name)
                 || resource.options.contains(&name);
             if !known {
                 return Err(Fault::invalid(format!("Unknown argument: \"{name}\"")));
@@ -144,7 +153,7 @@ impl Pairs {
         let mut filters = IndexMap::new();
         for (name, value) in &self.0 {
             // The last one of several counts.
-            if resource.filters.contains(&name.as_str()) {
+            if resource.filters(name) {
                 filters.insert(name.clone(), Test::parse(name, value)?);
             }
         }
@@ -161,13 +170,7 @@ impl Pairs {
         let Some(text) = self.get("marker") else {
             return Ok(None);
         };
-        if uuid::Uuid::try_parse(text).is_err() {
-            return Err(Fault::invalid(format!(
-                "Invalid input for field/attribute marker. Value: '{text}'. \
-                 unable to convert to uuid. Error: Expected a uuid but received {text}."
-            )));
-        }
-        Ok(Some(text.to_owned()))
+        Ok(Some(uuid("marker", text)?.to_owned()))
     }
 
     fn limit(&self) -> Result<Option<usize>, Fault> {
@@ -256,14 +259,10 @@ impl Test {
     /// What stands after the name of a filter: `op:value`, or a value that is to be the same.
     fn parse(name: &str, text: &str) -> Result<Self, Fault> {
         let wanted = Self::read(text);
-        let mut values = wanted.values().iter();
-        if name == "project_id"
-            && let Some(wrong) = values.find(|value| uuid::Uuid::try_parse(value).is_err())
-        {
-            return Err(Fault::invalid(format!(
-                "Invalid input for field/attribute project_id. Value: '{wrong}'. \
-                 unable to convert to uuid. Error: Expected a uuid but received {wrong}."
-            )));
+        if name == "project_id" {
+            for value in wanted.values() {
+                uuid(name, value)?;
+            }
         }
         Ok(wanted)
     }
@@ -485,7 +484,7 @@ mod tests {
     const THINGS: Resource = Resource {
         plural: "things",
         fields: &["id", "name", "tags", "created_at"],
-        filters: &["name", "tags"],
+        unfiltered: &["id", "created_at"],
         options: &["namespace"],
     };
 

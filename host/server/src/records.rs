@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use ostro_core::{ActionExecutionId, ExecutionId, TaskExecutionId};
 use ostro_engine::Execution;
-use ostro_journal::{ActionRecord, ExecutionRow, Journal, JournalError, TaskRecord, Turn};
+use ostro_journal::{
+    ActionRecord, ExecutionRow, Journal, JournalError, MAX_LIMIT, Query, TaskRecord, Turn,
+};
 use ostro_runtime::{RuntimeError, Snapshots};
 use tokio::sync::oneshot;
 
@@ -30,13 +32,7 @@ impl App {
 
     /// Has `turn` written. Once this is ready, it is durable.
     pub(crate) async fn write(&self, turn: Turn) -> Result<(), JournalError> {
-        let (sender, receiver) = oneshot::channel();
-        let written = self.journal.try_submit(turn, move |result| {
-            // Whoever waited may have gone.
-            let _ = sender.send(result);
-        });
-        written.map_err(|refused| refused.reason)?;
-        receiver.await.unwrap_or(Err(JournalError::Closed))
+        write(&self.journal, turn).await
     }
 
     /// The execution `id`.
@@ -84,6 +80,35 @@ impl App {
             found.ok_or_else(|| RuntimeError::UnknownExecution(id).into())
         });
         read.await
+    }
+}
+
+/// Has `turn` written to `journal`. Once this is ready, it is durable.
+pub(crate) async fn write(journal: &Journal, turn: Turn) -> Result<(), JournalError> {
+    let (sender, receiver) = oneshot::channel();
+    let written = journal.try_submit(turn, move |result| {
+        // Whoever waited may have gone.
+        let _ = sender.send(result);
+    });
+    written.map_err(|refused| refused.reason)?;
+    receiver.await.unwrap_or(Err(JournalError::Closed))
+}
+
+/// All pages of `query`, one after the other.
+pub(crate) fn all_pages<C, T>(
+    mut query: Query<C>,
+    list: impl Fn(&Query<C>) -> Result<Vec<T>, JournalError>,
+    id: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, Fault> {
+    let mut rows = Vec::new();
+    loop {
+        let next = list(&query)?;
+        let is_last = next.len() < MAX_LIMIT;
+        rows.extend(next);
+        match rows.last() {
+            Some(end) if !is_last => query = query.after(id(end)),
+            _ => return Ok(rows),
+        }
     }
 }
 

@@ -9,14 +9,14 @@ use ostro_core::{
     ActionRunner, ExecutionId, Map, Progress, ProgressSink, State, Value,
 };
 use ostro_journal::{
-    ActionChange, ActionColumn, ActionRow, Direction, MAX_LIMIT, Op, Operand, Query, Reached, Turn,
+    ActionChange, ActionColumn, ActionRow, Direction, Op, Operand, Query, Reached, Turn,
 };
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::app::App;
 use crate::fault::Fault;
-use crate::records::unknown_action;
+use crate::records::{all_pages, unknown_action};
 
 /// How many run at the same time at most; more wait.
 const MOST: usize = 64;
@@ -234,29 +234,21 @@ impl App {
                 .filter(ActionColumn::WorkflowExecutionId, Op::Eq(Operand::Null))
                 .sort(ActionColumn::CreatedAt, Direction::Ascending)
                 .omit(ActionColumn::Input);
-            let mut found = Vec::new();
-            let mut page = journal.list_actions(&query)?;
-            loop {
-                let ids = page
-                    .iter()
-                    .filter(|one| one.row.runtime_context.as_deref() != Some(DEFERRED))
-                    .map(|one| one.row.id.clone());
-                found.extend(ids);
-                match page.last() {
-                    Some(last) if page.len() == MAX_LIMIT => {
-                        let after = query.clone().after(last.row.id.as_str());
-                        page = journal.list_actions(&after)?;
-                    }
-                    _ => return Ok(found),
-                }
-            }
+            all_pages(
+                query,
+                |query| journal.list_actions(query),
+                |one| one.row.id.as_str(),
+            )
         });
         // What cannot be read is told by the log.
-        for id in lost.await.unwrap_or_default() {
+        for lost in lost.await.unwrap_or_default() {
+            if lost.row.runtime_context.as_deref() == Some(DEFERRED) {
+                continue;
+            }
             let message = "the server stopped while the action ran";
             let error = ActionError::new(ActionErrorKind::Host, message);
             if let Some(standing) = Standing::of(&ActionOutcome::Error(error)) {
-                let _ = self.tell_action(&id, standing).await;
+                let _ = self.tell_action(&lost.row.id, standing).await;
             }
         }
     }

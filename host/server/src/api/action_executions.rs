@@ -13,14 +13,14 @@ use ostro_core::{
 use ostro_journal::{ActionColumn, ActionRecord, Op, Query};
 use serde_json::{Value as JsonValue, json};
 
-use super::given::{Given, Shape, python};
-use super::start::map;
-use crate::actions::ActionKind;
+use super::given::{Given, Shape};
 use crate::app::{App, Request};
 use crate::fault::Fault;
-use crate::query::{self, Listing, Resource, Test, uuid};
+use crate::python::python;
+use crate::query::{self, Listing, Resource, Test};
 use crate::row;
 use crate::single::{Call, Standing, ended_already};
+use crate::start::map;
 
 const FIELDS: &[&str] = &[
     "id",
@@ -45,42 +45,7 @@ const FIELDS: &[&str] = &[
 const ACTIONS: Resource = Resource {
     plural: "action_executions",
     fields: FIELDS,
-    filters: &[
-        "created_at",
-        "name",
-        "tags",
-        "updated_at",
-        "workflow_name",
-        "task_name",
-        "task_execution_id",
-        "state",
-        "state_info",
-        "accepted",
-        "input",
-        "output",
-        "description",
-    ],
-    options: &["include_output"],
-};
-
-/// The same without the filter that the address is.
-const OF_TASK: Resource = Resource {
-    plural: "action_executions",
-    fields: FIELDS,
-    filters: &[
-        "created_at",
-        "name",
-        "tags",
-        "updated_at",
-        "workflow_name",
-        "task_name",
-        "state",
-        "state_info",
-        "accepted",
-        "input",
-        "output",
-        "description",
-    ],
+    unfiltered: &["id", "workflow_namespace", "project_id", "params"],
     options: &["include_output"],
 };
 
@@ -128,10 +93,9 @@ pub(super) async fn of_task(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<JsonValue>, Fault> {
-    let mut listing = request.query.listing(&OF_TASK)?;
-    uuid("task_execution_id", &id)?;
-    let of = ("task_execution_id".to_owned(), Test::Eq(id));
-    listing.filters.push(of);
+    let listing = request
+        .query
+        .listing_of(&ACTIONS, "task_execution_id", &id)?;
     answer(&app, &request, &listing).await
 }
 
@@ -222,7 +186,7 @@ async fn create(
     let params = given.object("params").cloned().unwrap_or_default();
     let says = |name: &str| params.get(name).is_some_and(is_truthy);
     let (sync, save) = (says("run_sync"), says("save_result"));
-    let call = call(&app, &request, &given, params.get("timeout"))?;
+    let call = call(&app, &request, &given, params.get("timeout")).await?;
     if save && !sync {
         let id = call.id.clone();
         app.schedule_action(call).await?;
@@ -290,7 +254,7 @@ fn unkept(call: &Call, outcome: &ActionOutcome) -> JsonValue {
 }
 
 /// The call that a caller wants.
-fn call(
+async fn call(
     app: &App,
     request: &Request,
     given: &Given,
@@ -300,7 +264,7 @@ fn call(
         .text("name")
         .ok_or_else(|| Fault::invalid("Please provide at least action name to run action."))?;
     let namespace = given.text("workflow_namespace").unwrap_or_default();
-    let library = app.catalogue.library(&request.caller);
+    let library = app.catalogue.library(&request.caller).await?;
     let mut input = map(given.object("input").cloned().unwrap_or_default());
     if let Some(action) = library.definitions().action_in(namespace, name) {
         let parameters = action.input.iter();
@@ -320,10 +284,11 @@ fn call(
         let action = app.catalogue.actions().get(name);
         let action = action
             .ok_or_else(|| Fault::invalid(format!("Failed to find action [action_name={name}]")))?;
-        // Of the others, their runner knows what they take.
-        if action.kind == ActionKind::Standard {
-            fits(name, "", &parameters(&action.input), &input)?;
-        }
+        let parameters = action.parameters.iter();
+        let parameters: Vec<(&str, bool)> = parameters
+            .map(|parameter| (&*parameter.name, parameter.default.is_none()))
+            .collect();
+        fits(name, "", &parameters, &input)?;
     }
     Ok(Call {
         id: ActionExecutionId::new(uuid::Uuid::now_v7().to_string()),
@@ -335,37 +300,6 @@ fn call(
         timeout: seconds(timeout)?,
         runner: Arc::clone(library.runner()),
     })
-}
-
-/// The names of parameters that are written as Mistral does, `output, delay=0`, and whether each
-/// must be given.
-fn parameters(text: &str) -> Vec<(&str, bool)> {
-    let mut parts = Vec::new();
-    let (mut start, mut depth, mut quote, mut escaped) = (0, 0_u32, None, false);
-    for (at, c) in text.char_indices() {
-        match (quote, c) {
-            _ if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
-            (Some(open), c) if c == open => quote = None,
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '[' | '{' | '(') => depth += 1,
-            (None, ']' | '}' | ')') => depth = depth.saturating_sub(1),
-            (None, ',') if depth == 0 => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    let parts = parts.into_iter().map(str::trim);
-    parts
-        .filter(|part| !part.is_empty())
-        .map(|part| match part.split_once('=') {
-            Some((name, _)) => (name.trim(), false),
-            None => (part, true),
-        })
-        .collect()
 }
 
 fn fits(name: &str, class: &str, parameters: &[(&str, bool)], input: &Map) -> Result<(), Fault> {
@@ -492,20 +426,6 @@ async fn delete() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parameters_are_read_past_what_stands_in_their_defaults() {
-        let text = r#"url, headers={"a": "x, y"}, verify=true, note="a, \" b", last"#;
-        let expected = [
-            ("url", true),
-            ("headers", false),
-            ("verify", false),
-            ("note", false),
-            ("last", true),
-        ];
-        assert_eq!(parameters(text), expected);
-        assert_eq!(parameters(""), []);
-    }
 
     #[test]
     fn an_output_is_looked_for_as_its_result() {

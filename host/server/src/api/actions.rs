@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use ostro_lang::Parsed;
 use serde_json::{Map, Value, json};
 
-use super::definitions::{duplicate, namespace, place, put, read_checked, validated};
+use super::definitions::{Posted, Sort, namespace};
+use super::kept::listed;
 use crate::actions::SystemAction;
 use crate::app::{App, Request};
-use crate::catalogue::definition::{Definition, Kind, Place};
+use crate::catalogue::definition::{Definition, Kind};
+use crate::catalogue::{Edits, Owned as _, Tables};
 use crate::fault::{Fault, TextFault};
 use crate::query::Resource;
 
@@ -31,20 +32,15 @@ const ACTIONS: Resource = Resource {
         "created_at",
         "updated_at",
     ],
-    filters: &[
-        "id",
-        "name",
-        "input",
-        "description",
-        "tags",
-        "definition",
-        "is_system",
-        "scope",
-        "project_id",
-        "created_at",
-        "updated_at",
-    ],
+    unfiltered: &["namespace"],
     options: &["namespace"],
+};
+
+const SORT: Sort = Sort {
+    kind: Kind::Action,
+    plural: ACTIONS.plural,
+    all,
+    unknown,
 };
 
 pub(super) fn routes() -> Router<App> {
@@ -62,22 +58,19 @@ pub(super) fn routes() -> Router<App> {
         )
 }
 
+/// A list is of one namespace, the default one if none is named.
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
-    let listing = request.query.listing(&ACTIONS)?;
     let kept = app.catalogue.kept();
-    // A list is of one namespace, the default one if none is named.
     let namespace = namespace(&request);
-    let defined = kept
-        .definitions
-        .seen(&request.caller)
-        .filter(|one| one.kind == Kind::Action && one.namespace == namespace)
-        .map(|one| one.row());
-    let there = app.catalogue.actions().all();
-    let there = there.iter().filter(|_| namespace.is_empty()).map(row);
-    let page = listing.page(defined.chain(there), |id| {
-        Fault::not_found(format!("Action not found [id={id}]"))
-    })?;
-    Ok(Json(listing.answer(&ACTIONS, &request.url, page)))
+    let there = if namespace.is_empty() {
+        app.catalogue.actions().all()
+    } else {
+        Vec::new()
+    };
+    let unknown = |id: &str| Fault::not_found(format!("Action not found [id={id}]"));
+    let of = |one: &Definition| one.kind == Kind::Action && one.namespace == namespace;
+    let there = there.iter().map(row);
+    listed(&kept.definitions, &request, &ACTIONS, of, there, unknown)
 }
 
 async fn one(
@@ -115,90 +108,32 @@ fn shown(app: &App, request: &Request, name: &str, namespace: &str) -> Result<Js
     row.map(|row| Json(row.into())).ok_or_else(unknown)
 }
 
-/// Puts all actions of a text there, or none.
 async fn create(
     State(app): State<App>,
     request: Request,
     text: String,
 ) -> Result<Response, TextFault> {
-    let place = place(&app, &request)?;
-    let parsed = read_checked(&app, &request, &text)?;
-    let created = app.catalogue.change(|kept, edits| {
-        let all = all(&parsed, &text, place)?;
-        for one in &all {
-            if kept
-                .own(&request.caller, Kind::Action, &one.name, &one.namespace)
-                .is_some()
-            {
-                return Err(duplicate(one));
-            }
-            edits.put(one.clone());
-        }
-        Ok(all)
-    });
-    Ok(put(StatusCode::CREATED, ACTIONS.plural, &created.await?))
+    let created = SORT.create(&app, &request, &text).await?;
+    Ok(SORT.put(StatusCode::CREATED, &created))
 }
 
-/// Puts all actions of a text in the place of those of their names, or none.
 async fn update(
     State(app): State<App>,
     request: Request,
     text: String,
 ) -> Result<Response, TextFault> {
-    let place = place(&app, &request)?;
-    let parsed = read_checked(&app, &request, &text)?;
-    let updated = app.catalogue.change(|kept, edits| {
-        let mut updated = Vec::new();
-        for one in all(&parsed, &text, place)? {
-            let before = kept.own(&request.caller, Kind::Action, &one.name, &one.namespace);
-            let before = before.ok_or_else(|| unknown(&one.name, &one.namespace))?;
-            let one = one.instead_of(before, place.now);
-            edits.put(one.clone());
-            updated.push(one);
-        }
-        Ok(updated)
-    });
-    Ok(put(StatusCode::OK, ACTIONS.plural, &updated.await?))
+    let updated = SORT.update(&app, &request, &text).await?;
+    Ok(SORT.put(StatusCode::OK, &updated))
 }
 
-/// Puts the one action of a text in the place of another one, whatever its name was.
 async fn update_one(
     State(app): State<App>,
     Path(identifier): Path<String>,
     request: Request,
     text: String,
 ) -> Result<Response, TextFault> {
-    let place = place(&app, &request)?;
-    let parsed = read_checked(&app, &request, &text)?;
-    let updated = app.catalogue.change(|kept, edits| {
-        let mut all = all(&parsed, &text, place)?;
-        if all.len() > 1 {
-            return Err(Fault::invalid(format!(
-                "More than one actions are not supported for update with identifier. \
-                 [identifier: {identifier}]"
-            )));
-        }
-        let one = all.remove(0);
-        let by_id = kept.definitions.get(&identifier).map(|one| &**one);
-        let before = by_id
-            .filter(|before| {
-                before.kind == Kind::Action && before.project == request.caller.project
-            })
-            .or_else(|| kept.own(&request.caller, Kind::Action, &identifier, place.namespace))
-            .ok_or_else(|| unknown(&identifier, place.namespace))?;
-        let taken = kept.own(&request.caller, Kind::Action, &one.name, &before.namespace);
-        if taken.is_some_and(|other| other.id != before.id) {
-            return Err(duplicate(&one));
-        }
-        let namespace = before.namespace.clone();
-        let one = Definition {
-            namespace,
-            ..one.instead_of(before, place.now)
-        };
-        edits.put(one.clone());
-        Ok(one)
-    });
-    Ok(put(StatusCode::OK, ACTIONS.plural, &[updated.await?]))
+    let updated = SORT.replace(&app, &request, &identifier, &text).await?;
+    Ok(SORT.put(StatusCode::OK, &[updated]))
 }
 
 async fn delete(
@@ -207,7 +142,9 @@ async fn delete(
     request: Request,
 ) -> Result<StatusCode, Fault> {
     request.query.only(&["namespace"])?;
-    remove(&app, &request, &identifier, namespace(&request)).await
+    let named = (identifier.as_str(), namespace(&request));
+    SORT.delete(&app, &request.caller, named, |_, _| Ok(()))
+        .await
 }
 
 async fn delete_in(
@@ -216,33 +153,13 @@ async fn delete_in(
     request: Request,
 ) -> Result<StatusCode, Fault> {
     request.query.only(&[])?;
-    remove(&app, &request, &identifier, &namespace).await
-}
-
-async fn remove(
-    app: &App,
-    request: &Request,
-    identifier: &str,
-    namespace: &str,
-) -> Result<StatusCode, Fault> {
-    let deleted = app.catalogue.change(|kept, edits| {
-        let by_id = kept.definitions.get(identifier).map(|one| &**one);
-        let found = by_id
-            .filter(|one| one.kind == Kind::Action && one.project == request.caller.project)
-            .or_else(|| kept.own(&request.caller, Kind::Action, identifier, namespace));
-        let found = found.ok_or_else(|| unknown(identifier, namespace))?;
-        edits.drop::<Definition>(&found.id);
-        Ok(())
-    });
-    deleted.await?;
-    Ok(StatusCode::NO_CONTENT)
+    let named = (identifier.as_str(), namespace.as_str());
+    SORT.delete(&app, &request.caller, named, |_, _| Ok(()))
+        .await
 }
 
 async fn validate(State(app): State<App>, request: Request, text: String) -> Response {
-    validated(read_checked(&app, &request, &text).and_then(|parsed| {
-        some(&parsed)?;
-        Ok(parsed)
-    }))
+    SORT.validate(&app, &request, &text)
 }
 
 fn unknown(name: &str, namespace: &str) -> Fault {
@@ -251,20 +168,12 @@ fn unknown(name: &str, namespace: &str) -> Fault {
     ))
 }
 
-fn some(parsed: &Parsed) -> Result<(), Fault> {
-    if parsed.actions.is_empty() {
-        return Err(Fault::invalid("Invalid DSL: the text defines no action"));
-    }
-    Ok(())
-}
-
 /// All actions of a text; each is shown with the whole of it, as in Mistral.
-fn all(parsed: &Parsed, text: &str, place: Place<'_>) -> Result<Vec<Definition>, Fault> {
-    some(parsed)?;
-    let actions = parsed.actions.iter();
-    Ok(actions
-        .map(|one| Definition::action(one, text.to_owned(), place))
-        .collect())
+fn all(text: &Posted<'_>, _: &Tables, _: &mut Edits) -> Vec<Definition> {
+    let actions = text.parsed.actions.iter();
+    actions
+        .map(|one| Definition::action(one, text.text.to_owned(), text.place))
+        .collect()
 }
 
 /// The row of an action that no project has defined, as Mistral gives it.
@@ -273,7 +182,7 @@ fn row(action: &SystemAction) -> Map<String, Value> {
         "id": &*action.name,
         "name": &*action.name,
         "namespace": "",
-        "input": action.input,
+        "input": action.input(),
         "description": action.description,
         "tags": null,
         "definition": "",

@@ -9,15 +9,16 @@ use jiff::tz::TimeZone;
 use ostro_lang::{bind_input, invalid_input};
 use serde_json::Value;
 
-use super::definitions::{all_projects, not_permitted};
 use super::given::{Given, Shape};
-use super::{start, workflows};
+use super::kept::{listed, scope_attribute};
 use crate::app::{App, Request};
 use crate::catalogue::cron_trigger::{CronTrigger, NEVER, Pattern};
 use crate::catalogue::definition::Definition;
+use crate::catalogue::{Owned as _, Tables};
 use crate::fault::Fault;
-use crate::identity::Scope;
+use crate::identity::Caller;
 use crate::query::{self, Resource};
+use crate::start::{Object, map};
 
 const TRIGGERS: Resource = Resource {
     plural: "cron_triggers",
@@ -37,21 +38,7 @@ const TRIGGERS: Resource = Resource {
         "created_at",
         "updated_at",
     ],
-    filters: &[
-        "name",
-        "workflow_name",
-        "workflow_id",
-        "workflow_input",
-        "workflow_params",
-        "project_id",
-        "scope",
-        "pattern",
-        "remaining_executions",
-        "first_execution_time",
-        "next_execution_time",
-        "created_at",
-        "updated_at",
-    ],
+    unfiltered: &["id"],
     options: &["all_projects"],
 };
 
@@ -87,15 +74,9 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
-    let listing = request.query.listing(&TRIGGERS)?;
-    let of_all = all_projects(&request)?;
     let kept = app.catalogue.kept();
-    let triggers = kept
-        .cron_triggers
-        .all()
-        .filter(|one| of_all || request.caller.sees(&one.project, one.scope));
-    let page = listing.page(triggers.map(|one| one.row()), unknown)?;
-    Ok(Json(listing.answer(&TRIGGERS, &request.url, page)))
+    let table = &kept.cron_triggers;
+    listed(table, &request, &TRIGGERS, |_| true, [], unknown)
 }
 
 async fn one(
@@ -106,8 +87,7 @@ async fn one(
     request.query.only(&["fields"])?;
     let fields = request.query.fields(&TRIGGERS)?;
     let kept = app.catalogue.kept();
-    let found = kept.cron_trigger(&request.caller, &identifier);
-    let found = found.ok_or_else(|| unknown(&identifier))?;
+    let found = find(&kept, &request.caller, &identifier)?;
     Ok(Json(query::show(&fields, found.row()).into()))
 }
 
@@ -121,17 +101,26 @@ async fn create(
     let given = SHAPE.read(&headers, &body)?;
     let name = given.text("name").filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| Fault::invalid("A cron trigger needs a name"))?;
-    let scope = scope(&request, given.text("scope"))?;
+    let scope = scope_attribute(&request, given.text("scope").unwrap_or("private"))?;
     let times = Times::of(&given, app.now())?;
+    let identifier = given
+        .text("workflow_id")
+        .or_else(|| given.text("workflow_name"));
+    let identifier = identifier.unwrap_or("None");
+    let input = given.object("workflow_input").cloned().unwrap_or_default();
+    let workflow = {
+        let kept = app.catalogue.kept();
+        kept.workflow(&request.caller, identifier, "")?.clone()
+    };
+    check_input(&app, &request.caller, &workflow, &input).await?;
     let created = app.catalogue.change(|kept, edits| {
-        let identifier = given
-            .text("workflow_id")
-            .or_else(|| given.text("workflow_name"));
-        let workflow = workflows::find(kept, &request.caller, identifier.unwrap_or("None"), "")?;
-        let input = given.object("workflow_input").cloned().unwrap_or_default();
-        check_input(&app, &request, workflow, &input)?;
-        let mut own = kept.cron_triggers.all();
-        if own.any(|one| one.project == request.caller.project && one.name == name) {
+        // It may have gone meanwhile.
+        let workflow = kept.workflow(&request.caller, identifier, "")?;
+        if kept
+            .cron_triggers
+            .own(&request.caller, &name.to_owned())
+            .is_some()
+        {
             return Err(Fault::conflict(format!(
                 "Duplicate entry for cron trigger ['name', 'project_id']: {name}, None"
             )));
@@ -167,9 +156,10 @@ async fn delete(
 ) -> Result<StatusCode, Fault> {
     request.query.only(&[])?;
     let deleted = app.catalogue.change(|kept, edits| {
-        let found = kept.cron_trigger(&request.caller, &identifier);
-        let found = found.filter(|one| one.project == request.caller.project);
-        let found = found.ok_or_else(|| unknown(&identifier))?;
+        let found = find(kept, &request.caller, &identifier)?;
+        if found.project != request.caller.project {
+            return Err(unknown(&identifier));
+        }
         edits.drop::<CronTrigger>(&found.id);
         Ok(())
     });
@@ -177,35 +167,31 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The trigger with this id, or else of this name.
+fn find<'a>(kept: &'a Tables, caller: &Caller, identifier: &str) -> Result<&'a CronTrigger, Fault> {
+    let by_id = kept.cron_triggers.with_id(caller, identifier);
+    by_id
+        .or_else(|| kept.cron_triggers.find(caller, &identifier.to_owned()))
+        .ok_or_else(|| unknown(identifier))
+}
+
 fn unknown(identifier: &str) -> Fault {
     Fault::not_found(format!("Cron trigger not found [identifier={identifier}]"))
 }
 
-fn scope(request: &Request, text: Option<&str>) -> Result<Scope, Fault> {
-    match text {
-        None | Some("private") => Ok(Scope::Private),
-        Some("public") if request.caller.is_admin => Ok(Scope::Public),
-        Some("public") => Err(not_permitted()),
-        Some(odd) => Err(Fault::invalid(format!(
-            "Invalid input for field/attribute scope. Value: '{odd}'. \
-             Value should be one of: private, public"
-        ))),
-    }
-}
-
 /// The workflow has to take what it will get.
-fn check_input(
+async fn check_input(
     app: &App,
-    request: &Request,
+    caller: &Caller,
     workflow: &Definition,
-    input: &serde_json::Map<String, Value>,
+    input: &Object,
 ) -> Result<(), Fault> {
-    let library = app.catalogue.library(&request.caller);
+    let library = app.catalogue.library(caller).await?;
     let definitions = library.definitions();
     let Some(spec) = definitions.workflow_in(&workflow.namespace, &workflow.name) else {
         return Ok(());
     };
-    bind_input(spec, &start::map(input.clone()))
+    bind_input(spec, &map(input.clone()))
         .map_err(|problems| Fault::invalid(invalid_input(spec, &problems)))?;
     Ok(())
 }

@@ -5,10 +5,12 @@ use axum::response::{IntoResponse, Response};
 use ostro_lang::{Code, Definitions, Diagnostic, Parsed, parse};
 use serde_json::{Value, json};
 
+use super::kept;
 use crate::app::{App, Request};
 use crate::catalogue::definition::{Definition, Kind, Place};
+use crate::catalogue::{Edits, Kept as _, Tables};
 use crate::fault::Fault;
-use crate::identity::Scope;
+use crate::identity::Caller;
 
 /// How many things wrong with a text are told.
 const MOST: usize = 20;
@@ -24,44 +26,24 @@ pub(super) fn namespace(request: &Request) -> &str {
     request.query.get("namespace").unwrap_or_default()
 }
 
-/// Whether rows of all projects are wanted, for those who may have them.
-pub(super) fn all_projects(request: &Request) -> Result<bool, Fault> {
-    if request.query.get("all_projects").is_none() {
-        return Ok(false);
-    }
-    if !request.caller.is_admin {
-        return Err(not_permitted());
-    }
-    request.query.is("all_projects")
-}
-
-/// The caller may not.
-pub(super) fn not_permitted() -> Fault {
-    Fault::forbidden("Operation forbidden (insufficient permissions)")
-}
-
 /// The namespace and scope that a text is put into.
-pub(super) fn place<'a>(app: &App, request: &'a Request) -> Result<Place<'a>, Fault> {
-    let scope = match request.query.get("scope").unwrap_or("private") {
-        "private" => Scope::Private,
-        "public" if request.caller.is_admin => Scope::Public,
-        "public" => return Err(not_permitted()),
-        other => {
-            return Err(Fault::invalid(format!(
-                "Scope must be one of the following: {{'private', 'public'}}; actual: {other}"
-            )));
-        }
-    };
+fn place<'a>(app: &App, request: &'a Request) -> Result<Place<'a>, Fault> {
+    let scope = request.query.get("scope").unwrap_or("private");
+    let scope = kept::scope(request, scope, |odd| {
+        Fault::invalid(format!(
+            "Scope must be one of the following: {{'private', 'public'}}; actual: {odd}"
+        ))
+    });
     Ok(Place {
         project: &request.caller.project,
         namespace: namespace(request),
-        scope,
+        scope: scope?,
         now: app.now(),
     })
 }
 
 /// Reads a text, whatever it defines. The error says all that is wrong with it.
-pub(super) fn read(text: &str) -> Result<Parsed, Fault> {
+fn read(text: &str) -> Result<Parsed, Fault> {
     let parsed = parse(text, "definition");
     let Some(reason) = wrong(&parsed.diagnostics, text) else {
         return Ok(parsed);
@@ -77,7 +59,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, Fault> {
 
 /// As [`read`]; what it calls is looked at too, unless the caller asked for less. What a workflow
 /// calls that is not there yet is no error: it may come before the workflow runs.
-pub(super) fn read_checked(app: &App, request: &Request, text: &str) -> Result<Parsed, Fault> {
+fn read_checked(app: &App, request: &Request, text: &str) -> Result<Parsed, Fault> {
     let parsed = read(text)?;
     check_names(&parsed)?;
     if request.query.get("skip_validation").is_some() {
@@ -123,17 +105,191 @@ fn wrong(diagnostics: &[Diagnostic], text: &str) -> Option<String> {
     (!errors.is_empty()).then(|| errors.join("\n").trim_end().to_owned())
 }
 
-/// The answer to a request to validate a text.
-pub(super) fn validated(result: Result<Parsed, Fault>) -> Response {
-    let body = match result {
-        Ok(_) => json!({"valid": true}),
-        Err(fault) => json!({"valid": false, "error": fault.message()}),
-    };
-    sent(StatusCode::OK, &body)
+/// A kind of definition, as callers put it there.
+pub(super) struct Sort {
+    pub(super) kind: Kind,
+    pub(super) plural: &'static str,
+    /// All of the kind that a text defines. What comes with them is put there.
+    pub(super) all: fn(&Posted<'_>, &Tables, &mut Edits) -> Vec<Definition>,
+    /// There is none of this name in this namespace.
+    pub(super) unknown: fn(&str, &str) -> Fault,
+}
+
+/// A text that was read, and where what it defines is put.
+pub(super) struct Posted<'a> {
+    pub(super) text: &'a str,
+    pub(super) parsed: Parsed,
+    pub(super) place: Place<'a>,
+    pub(super) caller: &'a Caller,
+}
+
+impl Sort {
+    fn read<'a>(
+        &self,
+        app: &App,
+        request: &'a Request,
+        text: &'a str,
+    ) -> Result<Posted<'a>, Fault> {
+        let place = place(app, request)?;
+        let parsed = self.checked(app, request, text)?;
+        Ok(Posted {
+            text,
+            parsed,
+            place,
+            caller: &request.caller,
+        })
+    }
+
+    /// As [`read_checked`]; it has to define one.
+    fn checked(&self, app: &App, request: &Request, text: &str) -> Result<Parsed, Fault> {
+        let parsed = read_checked(app, request, text)?;
+        let (is_empty, what) = match self.kind {
+            Kind::Workbook => (parsed.workbooks.is_empty(), "workbook"),
+            Kind::Workflow => (parsed.workflows.is_empty(), "workflow"),
+            Kind::Action => (parsed.actions.is_empty(), "action"),
+        };
+        if is_empty {
+            let reason = format!("Invalid DSL: the text defines no {what}");
+            return Err(Fault::invalid(reason));
+        }
+        Ok(parsed)
+    }
+
+    /// Puts all that a text defines there, or nothing.
+    pub(super) async fn create(
+        &self,
+        app: &App,
+        request: &Request,
+        text: &str,
+    ) -> Result<Vec<Definition>, Fault> {
+        let text = self.read(app, request, text)?;
+        let created = app.catalogue.change(|kept, edits| {
+            let all = (self.all)(&text, kept, edits);
+            for one in &all {
+                if kept.definitions.own(text.caller, &one.name()).is_some() {
+                    return Err(duplicate(one));
+                }
+                edits.put(one.clone());
+            }
+            Ok(all)
+        });
+        created.await
+    }
+
+    /// Puts all that a text defines in the place of what has its names, or nothing.
+    pub(super) async fn update(
+        &self,
+        app: &App,
+        request: &Request,
+        text: &str,
+    ) -> Result<Vec<Definition>, Fault> {
+        let text = self.read(app, request, text)?;
+        let updated = app.catalogue.change(|kept, edits| {
+            let mut updated = Vec::new();
+            for one in (self.all)(&text, kept, edits) {
+                let before = kept.definitions.own(text.caller, &one.name());
+                let before = before.ok_or_else(|| (self.unknown)(&one.name, &one.namespace))?;
+                let one = one.instead_of(before, text.place.now);
+                edits.put(one.clone());
+                updated.push(one);
+            }
+            Ok(updated)
+        });
+        updated.await
+    }
+
+    /// Puts the one that a text defines in the place of another one, whatever its name was.
+    pub(super) async fn replace(
+        &self,
+        app: &App,
+        request: &Request,
+        identifier: &str,
+        text: &str,
+    ) -> Result<Definition, Fault> {
+        let text = self.read(app, request, text)?;
+        let updated = app.catalogue.change(|kept, edits| {
+            let before = self.own(kept, text.caller, identifier, text.place.namespace)?;
+            let mut all = (self.all)(&text, kept, edits);
+            if all.len() != 1 {
+                return Err(Fault::invalid(format!(
+                    "More than one {} are not supported for update with identifier. \
+                     [identifier: {identifier}]",
+                    self.plural
+                )));
+            }
+            let one = Definition {
+                namespace: before.namespace.clone(),
+                ..all.remove(0).instead_of(before, text.place.now)
+            };
+            let taken = kept.definitions.own(text.caller, &one.name());
+            if taken.is_some_and(|other| other.id != before.id) {
+                return Err(duplicate(&one));
+            }
+            edits.put(one.clone());
+            Ok(one)
+        });
+        updated.await
+    }
+
+    /// Takes one away, if `may` lets it go.
+    pub(super) async fn delete(
+        &self,
+        app: &App,
+        caller: &Caller,
+        (identifier, namespace): (&str, &str),
+        may: impl FnOnce(&Tables, &Definition) -> Result<(), Fault>,
+    ) -> Result<StatusCode, Fault> {
+        let deleted = app.catalogue.change(|kept, edits| {
+            let found = self.own(kept, caller, identifier, namespace)?;
+            may(kept, found)?;
+            edits.drop::<Definition>(&found.id);
+            Ok(())
+        });
+        deleted.await?;
+        Ok(StatusCode::NO_CONTENT)
+    }
+
+    /// The caller's own one with this id, or else of this name in a namespace. What others share is
+    /// theirs to change.
+    fn own<'a>(
+        &self,
+        kept: &'a Tables,
+        caller: &Caller,
+        identifier: &str,
+        namespace: &str,
+    ) -> Result<&'a Definition, Fault> {
+        let by_id = kept.definitions.with_id(caller, identifier);
+        let found = by_id
+            .filter(|one| one.kind == self.kind)
+            .or_else(|| kept.find(caller, self.kind, identifier, namespace))
+            .ok_or_else(|| (self.unknown)(identifier, namespace))?;
+        if found.project != caller.project {
+            return Err(Fault::forbidden(format!(
+                "Can not modify a resource of other projects: {}",
+                found.name
+            )));
+        }
+        Ok(found)
+    }
+
+    /// The answer to a request to validate a text.
+    pub(super) fn validate(&self, app: &App, request: &Request, text: &str) -> Response {
+        let body = match self.checked(app, request, text) {
+            Ok(_) => json!({"valid": true}),
+            Err(fault) => json!({"valid": false, "error": fault.message()}),
+        };
+        sent(StatusCode::OK, &body)
+    }
+
+    /// The answer with what a request has put there.
+    pub(super) fn put(&self, status: StatusCode, all: &[Definition]) -> Response {
+        let rows: Vec<Value> = all.iter().map(|one| one.new_row().into()).collect();
+        sent(status, &json!({ self.plural: rows }))
+    }
 }
 
 /// There is a definition of this name.
-pub(super) fn duplicate(one: &Definition) -> Fault {
+fn duplicate(one: &Definition) -> Fault {
     let what = match one.kind {
         Kind::Workbook => "WorkbookDefinition",
         Kind::Workflow => "WorkflowDefinition",
@@ -143,10 +299,4 @@ pub(super) fn duplicate(one: &Definition) -> Fault {
         "Duplicate entry for {what} ['name', 'namespace', 'project_id']: {}, {}, None",
         one.name, one.namespace
     ))
-}
-
-/// The answer with what a request has put there.
-pub(super) fn put(status: StatusCode, plural: &str, all: &[Definition]) -> Response {
-    let rows: Vec<Value> = all.iter().map(|one| one.new_row().into()).collect();
-    sent(status, &json!({ plural: rows }))
 }

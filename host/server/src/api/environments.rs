@@ -6,9 +6,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, Value};
 
-use super::definitions::not_permitted;
 use super::given::{Given, Shape};
+use super::kept::{listed, scope_attribute};
 use crate::app::{App, Request};
+use crate::catalogue::Owned as _;
 use crate::catalogue::environment::Environment;
 use crate::fault::Fault;
 use crate::identity::Scope;
@@ -26,15 +27,7 @@ const ENVIRONMENTS: Resource = Resource {
         "created_at",
         "updated_at",
     ],
-    filters: &[
-        "name",
-        "description",
-        "variables",
-        "scope",
-        "project_id",
-        "created_at",
-        "updated_at",
-    ],
+    unfiltered: &["id"],
     options: &[],
 };
 
@@ -55,11 +48,9 @@ const SHAPE: Shape = Shape {
 };
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
-    let listing = request.query.listing(&ENVIRONMENTS)?;
     let kept = app.catalogue.kept();
-    let rows = kept.environments.seen(&request.caller).map(|one| one.row());
-    let page = listing.page(rows, unknown)?;
-    Ok(Json(listing.answer(&ENVIRONMENTS, &request.url, page)))
+    let table = &kept.environments;
+    listed(table, &request, &ENVIRONMENTS, |_| true, [], unknown)
 }
 
 async fn one(
@@ -70,7 +61,7 @@ async fn one(
     request.query.only(&["fields", "export"])?;
     let fields = request.query.fields(&ENVIRONMENTS)?;
     let kept = app.catalogue.kept();
-    let found = kept.environment(&request.caller, &name);
+    let found = kept.environments.find(&request.caller, &name);
     let found = found.ok_or_else(|| unknown(&name))?;
     Ok(Json(query::show(&fields, found.row()).into()))
 }
@@ -95,7 +86,7 @@ async fn create(
         updated_at: None,
     };
     let created = app.catalogue.change(|kept, edits| {
-        if own(kept, &request, &new.name).is_some() {
+        if kept.environments.own(&request.caller, &new.name).is_some() {
             return Err(Fault::conflict(format!(
                 "Duplicate entry for Environment ['name', 'project_id']: {}, None",
                 new.name
@@ -123,7 +114,8 @@ async fn update(
     let scope = scope(&request, &given)?;
     let now = app.now();
     let updated = app.catalogue.change(|kept, edits| {
-        let before = own(kept, &request, &name).ok_or_else(|| unknown(&name))?;
+        let before = kept.environments.own(&request.caller, &name);
+        let before = before.ok_or_else(|| unknown(&name))?;
         let mut one = before.clone();
         one.updated_at = Some(now);
         if given.has("description") {
@@ -149,22 +141,13 @@ async fn delete(
 ) -> Result<StatusCode, Fault> {
     request.query.only(&[])?;
     let deleted = app.catalogue.change(|kept, edits| {
-        let found = own(kept, &request, &name).ok_or_else(|| unknown(&name))?;
+        let found = kept.environments.own(&request.caller, &name);
+        let found = found.ok_or_else(|| unknown(&name))?;
         edits.drop::<Environment>(&found.id);
         Ok(())
     });
     deleted.await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn own<'a>(
-    kept: &'a crate::catalogue::Tables,
-    request: &Request,
-    name: &str,
-) -> Option<&'a Environment> {
-    let mut all = kept.environments.all();
-    all.find(|one| one.project == request.caller.project && one.name == name)
-        .map(|one| &**one)
 }
 
 fn named(given: &Given) -> Result<&str, Fault> {
@@ -184,16 +167,8 @@ fn variables(given: &Given) -> Option<Map<String, Value>> {
 
 /// Who is to see it.
 fn scope(request: &Request, given: &Given) -> Result<Option<Scope>, Fault> {
-    match given.text("scope") {
-        None => Ok(None),
-        Some("private") => Ok(Some(Scope::Private)),
-        Some("public") if request.caller.is_admin => Ok(Some(Scope::Public)),
-        Some("public") => Err(not_permitted()),
-        Some(odd) => Err(Fault::invalid(format!(
-            "Invalid input for field/attribute scope. Value: '{odd}'. \
-             Value should be one of: public, private"
-        ))),
-    }
+    let text = given.text("scope");
+    text.map(|text| scope_attribute(request, text)).transpose()
 }
 
 fn unknown(name: &str) -> Fault {

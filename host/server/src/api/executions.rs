@@ -8,11 +8,13 @@ use ostro_journal::{ExecutionColumn, ExecutionRow, Op, Operand, Query};
 use serde_json::{Map, Value};
 
 use super::given::Shape;
-use super::{deletion, report, start, subexecutions, tasks, update};
+use super::kept::all_projects;
+use super::{deletion, report, subexecutions, tasks, update, wanted};
 use crate::app::{App, Request};
 use crate::fault::Fault;
 use crate::query::{self, Listing, Resource};
 use crate::row;
+use crate::start::start;
 
 pub(super) const EXECUTIONS: Resource = Resource {
     plural: "executions",
@@ -36,21 +38,11 @@ pub(super) const EXECUTIONS: Resource = Resource {
         "project_id",
         "published_global",
     ],
-    filters: &[
-        "workflow_name",
-        "workflow_id",
-        "description",
-        "tags",
-        "params",
-        "task_execution_id",
-        "root_execution_id",
-        "state",
-        "state_info",
-        "input",
-        "output",
-        "created_at",
-        "updated_at",
-        "project_id",
+    unfiltered: &[
+        "id",
+        "workflow_namespace",
+        "source_execution_id",
+        "published_global",
     ],
     options: &["include_output", "all_projects", "nulls"],
 };
@@ -99,14 +91,9 @@ pub(super) fn routes() -> Router<App> {
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
     let listing = request.query.listing(&EXECUTIONS)?;
-    let of_all = request.query.get("all_projects").is_some();
-    if of_all && !request.caller.is_admin {
-        return Err(Fault::forbidden(
-            "Operation forbidden (insufficient permissions)",
-        ));
-    }
+    let of_all = all_projects(&request)?;
     let mut query: Query<ExecutionColumn> = listing.stored()?;
-    if !(of_all && request.query.is("all_projects")?) {
+    if !of_all {
         let project = request.caller.project.as_str();
         query = query.filter(ExecutionColumn::ProjectId, Op::Eq(project.into()));
     }
@@ -209,7 +196,8 @@ async fn create(
     body: String,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
     let given = SHAPE.read(&headers, &body)?;
-    let row = start::start(&app, &request.caller, &given).await?;
+    let wanted = wanted::wanted(&app, &request.caller, &given).await?;
+    let row = start(&app, &request.caller, wanted).await?;
     Ok((StatusCode::CREATED, Json(row::execution(&row).into())))
 }
 

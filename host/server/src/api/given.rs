@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
+use crate::python::{class, python};
 
 /// What an object that a caller sends may have.
 pub(super) struct Shape {
@@ -163,47 +164,5 @@ fn truth(value: &Value, wrong: &impl Fn(&str) -> Fault) -> Result<Value, Fault> 
         "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true.into()),
         "false" | "f" | "no" | "n" | "off" | "0" => Ok(false.into()),
         _ => Err(wrong(&format!("Value not an unambiguous boolean: {text}"))),
-    }
-}
-
-/// What Python calls the class of a value.
-pub(super) fn class(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
-    }
-}
-
-/// A value as Python writes one.
-pub(super) fn python(value: &Value) -> String {
-    let quoted = |text: &str| {
-        let escaped = text.replace('\\', "\\\\").replace('\n', "\\n");
-        if escaped.contains('\'') && !escaped.contains('"') {
-            format!("\"{escaped}\"")
-        } else {
-            format!("'{}'", escaped.replace('\'', "\\'"))
-        }
-    };
-    match value {
-        Value::Null => "None".to_owned(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => quoted(text),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(python).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(entries) => {
-            let entries = entries
-                .iter()
-                .map(|(key, value)| format!("{}: {}", quoted(key), python(value)));
-            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
-        }
     }
 }

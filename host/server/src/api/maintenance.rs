@@ -11,10 +11,11 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::MAX_BODY;
-use super::given::{Shape, python};
+use super::given::Shape;
 use crate::app::App;
 use crate::fault::{Fault, TextFault};
 use crate::maintenance::{Maintenance, Status};
+use crate::python::python;
 
 /// What is answered whatever the status is.
 const ALWAYS: [&str; 4] = ["/", "/v2/", "/health", "/maintenance"];

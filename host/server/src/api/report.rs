@@ -9,13 +9,13 @@ use ostro_journal::{
 };
 use serde_json::{Value, json};
 
-use super::start::object;
 use super::subexecutions::{Reach, actions_of, children_of, tasks_of};
 use crate::app::{App, Request};
 use crate::fault::Fault;
 use crate::query::uuid;
 use crate::records::unknown_execution;
 use crate::row::{time, updated_at};
+use crate::start::object;
 
 /// By how many earlier executions the time is estimated that one takes.
 const EARLIER: usize = 20;

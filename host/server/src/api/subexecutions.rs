@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use ostro_core::{ExecutionId, State as Status, TaskExecutionId};
 use ostro_journal::{ActionColumn, ActionRecord, TaskRecord};
-use ostro_journal::{ExecutionColumn, ExecutionRow, Journal, MAX_LIMIT, Op, Query, TaskColumn};
+use ostro_journal::{ExecutionColumn, ExecutionRow, Journal, Op, Query, TaskColumn};
 use serde_json::{Value, json};
 
 use super::executions::shown;
 use crate::app::{App, Request};
 use crate::fault::Fault;
 use crate::query::uuid;
-use crate::records::{unknown_execution, unknown_task};
+use crate::records::{all_pages, unknown_execution};
 
 /// How far a look at what is below goes.
 #[derive(Clone, Copy, Debug)]
@@ -48,16 +48,12 @@ pub(super) async fn of_execution(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
-    request.query.only(&OPTIONS)?;
-    uuid("id", &id)?;
-    let reach = Reach::of(&request)?;
-    app.execution(&request.caller, &id).await?;
-    let read = app.read(move |journal| {
-        let mut found = Vec::new();
-        execution(journal, &ExecutionId::new(id), reach, 0, &mut found)?;
-        Ok(found)
-    });
-    Ok(answer(&request, &read.await?))
+    let reach = asked(&request, &id)?;
+    let row = app.execution(&request.caller, &id).await?;
+    below(&app, &request, move |journal, found| {
+        execution(journal, &row.id, reach, 0, found)
+    })
+    .await
 }
 
 pub(super) async fn of_task(
@@ -65,29 +61,37 @@ pub(super) async fn of_task(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
-    request.query.only(&OPTIONS)?;
-    uuid("id", &id)?;
-    let reach = Reach::of(&request)?;
-    app.task(&request.caller, &id).await?;
-    let read = app.read(move |journal| {
-        let mut found = Vec::new();
-        let id = TaskExecutionId::new(id);
-        let record = journal
-            .task(&id)?
-            .ok_or_else(|| unknown_task(id.as_str()))?;
-        task(journal, &record, reach, 0, &mut found)?;
-        Ok(found)
-    });
-    Ok(answer(&request, &read.await?))
+    let reach = asked(&request, &id)?;
+    let record = app.task(&request.caller, &id).await?;
+    below(&app, &request, move |journal, found| {
+        task(journal, &record, reach, 0, found)
+    })
+    .await
 }
 
-fn answer(request: &Request, rows: &[ExecutionRow]) -> Json<Value> {
+/// How far to look, below what `id` names.
+fn asked(request: &Request, id: &str) -> Result<Reach, Fault> {
+    request.query.only(&OPTIONS)?;
+    uuid("id", id)?;
+    Reach::of(request)
+}
+
+/// The answer with the executions that `read` finds.
+async fn below(
+    app: &App,
+    request: &Request,
+    read: impl FnOnce(&Journal, &mut Vec<ExecutionRow>) -> Result<(), Fault> + Send + 'static,
+) -> Result<Json<Value>, Fault> {
+    let found = app.read(move |journal| {
+        let mut found = Vec::new();
+        read(journal, &mut found)?;
+        Ok(found)
+    });
     let with_output = request.query.is_wanted("include_output");
-    let rows: Vec<Value> = rows
-        .iter()
-        .map(|row| shown(row, with_output).into())
-        .collect();
-    Json(json!({ "executions": rows }))
+    let found = found.await?;
+    let rows = found.iter().map(|row| shown(row, with_output).into());
+    let rows: Vec<Value> = rows.collect();
+    Ok(Json(json!({ "executions": rows })))
 }
 
 fn execution(
@@ -130,7 +134,7 @@ pub(super) fn tasks_of(journal: &Journal, id: &ExecutionId) -> Result<Vec<TaskRe
         .filter(TaskColumn::WorkflowExecutionId, Op::Eq(id.as_str().into()))
         .omit(TaskColumn::Result)
         .omit(TaskColumn::Published);
-    all(
+    all_pages(
         query,
         |query| journal.list_tasks(query),
         |one| one.row.id.as_str(),
@@ -146,7 +150,7 @@ pub(super) fn children_of(
         .filter(ExecutionColumn::TaskExecutionId, Op::Eq(id.as_str().into()))
         .omit(ExecutionColumn::Output)
         .omit(ExecutionColumn::Input);
-    all(
+    all_pages(
         query,
         |query| journal.list_executions(query),
         |one| one.id.as_str(),
@@ -162,27 +166,9 @@ pub(super) fn actions_of(
         .filter(ActionColumn::TaskExecutionId, Op::Eq(id.as_str().into()))
         .omit(ActionColumn::Output)
         .omit(ActionColumn::Input);
-    all(
+    all_pages(
         query,
         |query| journal.list_actions(query),
         |one| one.row.id.as_str(),
     )
-}
-
-/// All pages of `query`, one after the other.
-fn all<C, T>(
-    mut query: Query<C>,
-    list: impl Fn(&Query<C>) -> Result<Vec<T>, ostro_journal::JournalError>,
-    id: impl Fn(&T) -> &str,
-) -> Result<Vec<T>, Fault> {
-    let mut rows = Vec::new();
-    loop {
-        let next = list(&query)?;
-        let is_last = next.len() < MAX_LIMIT;
-        rows.extend(next);
-        match rows.last() {
-            Some(end) if !is_last => query = query.after(id(end)),
-            _ => return Ok(rows),
-        }
-    }
 }

@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 
 use super::executions::{self, EXECUTIONS};
 use super::given::Shape;
-use super::start::map;
 use super::{action_executions, subexecutions, update};
 use crate::app::{App, Request};
 use crate::fault::Fault;
-use crate::query::{self, Listing, Resource, Test, uuid};
+use crate::query::{self, Listing, Resource};
 use crate::row;
+use crate::start::map;
 
 const FIELDS: &[&str] = &[
     "id",
@@ -45,59 +45,26 @@ const FIELDS: &[&str] = &[
 const TASKS: Resource = Resource {
     plural: "tasks",
     fields: FIELDS,
-    filters: &[
-        "name",
-        "workflow_name",
-        "workflow_id",
-        "workflow_execution_id",
-        "tags",
-        "state",
-        "state_info",
-        "published",
-        "processed",
-        "created_at",
-        "updated_at",
-    ],
-    options: &[],
-};
-
-/// The same without the filter that the address is.
-const OF_EXECUTION: Resource = Resource {
-    plural: "tasks",
-    fields: FIELDS,
-    filters: &[
-        "name",
-        "workflow_name",
-        "workflow_id",
-        "tags",
-        "state",
-        "state_info",
-        "published",
-        "processed",
-        "created_at",
-        "updated_at",
+    unfiltered: &[
+        "id",
+        "type",
+        "workflow_namespace",
+        "project_id",
+        "runtime_context",
+        "result",
+        "published_global",
+        "started_at",
+        "finished_at",
+        "reset",
+        "env",
     ],
     options: &[],
 };
 
 /// The executions that a task has started.
 const STARTED: Resource = Resource {
-    plural: "executions",
-    fields: EXECUTIONS.fields,
-    filters: &[
-        "workflow_name",
-        "workflow_id",
-        "description",
-        "tags",
-        "params",
-        "state",
-        "state_info",
-        "input",
-        "output",
-        "created_at",
-        "updated_at",
-    ],
     options: &[],
+    ..EXECUTIONS
 };
 
 const SHAPE: Shape = Shape {
@@ -153,11 +120,10 @@ pub(super) async fn of_execution(
     request: Request,
 ) -> Result<Json<Value>, Fault> {
     known_filters(&request)?;
-    let mut listing = request.query.listing(&OF_EXECUTION)?;
-    uuid("workflow_execution_id", &id)?;
+    let listing = request
+        .query
+        .listing_of(&TASKS, "workflow_execution_id", &id)?;
     app.execution(&request.caller, &id).await?;
-    let of = ("workflow_execution_id".to_owned(), Test::Eq(id));
-    listing.filters.push(of);
     answer(&app, &request, &listing).await
 }
 
@@ -301,10 +267,9 @@ async fn started(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Value>, Fault> {
-    let mut listing = request.query.listing(&STARTED)?;
-    uuid("task_execution_id", &id)?;
-    let of = ("task_execution_id".to_owned(), Test::Eq(id));
-    listing.filters.push(of);
+    let listing = request
+        .query
+        .listing_of(&STARTED, "task_execution_id", &id)?;
     let project = request.caller.project.as_str();
     let query: Query<ExecutionColumn> = listing.stored()?;
     let query = query.filter(ExecutionColumn::ProjectId, Op::Eq(project.into()));

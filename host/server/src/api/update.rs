@@ -6,10 +6,10 @@ use ostro_runtime::RuntimeError;
 use serde_json::{Map, Value};
 
 use super::given::Given;
-use super::start::{map, merged, object};
 use crate::app::App;
 use crate::fault::Fault;
 use crate::row;
+use crate::start::{map, merged, object};
 
 /// Changes the state of an execution, or else its description and its environment. The answer.
 pub(super) async fn update(

@@ -5,15 +5,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use ostro_lang::{Parsed, Workbook};
+use ostro_lang::Workbook;
 use serde_json::Value;
 
-use super::definitions::{duplicate, namespace, place, read_checked, sent, validated};
+use super::definitions::{Posted, Sort, namespace, sent};
+use super::kept::listed;
 use crate::app::{App, Request};
-use crate::catalogue::definition::{Definition, Kind, Place, Text, cut};
-use crate::catalogue::{Edits, Tables};
+use crate::catalogue::definition::{self, Definition, Kind, cut};
+use crate::catalogue::{Edits, Kept as _, Owned as _, Tables};
 use crate::fault::{Fault, TextFault};
-use crate::identity::Caller;
 use crate::query::{self, Resource};
 
 const WORKBOOKS: Resource = Resource {
@@ -29,18 +29,15 @@ const WORKBOOKS: Resource = Resource {
         "created_at",
         "updated_at",
     ],
-    filters: &[
-        "id",
-        "name",
-        "namespace",
-        "definition",
-        "tags",
-        "scope",
-        "project_id",
-        "created_at",
-        "updated_at",
-    ],
+    unfiltered: &[],
     options: &[],
+};
+
+const SORT: Sort = Sort {
+    kind: Kind::Workbook,
+    plural: WORKBOOKS.plural,
+    all,
+    unknown,
 };
 
 pub(super) fn routes() -> Router<App> {
@@ -51,16 +48,10 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
-    let listing = request.query.listing(&WORKBOOKS)?;
     let kept = app.catalogue.kept();
-    let workbooks = kept
-        .definitions
-        .seen(&request.caller)
-        .filter(|one| one.kind == Kind::Workbook);
-    let page = listing.page(workbooks.map(|one| one.row()), |id| {
-        Fault::not_found(format!("Workbook not found [id={id}]"))
-    })?;
-    Ok(Json(listing.answer(&WORKBOOKS, &request.url, page)))
+    let unknown = |id: &str| Fault::not_found(format!("Workbook not found [id={id}]"));
+    let of = |one: &Definition| one.kind == Kind::Workbook;
+    listed(&kept.definitions, &request, &WORKBOOKS, of, [], unknown)
 }
 
 async fn one(
@@ -83,22 +74,8 @@ async fn create(
     request: Request,
     text: String,
 ) -> Result<Response, TextFault> {
-    let place = place(&app, &request)?;
-    let parsed = read_checked(&app, &request, &text)?;
-    let workbook = the_one(&parsed)?;
-    let created = app.catalogue.change(|kept, edits| {
-        let one = Definition::workbook(workbook, &text, place);
-        if kept
-            .own(&request.caller, Kind::Workbook, &one.name, &one.namespace)
-            .is_some()
-        {
-            return Err(duplicate(&one));
-        }
-        edits.put(one.clone());
-        parts(kept, &request.caller, workbook, &text, place, edits);
-        Ok(one)
-    });
-    Ok(sent(StatusCode::CREATED, &created.await?.new_row().into()))
+    let created = SORT.create(&app, &request, &text).await?;
+    Ok(shown(StatusCode::CREATED, &created))
 }
 
 /// Puts a workbook in the place of the one of its name. What was in that one and is not in this
@@ -108,23 +85,14 @@ async fn update(
     request: Request,
     text: String,
 ) -> Result<Response, TextFault> {
-    let place = place(&app, &request)?;
-    let parsed = read_checked(&app, &request, &text)?;
-    let workbook = the_one(&parsed)?;
-    let updated = app.catalogue.change(|kept, edits| {
-        let before = kept.own(
-            &request.caller,
-            Kind::Workbook,
-            &workbook.name,
-            place.namespace,
-        );
-        let before = before.ok_or_else(|| unknown(&workbook.name, place.namespace))?;
-        let one = Definition::workbook(workbook, &text, place).instead_of(before, place.now);
-        edits.put(one.clone());
-        parts(kept, &request.caller, workbook, &text, place, edits);
-        Ok(one)
-    });
-    Ok(sent(StatusCode::OK, &updated.await?.new_row().into()))
+    let updated = SORT.update(&app, &request, &text).await?;
+    Ok(shown(StatusCode::OK, &updated))
+}
+
+/// A text has one.
+fn shown(status: StatusCode, all: &[Definition]) -> Response {
+    let row = all.first().map(Definition::new_row);
+    sent(status, &row.unwrap_or_default().into())
 }
 
 /// Takes a workbook away. What was in it stays, as in Mistral.
@@ -135,6 +103,7 @@ async fn delete(
 ) -> Result<StatusCode, Fault> {
     request.query.only(&["namespace"])?;
     let namespace = namespace(&request);
+    // It has no other name in addresses: its id is none.
     let deleted = app.catalogue.change(|kept, edits| {
         let found = kept.own(&request.caller, Kind::Workbook, &name, namespace);
         let found = found.ok_or_else(|| {
@@ -150,17 +119,7 @@ async fn delete(
 }
 
 async fn validate(State(app): State<App>, request: Request, text: String) -> Response {
-    validated(read_checked(&app, &request, &text).and_then(|parsed| {
-        the_one(&parsed)?;
-        Ok(parsed)
-    }))
-}
-
-fn the_one(parsed: &Parsed) -> Result<&Workbook, Fault> {
-    let workbook = parsed.workbooks.first();
-    workbook
-        .map(|one| &**one)
-        .ok_or_else(|| Fault::invalid("Invalid DSL: 'name' is a required property of a workbook"))
+    SORT.validate(&app, &request, &text)
 }
 
 fn unknown(name: &str, namespace: &str) -> Fault {
@@ -169,32 +128,36 @@ fn unknown(name: &str, namespace: &str) -> Fault {
     ))
 }
 
-/// Puts what is in a workbook in the place of what has its names.
-fn parts(
-    kept: &Tables,
-    caller: &Caller,
-    workbook: &Workbook,
-    text: &str,
-    place: Place<'_>,
-    edits: &mut Edits,
-) {
-    let source = Text::new(text);
-    let shown = |location| cut(text, location).unwrap_or_else(|| text.to_owned());
+/// The workbook of a text. What is in it is put in the place of what has its names.
+fn all(text: &Posted<'_>, kept: &Tables, edits: &mut Edits) -> Vec<Definition> {
+    let workbooks = text.parsed.workbooks.iter();
+    workbooks
+        .map(|workbook| {
+            parts(workbook, text, kept, edits);
+            Definition::workbook(workbook, text.text, text.place)
+        })
+        .collect()
+}
+
+fn parts(workbook: &Workbook, text: &Posted<'_>, kept: &Tables, edits: &mut Edits) {
+    let source = definition::Text::new(text.text);
+    let shown = |location| cut(text.text, location).unwrap_or_else(|| text.text.to_owned());
     let actions = workbook
         .actions
         .iter()
-        .map(|one| Definition::action(one, shown(&one.location), place));
+        .map(|one| Definition::action(one, shown(&one.location), text.place));
     let workflows = workbook
         .workflows
         .iter()
-        .map(|one| Definition::workflow(one, shown(&one.location), place));
+        .map(|one| Definition::workflow(one, shown(&one.location), text.place));
     for part in actions.chain(workflows) {
-        let part = match kept.own(caller, part.kind, &part.name, &part.namespace) {
-            Some(before) => part.instead_of(before, place.now),
+        let part = match kept.definitions.own(text.caller, &part.name()) {
+            Some(before) => part.instead_of(before, text.place.now),
             None => part,
         };
         edits.put(Definition {
             source: Some(source.id.clone()),
+            in_workbook: true,
             ..part
         });
     }

@@ -5,15 +5,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use ostro_lang::Parsed;
 use serde_json::{Value, json};
 
-use super::definitions::{all_projects, duplicate, namespace, place, put, read_checked, validated};
+use super::definitions::{Posted, Sort, namespace, sent};
+use super::kept::listed;
 use crate::app::{App, Request};
-use crate::catalogue::definition::{Definition, Kind, Place, Text, alone};
-use crate::catalogue::{Edits, Tables};
+use crate::catalogue::definition::{self, Definition, Kind, alone, unknown_workflow};
+use crate::catalogue::{Edits, Owned as _, Tables};
 use crate::fault::{Fault, TextFault};
-use crate::identity::Caller;
 use crate::query::{self, Resource};
 
 const WORKFLOWS: Resource = Resource {
@@ -32,19 +31,15 @@ const WORKFLOWS: Resource = Resource {
         "created_at",
         "updated_at",
     ],
-    filters: &[
-        "id",
-        "name",
-        "namespace",
-        "input",
-        "definition",
-        "tags",
-        "scope",
-        "project_id",
-        "created_at",
-        "updated_at",
-    ],
+    unfiltered: &["interface", "checksum"],
     options: &["all_projects"],
+};
+
+const SORT: Sort = Sort {
+    kind: Kind::Workflow,
+    plural: WORKFLOWS.plural,
+    all,
+    unknown: unknown_workflow,
 };
 
 pub(super) fn routes() -> Router<App> {
@@ -66,16 +61,10 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
-    let listing = request.query.listing(&WORKFLOWS)?;
-    let of_all = all_projects(&request)?;
     let kept = app.catalogue.kept();
-    let workflows = kept.definitions.all().filter(|one| {
-        one.kind == Kind::Workflow && (of_all || request.caller.sees(&one.project, one.scope))
-    });
-    let page = listing.page(workflows.map(|one| one.row()), |id| {
-        Fault::not_found(format!("Workflow not found [workflow_id={id}]"))
-    })?;
-    Ok(Json(listing.answer(&WORKFLOWS, &request.url, page)))
+    let unknown = |id: &str| Fault::not_found(format!("Workflow not found [workflow_id={id}]"));
+    let of = |one: &Definition| one.kind == Kind::Workflow;
+    listed(&kept.definitions, &request, &WORKFLOWS, of, [], unknown)
 }
 
 async fn one(
@@ -86,95 +75,36 @@ async fn one(
     request.query.only(&["namespace", "fields"])?;
     let fields = request.query.fields(&WORKFLOWS)?;
     let kept = app.catalogue.kept();
-    let found = find(&kept, &request.caller, &identifier, namespace(&request))?;
+    let found = kept.workflow(&request.caller, &identifier, namespace(&request))?;
     Ok(Json(query::show(&fields, found.row()).into()))
 }
 
-/// Puts all workflows of a text there, or none.
 async fn create(
     State(app): State<App>,
     request: Request,
     text: String,
 ) -> Result<Response, TextFault> {
-    let place = place(&app, &request)?;
-    let parsed = read_checked(&app, &request, &text)?;
-    let created = app.catalogue.change(|kept, edits| {
-        let all = all(&parsed, &text, place, edits)?;
-        for one in &all {
-            if kept
-                .own(&request.caller, Kind::Workflow, &one.name, &one.namespace)
-                .is_some()
-            {
-                return Err(duplicate(one));
-            }
-            edits.put(one.clone());
-        }
-        Ok(all)
-    });
-    Ok(put(StatusCode::CREATED, WORKFLOWS.plural, &created.await?))
+    let created = SORT.create(&app, &request, &text).await?;
+    Ok(SORT.put(StatusCode::CREATED, &created))
 }
 
-/// Puts all workflows of a text in the place of those of their names, or none.
 async fn update(
     State(app): State<App>,
     request: Request,
     text: String,
 ) -> Result<Response, TextFault> {
-    let place = place(&app, &request)?;
-    let parsed = read_checked(&app, &request, &text)?;
-    let updated = app.catalogue.change(|kept, edits| {
-        let mut updated = Vec::new();
-        for one in all(&parsed, &text, place, edits)? {
-            let before = kept.own(&request.caller, Kind::Workflow, &one.name, &one.namespace);
-            let before = before.ok_or_else(|| unknown(&one.name, &one.namespace))?;
-            let one = one.instead_of(before, place.now);
-            edits.put(one.clone());
-            updated.push(one);
-        }
-        Ok(updated)
-    });
-    Ok(put(StatusCode::OK, WORKFLOWS.plural, &updated.await?))
+    let updated = SORT.update(&app, &request, &text).await?;
+    Ok(SORT.put(StatusCode::OK, &updated))
 }
 
-/// Puts the one workflow of a text in the place of another one, whatever its name was.
 async fn update_one(
     State(app): State<App>,
     Path(identifier): Path<String>,
     request: Request,
     text: String,
 ) -> Result<Response, TextFault> {
-    let place = place(&app, &request)?;
-    let parsed = read_checked(&app, &request, &text)?;
-    let updated = app.catalogue.change(|kept, edits| {
-        let before = find(kept, &request.caller, &identifier, place.namespace)?;
-        own(before, &request.caller)?;
-        let mut all = all(&parsed, &text, place, edits)?;
-        if all.len() > 1 {
-            return Err(Fault::invalid(format!(
-                "More than one workflows are not supported for update with identifier. \
-                 [identifier: {identifier}]"
-            )));
-        }
-        let one = all.remove(0);
-        let taken = kept.own(
-            &request.caller,
-            Kind::Workflow,
-            &one.name,
-            &before.namespace,
-        );
-        if taken.is_some_and(|other| other.id != before.id) {
-            return Err(duplicate(&one));
-        }
-        let namespace = before.namespace.clone();
-        let one = Definition {
-            namespace,
-            ..one.instead_of(before, place.now)
-        };
-        edits.put(one.clone());
-        Ok(one)
-    });
-    let row = updated.await?.new_row();
-    Ok(super::definitions::sent(StatusCode::OK, &row.into()))
+    let updated = SORT.replace(&app, &request, &identifier, &text).await?;
+    Ok(sent(StatusCode::OK, &updated.new_row().into()))
 }
 
 async fn delete(
@@ -183,31 +113,28 @@ async fn delete(
     request: Request,
 ) -> Result<StatusCode, Fault> {
     request.query.only(&["namespace"])?;
-    let deleted = app.catalogue.change(|kept, edits| {
-        let found = find(kept, &request.caller, &identifier, namespace(&request))?;
-        own(found, &request.caller)?;
+    let named = (identifier.as_str(), namespace(&request));
+    let deleted = SORT.delete(&app, &request.caller, named, |kept, found| {
         let triggers = kept.cron_triggers.all();
         let triggers: Vec<&str> = triggers
             .filter(|trigger| trigger.workflow_id == found.id)
             .map(|trigger| trigger.id.as_str())
             .collect();
-        if !triggers.is_empty() {
-            return Err(Fault::invalid(format!(
-                "Can't delete workflow that has cron triggers associated. \
-                 [workflow_identifier={identifier}, namespace={}], [cron_trigger_id(s)={}]",
-                namespace(&request),
-                triggers.join(", ")
-            )));
+        if triggers.is_empty() {
+            return Ok(());
         }
-        edits.drop::<Definition>(&found.id);
-        Ok(())
+        Err(Fault::invalid(format!(
+            "Can't delete workflow that has cron triggers associated. \
+             [workflow_identifier={identifier}, namespace={}], [cron_trigger_id(s)={}]",
+            named.1,
+            triggers.join(", ")
+        )))
     });
-    deleted.await?;
-    Ok(StatusCode::NO_CONTENT)
+    deleted.await
 }
 
 async fn validate(State(app): State<App>, request: Request, text: String) -> Response {
-    validated(read_checked(&app, &request, &text).and_then(some))
+    SORT.validate(&app, &request, &text)
 }
 
 /// Members need somebody to tell projects apart.
@@ -219,72 +146,25 @@ async fn members() -> (StatusCode, Json<Value>) {
     )
 }
 
-/// The workflow with this id, or else of this name in a namespace.
-pub(super) fn find<'a>(
-    kept: &'a Tables,
-    caller: &'a Caller,
-    identifier: &str,
-    namespace: &str,
-) -> Result<&'a Definition, Fault> {
-    let by_id = kept
-        .definitions
-        .get(identifier)
-        .filter(|one| one.kind == Kind::Workflow && caller.sees(&one.project, one.scope));
-    by_id
-        .map(|one| &**one)
-        .or_else(|| kept.find(caller, Kind::Workflow, identifier, namespace))
-        .ok_or_else(|| unknown(identifier, namespace))
-}
-
-fn unknown(identifier: &str, namespace: &str) -> Fault {
-    Fault::not_found(format!(
-        "Workflow not found [workflow_identifier={identifier}, namespace={namespace}]"
-    ))
-}
-
-/// What others share is theirs to change.
-fn own(one: &Definition, caller: &Caller) -> Result<(), Fault> {
-    if one.project == caller.project {
-        return Ok(());
+/// All workflows of a text. One that stands alone is shown as it was sent, and so is one of several
+/// that cannot be shown by itself.
+fn all(text: &Posted<'_>, _: &Tables, edits: &mut Edits) -> Vec<Definition> {
+    let whole = || text.text.to_owned();
+    if let [one] = text.parsed.workflows.as_slice() {
+        return vec![Definition::workflow(one, whole(), text.place)];
     }
-    Err(Fault::forbidden(format!(
-        "Can not modify a resource of other projects: {}",
-        one.name
-    )))
-}
-
-fn some(parsed: Parsed) -> Result<Parsed, Fault> {
-    if parsed.workflows.is_empty() {
-        return Err(Fault::invalid("Invalid DSL: the text defines no workflow"));
-    }
-    Ok(parsed)
-}
-
-/// All workflows of a text. Where one cannot be shown by itself, the whole text is.
-fn all(
-    parsed: &Parsed,
-    text: &str,
-    place: Place<'_>,
-    edits: &mut Edits,
-) -> Result<Vec<Definition>, Fault> {
-    let [one] = parsed.workflows.as_slice() else {
-        if parsed.workflows.is_empty() {
-            return Err(Fault::invalid("Invalid DSL: the text defines no workflow"));
+    let workflows = text.parsed.workflows.iter();
+    let all = workflows.map(|one| {
+        if let Some(shown) = alone(text.text, one) {
+            return Definition::workflow(one, shown, text.place);
         }
-        let all = parsed.workflows.iter().map(|one| {
-            if let Some(shown) = alone(text, one) {
-                Definition::workflow(one, shown, place)
-            } else {
-                let source = Text::new(text);
-                let id = source.id.clone();
-                edits.put(source);
-                Definition {
-                    source: Some(id),
-                    ..Definition::workflow(one, text.to_owned(), place)
-                }
-            }
-        });
-        return Ok(all.collect());
-    };
-    Ok(vec![Definition::workflow(one, text.to_owned(), place)])
+        let source = definition::Text::new(text.text);
+        let id = source.id.clone();
+        edits.put(source);
+        Definition {
+            source: Some(id),
+            ..Definition::workflow(one, whole(), text.place)
+        }
+    });
+    all.collect()
 }

@@ -6,8 +6,8 @@ use croner::parser::{CronParser, Seconds};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Kept, Table, Tables};
-use crate::identity::{Caller, Scope};
+use super::{Kept, Owned, Table, Tables};
+use crate::identity::Scope;
 use crate::row;
 
 /// What Mistral says is the pattern of a trigger that has none, and starts one execution only.
@@ -37,12 +37,14 @@ pub(crate) struct CronTrigger {
 impl Kept for CronTrigger {
     const KIND: &'static str = "cron-trigger";
 
+    type Name = String;
+
     fn id(&self) -> &str {
         &self.id
     }
 
-    fn owner(&self) -> Option<(&str, Scope)> {
-        Some((&self.project, self.scope))
+    fn name(&self) -> String {
+        self.name.clone()
     }
 
     fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
@@ -50,9 +52,16 @@ impl Kept for CronTrigger {
     }
 }
 
-impl CronTrigger {
-    /// Its row in answers.
-    pub(crate) fn row(&self) -> Map<String, Value> {
+impl Owned for CronTrigger {
+    fn project(&self) -> &str {
+        &self.project
+    }
+
+    fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    fn row(&self) -> Map<String, Value> {
         let row = json!({
             "id": self.id,
             "name": self.name,
@@ -74,7 +83,9 @@ impl CronTrigger {
             _ => Map::new(),
         }
     }
+}
 
+impl CronTrigger {
     /// The same after it has started one; none if that was the last.
     pub(crate) fn after(&self, now: i64) -> Option<Self> {
         let remaining = match self.remaining {
@@ -90,19 +101,6 @@ impl CronTrigger {
             updated_at: Some(now),
             ..self.clone()
         })
-    }
-}
-
-impl Tables {
-    /// The trigger with this id or name that `caller` sees.
-    pub(crate) fn cron_trigger<'a>(
-        &'a self,
-        caller: &'a Caller,
-        identifier: &str,
-    ) -> Option<&'a CronTrigger> {
-        let mut seen = self.cron_triggers.seen(caller);
-        seen.find(|one| one.id == identifier || one.name == identifier)
-            .map(|one| &**one)
     }
 }
 

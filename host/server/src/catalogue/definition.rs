@@ -7,12 +7,13 @@ use ostro_lang::{AdHocAction, Input, Location, Workbook, Workflow, parse, python
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Edits, Kept, Table, Tables};
+use super::{Edits, Kept, Owned, Table, Tables};
+use crate::fault::Fault;
 use crate::identity::{Caller, Scope};
 use crate::row;
 
 /// What a definition defines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     Workbook,
@@ -39,6 +40,8 @@ pub(crate) struct Definition {
     pub(crate) text: String,
     /// The [`Text`] that it runs by, where that is not the one that is shown.
     pub(crate) source: Option<String>,
+    /// Whether it stands in a workbook.
+    pub(crate) in_workbook: bool,
     /// In milliseconds since 1970 UTC, as all times.
     pub(crate) created_at: i64,
     pub(crate) updated_at: Option<i64>,
@@ -54,12 +57,15 @@ pub(crate) struct Text {
 impl Kept for Definition {
     const KIND: &'static str = "definition";
 
+    /// Its kind, its namespace and its full name.
+    type Name = (Kind, String, String);
+
     fn id(&self) -> &str {
         &self.id
     }
 
-    fn owner(&self) -> Option<(&str, Scope)> {
-        Some((&self.project, self.scope))
+    fn name(&self) -> Self::Name {
+        (self.kind, self.namespace.clone(), self.name.clone())
     }
 
     fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
@@ -67,15 +73,63 @@ impl Kept for Definition {
     }
 }
 
+impl Owned for Definition {
+    fn project(&self) -> &str {
+        &self.project
+    }
+
+    fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    fn row(&self) -> Map<String, Value> {
+        let mut row = json!({
+            "id": self.id,
+            "name": self.name,
+            "namespace": self.namespace,
+            "definition": self.text,
+            "tags": self.tags,
+            "scope": self.scope.as_str(),
+            "project_id": self.project,
+            "created_at": row::time(self.created_at),
+            "updated_at": row::maybe_time(self.updated_at),
+        });
+        match self.kind {
+            Kind::Workbook => {}
+            Kind::Workflow => {
+                row["input"] = self.input.as_str().into();
+                // JSON in a text, in lists and alone.
+                row["interface"] = self.interface.as_ref().map(ToString::to_string).into();
+                row["checksum"] = if self.in_workbook {
+                    Value::Null
+                } else {
+                    format!("{:x}", Md5::digest(&self.text)).into()
+                };
+            }
+            Kind::Action => {
+                row["input"] = self.input.as_str().into();
+                row["description"] = self.description.as_deref().into();
+                row["is_system"] = false.into();
+            }
+        }
+        match row {
+            Value::Object(row) => row,
+            _ => Map::new(),
+        }
+    }
+}
+
 impl Kept for Text {
     const KIND: &'static str = "text";
+
+    type Name = String;
 
     fn id(&self) -> &str {
         &self.id
     }
 
-    fn owner(&self) -> Option<(&str, Scope)> {
-        None
+    fn name(&self) -> String {
+        self.id.clone()
     }
 
     fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
@@ -119,6 +173,7 @@ impl Definition {
             interface: None,
             text: String::new(),
             source: None,
+            in_workbook: false,
             created_at: place.now,
             updated_at: None,
         }
@@ -179,43 +234,7 @@ impl Definition {
     pub(crate) fn runs_by<'a>(&'a self, tables: &'a Tables) -> &'a str {
         let source = self.source.as_deref();
         let text = source.and_then(|id| tables.texts.get(id));
-        text.map_or(&self.text, |text| &text.text)
-    }
-
-    /// Its row in answers.
-    pub(crate) fn row(&self) -> Map<String, Value> {
-        let mut row = json!({
-            "id": self.id,
-            "name": self.name,
-            "namespace": self.namespace,
-            "definition": self.text,
-            "tags": self.tags,
-            "scope": self.scope.as_str(),
-            "project_id": self.project,
-            "created_at": row::time(self.created_at),
-            "updated_at": row::maybe_time(self.updated_at),
-        });
-        match self.kind {
-            Kind::Workbook => {}
-            Kind::Workflow => {
-                row["input"] = self.input.as_str().into();
-                // JSON in a text, in lists and alone.
-                row["interface"] = self.interface.as_ref().map(ToString::to_string).into();
-                row["checksum"] = match self.source {
-                    Some(_) if self.is_part() => Value::Null,
-                    _ => format!("{:x}", Md5::digest(&self.text)).into(),
-                };
-            }
-            Kind::Action => {
-                row["input"] = self.input.as_str().into();
-                row["description"] = self.description.as_deref().into();
-                row["is_system"] = false.into();
-            }
-        }
-        match row {
-            Value::Object(row) => row,
-            _ => Map::new(),
-        }
+        text.map_or(&*self.text, |text| &*text.text)
     }
 
     /// Its row in the answer to the request that has put it there.
@@ -235,49 +254,52 @@ impl Definition {
         }
         row
     }
-
-    /// Whether it stands in a workbook: its text has no version of its own.
-    fn is_part(&self) -> bool {
-        !self.text.starts_with("version")
-    }
 }
 
 impl Tables {
-    /// The definition of this kind and name in a namespace that `caller` sees: their own before
-    /// others'.
-    pub(crate) fn find<'a>(
-        &'a self,
-        caller: &'a Caller,
-        kind: Kind,
-        name: &str,
+    /// The workflow that `caller` sees with this id, or else of this name in a namespace.
+    pub(crate) fn workflow(
+        &self,
+        caller: &Caller,
+        identifier: &str,
         namespace: &str,
-    ) -> Option<&'a Definition> {
-        let found = self
-            .definitions
-            .seen(caller)
-            .filter(|one| one.kind == kind && one.name == name && one.namespace == namespace);
-        found
-            .max_by_key(|one| one.project == caller.project)
-            .map(|one| &**one)
+    ) -> Result<&Definition, Fault> {
+        let by_id = self.definitions.with_id(caller, identifier);
+        by_id
+            .filter(|one| one.kind == Kind::Workflow)
+            .or_else(|| self.find(caller, Kind::Workflow, identifier, namespace))
+            .ok_or_else(|| unknown_workflow(identifier, namespace))
     }
 
-    /// As [`Tables::find`], among what is the caller's own.
-    pub(crate) fn own<'a>(
-        &'a self,
+    /// The definition of this kind and name in a namespace that `caller` sees.
+    pub(crate) fn find(
+        &self,
         caller: &Caller,
         kind: Kind,
         name: &str,
         namespace: &str,
-    ) -> Option<&'a Definition> {
-        let mut all = self.definitions.all();
-        let found = all.find(|one| {
-            one.kind == kind
-                && one.project == caller.project
-                && one.name == name
-                && one.namespace == namespace
-        });
-        found.map(|one| &**one)
+    ) -> Option<&Definition> {
+        let name = (kind, namespace.to_owned(), name.to_owned());
+        self.definitions.find(caller, &name)
     }
+
+    /// As [`Tables::find`], among what is the caller's own.
+    pub(crate) fn own(
+        &self,
+        caller: &Caller,
+        kind: Kind,
+        name: &str,
+        namespace: &str,
+    ) -> Option<&Definition> {
+        let name = (kind, namespace.to_owned(), name.to_owned());
+        self.definitions.own(caller, &name)
+    }
+}
+
+pub(crate) fn unknown_workflow(identifier: &str, namespace: &str) -> Fault {
+    Fault::not_found(format!(
+        "Workflow not found [workflow_identifier={identifier}, namespace={namespace}]"
+    ))
 }
 
 /// Drops the texts that nothing runs by any more.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Kept, Table, Tables};
-use crate::identity::{Caller, Scope};
+use super::{Kept, Owned, Table, Tables};
+use crate::identity::Scope;
 use crate::row;
 
 /// An environment.
@@ -24,12 +24,14 @@ pub(crate) struct Environment {
 impl Kept for Environment {
     const KIND: &'static str = "environment";
 
+    type Name = String;
+
     fn id(&self) -> &str {
         &self.id
     }
 
-    fn owner(&self) -> Option<(&str, Scope)> {
-        Some((&self.project, self.scope))
+    fn name(&self) -> String {
+        self.name.clone()
     }
 
     fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
@@ -37,9 +39,16 @@ impl Kept for Environment {
     }
 }
 
-impl Environment {
-    /// Its row in answers.
-    pub(crate) fn row(&self) -> Map<String, Value> {
+impl Owned for Environment {
+    fn project(&self) -> &str {
+        &self.project
+    }
+
+    fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    fn row(&self) -> Map<String, Value> {
         let variables = self.variables.clone();
         let row = json!({
             "id": self.id,
@@ -55,22 +64,5 @@ impl Environment {
             Value::Object(row) => row,
             _ => Map::new(),
         }
-    }
-}
-
-impl Tables {
-    /// The environment of this name that `caller` sees: their own before others'.
-    pub(crate) fn environment<'a>(
-        &'a self,
-        caller: &'a Caller,
-        name: &str,
-    ) -> Option<&'a Environment> {
-        let found = self
-            .environments
-            .seen(caller)
-            .filter(|one| one.name == name);
-        found
-            .max_by_key(|one| one.project == caller.project)
-            .map(|one| &**one)
     }
 }

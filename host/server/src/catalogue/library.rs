@@ -4,19 +4,33 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
+use ostro_journal::{Blob, Digest};
+use ostro_lang::{Parsed, parse};
 use ostro_runtime::{File, Library, WorkflowId};
 
-use super::Tables;
 use super::definition::Kind;
+use super::{Kept as _, Tables};
 use crate::actions::Actions;
 use crate::identity::Caller;
 
 /// The libraries of all projects that have asked for theirs.
 pub(super) struct Libraries {
     actions: Arc<dyn Actions>,
-    /// By project, with the version of the definitions that they are of.
-    known: Mutex<HashMap<String, (u64, Arc<Library>)>>,
+    /// By project.
+    known: Mutex<HashMap<String, Arc<Known>>>,
 }
+
+/// The library of a project.
+struct Known {
+    /// How often definitions had changed when it was made.
+    changes: u64,
+    library: Arc<Library>,
+    /// Its texts, so that the next one need parse what is new alone.
+    texts: Texts,
+}
+
+/// What texts define, by their names and digests.
+type Texts = HashMap<(String, Digest), Parsed>;
 
 impl Libraries {
     pub(super) fn new(actions: Arc<dyn Actions>) -> Self {
@@ -30,21 +44,45 @@ impl Libraries {
         &self.actions
     }
 
-    /// The library of `caller`'s project.
-    pub(super) fn of(&self, caller: &Caller, version: u64, tables: &Tables) -> Arc<Library> {
-        let origin = self.actions.origin();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, library)) = known.get(&caller.project)
-            && *of == version
-            && *library.origin() == origin
-        {
-            return Arc::clone(library);
-        }
-        let library = Library::new(files(caller, tables), origin).with_ids(ids(caller, tables));
+    /// The library of `caller`'s project, if nothing has changed since it was made.
+    pub(super) fn fresh(&self, caller: &Caller, tables: &Tables) -> Option<Arc<Library>> {
+        let known = self.known(caller)?;
+        let is_fresh = known.changes == tables.definitions.changes()
+            && *known.library.origin() == self.actions.origin();
+        is_fresh.then(|| Arc::clone(&known.library))
+    }
+
+    /// The library of `caller`'s project, made anew. Takes as long as the texts take that are new.
+    pub(super) fn make(&self, caller: &Caller, tables: &Tables) -> Arc<Library> {
+        let before = self.known(caller);
+        let mut texts = Texts::new();
+        let files = files(caller, tables).into_iter().map(|file| {
+            let digest = Blob::new(file.text.as_bytes()).digest();
+            let key = (file.name.clone(), digest);
+            let known = before.as_ref().and_then(|before| before.texts.get(&key));
+            let parsed = known
+                .cloned()
+                .unwrap_or_else(|| parse(&file.text, &file.name));
+            texts.insert(key, parsed.clone());
+            (file, parsed)
+        });
+        let library = Library::parsed(files.collect(), self.actions.origin());
         let runner = self.actions.runner(Arc::clone(library.definitions()));
-        let library = Arc::new(library.with_runner(runner));
-        known.insert(caller.project.clone(), (version, Arc::clone(&library)));
+        let library = library.with_ids(ids(caller, tables)).with_runner(runner);
+        let known = Known {
+            changes: tables.definitions.changes(),
+            library: Arc::new(library),
+            texts,
+        };
+        let library = Arc::clone(&known.library);
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(caller.project.clone(), Arc::new(known));
         library
+    }
+
+    fn known(&self, caller: &Caller) -> Option<Arc<Known>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&caller.project).cloned()
     }
 }
 
@@ -84,11 +122,7 @@ fn visible<'a>(
         let seen = tables.definitions.seen(caller);
         seen.filter(move |one| (one.project == caller.project) == own)
     };
-    let others = of(false).filter(move |one| {
-        tables
-            .own(caller, one.kind, &one.name, &one.namespace)
-            .is_none()
-    });
+    let others = of(false).filter(move |one| tables.definitions.own(caller, &one.name()).is_none());
     of(true)
         .chain(others)
         .filter(|one| one.kind != Kind::Workbook)

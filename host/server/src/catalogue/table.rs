@@ -1,11 +1,14 @@
 //! Rows of one kind.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use ostro_journal::Journal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::Tables;
 use crate::fault::Fault;
@@ -16,11 +19,14 @@ pub(crate) trait Kept: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What the journal calls its kind.
     const KIND: &'static str;
 
+    /// What one is found by.
+    type Name: Eq + Hash + Send + Sync;
+
     /// Its id.
     fn id(&self) -> &str;
 
-    /// Its project, and who sees it; none where it is nobody's.
-    fn owner(&self) -> Option<(&str, Scope)>;
+    /// Its name.
+    fn name(&self) -> Self::Name;
 
     /// Where it is kept.
     fn table_mut(tables: &mut Tables) -> &mut Table<Self>
@@ -28,15 +34,32 @@ pub(crate) trait Kept: Serialize + DeserializeOwned + Send + Sync + 'static {
         Self: Sized;
 }
 
-/// Rows by id, in the order in which they were first kept.
-pub(crate) struct Table<T> {
-    rows: IndexMap<String, Arc<T>>,
+/// Something that a project keeps: one of each name.
+pub(crate) trait Owned: Kept {
+    /// Its project.
+    fn project(&self) -> &str;
+
+    /// Who sees it.
+    fn scope(&self) -> Scope;
+
+    /// Its row in answers.
+    fn row(&self) -> Map<String, Value>;
 }
 
-impl<T> Default for Table<T> {
+/// Rows by id, in the order in which they were first kept, and by name.
+pub(crate) struct Table<T: Kept> {
+    rows: IndexMap<String, Arc<T>>,
+    /// The ids of those of each name.
+    named: HashMap<T::Name, Vec<String>>,
+    changes: u64,
+}
+
+impl<T: Kept> Default for Table<T> {
     fn default() -> Self {
         Self {
             rows: IndexMap::new(),
+            named: HashMap::new(),
+            changes: 0,
         }
     }
 }
@@ -57,11 +80,32 @@ impl<T: Kept> Table<T> {
     }
 
     pub(super) fn put(&mut self, row: T) {
-        self.rows.insert(row.id().to_owned(), Arc::new(row));
+        let row = Arc::new(row);
+        let before = self.rows.insert(row.id().to_owned(), Arc::clone(&row));
+        if let Some(before) = before {
+            self.unname(&before);
+        }
+        let named = self.named.entry(row.name()).or_default();
+        named.push(row.id().to_owned());
+        self.changes += 1;
     }
 
     pub(super) fn drop(&mut self, id: &str) {
-        self.rows.shift_remove(id);
+        if let Some(row) = self.rows.shift_remove(id) {
+            self.unname(&row);
+            self.changes += 1;
+        }
+    }
+
+    fn unname(&mut self, row: &T) {
+        if let Some(named) = self.named.get_mut(&row.name()) {
+            named.retain(|id| id != row.id());
+        }
+    }
+
+    /// How often it has changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// All rows.
@@ -69,16 +113,40 @@ impl<T: Kept> Table<T> {
         self.rows.values()
     }
 
-    /// The rows that `caller` sees.
-    pub(crate) fn seen<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<T>> {
-        self.all().filter(|row| {
-            row.owner()
-                .is_none_or(|(project, scope)| caller.sees(project, scope))
-        })
+    /// The row with this id.
+    pub(crate) fn get(&self, id: &str) -> Option<&T> {
+        self.rows.get(id).map(|row| &**row)
     }
 
-    /// The row with this id.
-    pub(crate) fn get(&self, id: &str) -> Option<&Arc<T>> {
-        self.rows.get(id)
+    fn named(&self, name: &T::Name) -> impl Iterator<Item = &T> {
+        let ids = self.named.get(name).into_iter().flatten();
+        ids.filter_map(|id| self.get(id))
+    }
+}
+
+impl<T: Owned> Table<T> {
+    /// The rows that `caller` sees.
+    pub(crate) fn seen<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<T>> {
+        self.all()
+            .filter(|row| caller.sees(row.project(), row.scope()))
+    }
+
+    /// The row with this id, if `caller` sees it.
+    pub(crate) fn with_id(&self, caller: &Caller, id: &str) -> Option<&T> {
+        self.get(id)
+            .filter(|row| caller.sees(row.project(), row.scope()))
+    }
+
+    /// The row of this name that `caller` sees: their own before others'.
+    pub(crate) fn find(&self, caller: &Caller, name: &T::Name) -> Option<&T> {
+        let seen = self
+            .named(name)
+            .filter(|row| caller.sees(row.project(), row.scope()));
+        seen.max_by_key(|row| row.project() == caller.project)
+    }
+
+    /// The row of this name that is `caller`'s own.
+    pub(crate) fn own(&self, caller: &Caller, name: &T::Name) -> Option<&T> {
+        self.named(name).find(|row| row.project() == caller.project)
     }
 }

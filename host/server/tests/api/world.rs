@@ -10,7 +10,7 @@ use ostro_core::{
 use ostro_journal::{Journal, Options};
 use ostro_lang::{Definitions, Diagnostic};
 use ostro_runtime::{Library, RunnerSource, Runtime, SystemClock};
-use ostro_server::{ActionKind, Actions, Server, SystemAction};
+use ostro_server::{Actions, Parameter, Server, SystemAction};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
@@ -66,19 +66,23 @@ pub(crate) struct Known;
 
 impl Actions for Known {
     fn all(&self) -> Vec<SystemAction> {
-        [
-            ("std.async_noop", ""),
-            ("std.echo", "output, delay=0"),
-            ("std.fail", "error_data=null"),
-            ("std.noop", ""),
-        ]
-        .map(|(name, input)| SystemAction {
+        let action = |name: &str, parameters: &[(&str, Option<Value>)]| SystemAction {
             name: name.into(),
-            kind: ActionKind::Standard,
-            input: input.to_owned(),
+            parameters: parameters
+                .iter()
+                .map(|(name, default)| Parameter {
+                    name: (*name).into(),
+                    default: default.clone(),
+                })
+                .collect(),
             description: None,
-        })
-        .into()
+        };
+        vec![
+            action("std.async_noop", &[]),
+            action("std.echo", &[("output", None), ("delay", Some(0.into()))]),
+            action("std.fail", &[("error_data", Some(Value::Null))]),
+            action("std.noop", &[]),
+        ]
     }
 
     fn get(&self, name: &str) -> Option<SystemAction> {

@@ -1,4 +1,4 @@
-//! How executions are started over the API.
+//! How executions are started: by callers, and by triggers.
 
 use ostro_core::{ExecutionId, Map, State};
 use ostro_journal::ExecutionRow;
@@ -6,40 +6,47 @@ use ostro_lang::{Workflow, WorkflowKind, bind_input, invalid_input};
 use ostro_runtime::StartRequest;
 use serde_json::Value;
 
-use super::given::{Given, class, python};
-use super::workflows;
 use crate::app::App;
 use crate::fault::Fault;
 use crate::identity::Caller;
+use crate::python::{class, python};
 
 /// A JSON object.
-type Object = serde_json::Map<String, Value>;
+pub(crate) type Object = serde_json::Map<String, Value>;
 
-/// What the engine adds to the parameters of an execution by itself.
-const ADDED: [&str; 5] = [
-    "namespace",
-    "task_execution_id",
-    "root_execution_id",
-    "index",
-    "description",
-];
+/// What is to be started.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// Its id; where there is an execution that has it, that one is meant and nothing starts.
+    pub(crate) id: Option<String>,
+    /// The workflow, by its id or its name.
+    pub(crate) workflow: Option<String>,
+    pub(crate) namespace: String,
+    pub(crate) input: Object,
+    pub(crate) params: Object,
+    pub(crate) description: String,
+    /// The execution that it is another run of.
+    pub(crate) source: Option<ExecutionId>,
+}
 
 /// Starts an execution, unless there is one with the id that is wanted.
 pub(crate) async fn start(
     app: &App,
     caller: &Caller,
-    given: &Given,
+    wanted: Wanted,
 ) -> Result<ExecutionRow, Fault> {
-    if let Some(row) = known(app, caller, given.text("id")).await? {
+    if let Some(row) = known(app, caller, wanted.id.as_deref()).await? {
         return Ok(row);
     }
-    let wanted = Wanted::of(app, caller, given).await?;
+    let workflow = wanted.workflow.ok_or_else(|| {
+        Fault::invalid("Workflow ID or workflow name must be provided. Workflow ID is recommended.")
+    })?;
     let (name, namespace) = {
         let kept = app.catalogue.kept();
-        let found = workflows::find(&kept, caller, &wanted.workflow, &wanted.namespace)?;
+        let found = kept.workflow(caller, &workflow, &wanted.namespace)?;
         (found.name.clone(), found.namespace.clone())
     };
-    let library = app.catalogue.library(caller);
+    let library = app.catalogue.library(caller).await?;
     let mut params = wanted.params;
     let env = environment(app, caller, params.shift_remove("env"))?;
     let task_name = params.shift_remove("task_name");
@@ -65,7 +72,7 @@ pub(crate) async fn start(
         params: map(params),
         library: Some(library),
         source: wanted.source,
-        id: given.text("id").map(ExecutionId::new),
+        id: wanted.id.map(ExecutionId::new),
     };
     let id = app.runtime.start(request).await?;
     let row = app.execution(caller, id.as_str()).await?;
@@ -98,64 +105,6 @@ async fn known(
     }
 }
 
-/// What is to be started: as the caller says, and for the rest as an earlier one was.
-struct Wanted {
-    /// An id or a name.
-    workflow: String,
-    namespace: String,
-    input: Object,
-    params: Object,
-    description: String,
-    source: Option<ExecutionId>,
-}
-
-impl Wanted {
-    async fn of(app: &App, caller: &Caller, given: &Given) -> Result<Self, Fault> {
-        let own = |name| given.object(name).cloned().unwrap_or_default();
-        let description = given.text("description").unwrap_or_default();
-        let workflow = given
-            .text("workflow_id")
-            .or_else(|| given.text("workflow_name"));
-        let Some(source) = given.text("source_execution_id") else {
-            let workflow = workflow.ok_or_else(|| {
-                Fault::invalid(
-                    "Workflow ID or workflow name must be provided. \
-                     Workflow ID is recommended.",
-                )
-            })?;
-            return Ok(Self {
-                workflow: workflow.to_owned(),
-                namespace: given
-                    .text("workflow_namespace")
-                    .unwrap_or_default()
-                    .to_owned(),
-                input: own("input"),
-                params: own("params"),
-                description: description.to_owned(),
-                source: None,
-            });
-        };
-        let source = app.execution(caller, source).await?;
-        let mut params = object(source.params.as_deref());
-        params.retain(|name, _| !ADDED.contains(&name.as_str()));
-        let input = object(source.input.as_deref());
-        let note = format!("{description} Based on the execution '{}'", source.id);
-        // The workflow is that of the source, whatever name is given.
-        let workflow = given.text("workflow_id").map(str::to_owned);
-        let workflow = workflow.or(source.workflow_id);
-        Ok(Self {
-            workflow: workflow.unwrap_or(source.workflow_name),
-            namespace: given
-                .text("workflow_namespace")
-                .map_or(source.workflow_namespace, str::to_owned),
-            input: merged(input, own("input")),
-            params: merged(params, own("params")),
-            description: note.trim().to_owned(),
-            source: Some(source.id),
-        })
-    }
-}
-
 /// The environment of an execution: an object, or the name of one that is kept.
 fn environment(app: &App, caller: &Caller, env: Option<Value>) -> Result<Object, Fault> {
     match env {
@@ -163,7 +112,7 @@ fn environment(app: &App, caller: &Caller, env: Option<Value>) -> Result<Object,
         Some(Value::Object(env)) => Ok(env),
         Some(Value::String(name)) => {
             let kept = app.catalogue.kept();
-            let found = kept.environment(caller, &name);
+            let found = kept.environments.find(caller, &name);
             let found = found.map(|environment| environment.variables.clone().unwrap_or_default());
             found.ok_or_else(|| Fault::invalid(format!("Environment is not found: {name}")))
         }
@@ -194,7 +143,7 @@ fn reaches(workflow: &Workflow, task: Option<&Value>) -> Result<(), Fault> {
 }
 
 /// `over`, and what only `under` has; objects in both likewise.
-pub(super) fn merged(mut under: Object, over: Object) -> Object {
+pub(crate) fn merged(mut under: Object, over: Object) -> Object {
     for (name, value) in over {
         match (under.get_mut(&name), value) {
             (Some(Value::Object(below)), Value::Object(value)) => {
@@ -209,13 +158,13 @@ pub(super) fn merged(mut under: Object, over: Object) -> Object {
 }
 
 /// The object that a text of JSON is.
-pub(super) fn object(json: Option<&str>) -> Object {
+pub(crate) fn object(json: Option<&str>) -> Object {
     let object = json.and_then(|json| serde_json::from_str(json).ok());
     object.unwrap_or_default()
 }
 
 /// An object as the engine has it.
-pub(super) fn map(object: Object) -> Map {
+pub(crate) fn map(object: Object) -> Map {
     let entries = object.into_iter();
     entries
         .map(|(name, value)| (name.into(), value.into()))

@@ -1,0 +1,69 @@
+//! What is the same for all resources that projects keep.
+
+use axum::Json;
+use serde_json::{Map, Value};
+
+use crate::app::Request;
+use crate::catalogue::{Owned, Table};
+use crate::fault::Fault;
+use crate::identity::Scope;
+use crate::query::Resource;
+
+/// The answer with a list: those of `table` that the caller sees, or may see of all projects, and
+/// `more` that is nobody's. `unknown` says that there is no row that the marker names.
+pub(super) fn listed<T: Owned>(
+    table: &Table<T>,
+    request: &Request,
+    resource: &Resource,
+    of: impl Fn(&T) -> bool,
+    more: impl IntoIterator<Item = Map<String, Value>>,
+    unknown: impl FnOnce(&str) -> Fault,
+) -> Result<Json<Value>, Fault> {
+    let listing = request.query.listing(resource)?;
+    let of_all = all_projects(request)?;
+    let caller = &request.caller;
+    let seen = table
+        .all()
+        .filter(|one| of(one) && (of_all || caller.sees(one.project(), one.scope())));
+    let rows = seen.map(|one| one.row()).chain(more);
+    let page = listing.page(rows, unknown)?;
+    Ok(Json(listing.answer(resource, &request.url, page)))
+}
+
+/// Whether rows of all projects are wanted, for those who may have them.
+pub(super) fn all_projects(request: &Request) -> Result<bool, Fault> {
+    if request.query.get("all_projects").is_some() && !request.caller.is_admin {
+        return Err(not_permitted());
+    }
+    Ok(request.query.is_wanted("all_projects"))
+}
+
+/// Who is to see what a caller keeps, as they say it; only administrators share with everybody.
+/// `odd` says that it is neither.
+pub(super) fn scope(
+    request: &Request,
+    text: &str,
+    odd: impl FnOnce(&str) -> Fault,
+) -> Result<Scope, Fault> {
+    match text {
+        "private" => Ok(Scope::Private),
+        "public" if request.caller.is_admin => Ok(Scope::Public),
+        "public" => Err(not_permitted()),
+        other => Err(odd(other)),
+    }
+}
+
+/// As [`scope`] of an attribute.
+pub(super) fn scope_attribute(request: &Request, text: &str) -> Result<Scope, Fault> {
+    scope(request, text, |odd| {
+        Fault::invalid(format!(
+            "Invalid input for field/attribute scope. Value: '{odd}'. \
+             Value should be one of: public, private"
+        ))
+    })
+}
+
+/// The caller may not.
+fn not_permitted() -> Fault {
+    Fault::forbidden("Operation forbidden (insufficient permissions)")
+}
