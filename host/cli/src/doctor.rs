@@ -7,8 +7,8 @@ use ostro_runtime::{Finding, diagnose};
 
 use crate::args::Doctor;
 use crate::errors::Exit;
-use crate::state::{RunDir, StateDir, moment};
-use crate::{installed, terminal};
+use crate::state::{self, RunDir, StateDir, moment};
+use crate::terminal;
 
 /// Carries out `ostro doctor`.
 pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
@@ -83,7 +83,7 @@ fn examine_server(state: &StateDir, repair: bool) -> Result<usize> {
         return Ok(problems);
     }
     let mut findings = Vec::new();
-    for root in installed::unfinished(&journal)? {
+    for root in state::unfinished(&journal)? {
         findings.extend(diagnose(&journal, &root)?);
     }
     drop(journal);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use ostro_core::{ExecutionId, Value};
-use ostro_journal::{Journal, Options, Unfinished};
+use ostro_journal::{Journal, Options};
 use ostro_packs::{MajorTag, Pack};
 use ostro_runtime::Library;
 use ostro_store::{Hold, Installed, Pin, Record, Store};
 
 use crate::args::State;
 use crate::errors::hinted;
-use crate::state::{RunDir, StateDir};
+use crate::state::{self, RunDir, StateDir};
 
 /// The installed packs that are wanted, beside those that the command line names.
 pub(crate) struct Wanted {
@@ -251,31 +251,13 @@ pub(crate) fn needed(state: &StateDir) -> Result<BTreeMap<String, ExecutionId>> 
         }
     }
     if let Some(journal) = Journal::open_to_read(&state.server(), &Options::default())? {
-        for id in unfinished(&journal)? {
+        for id in state::unfinished(&journal)? {
             for pin in needed_in(&journal, &id)? {
                 needed.insert(pin.digest, id.clone());
             }
         }
     }
     Ok(needed)
-}
-
-/// The root executions of a journal that have not ended.
-pub(crate) fn unfinished(journal: &Journal) -> Result<Vec<ExecutionId>> {
-    const PAGE: usize = 1000;
-    let mut all = Vec::new();
-    for which in [Unfinished::Moving, Unfinished::Still] {
-        let mut last = None;
-        loop {
-            let page = journal.unfinished(which, last.as_ref(), PAGE)?;
-            all.extend(page.iter().map(|root| root.id.clone()));
-            last = page.into_iter().last();
-            if last.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(all)
 }
 
 fn needed_by(run: &RunDir) -> Result<Vec<Pin>> {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow};
 use ostro_core::{ActionOutcome, ExecutionId, State};
-use ostro_journal::{ExecutionRow, Journal, Options};
+use ostro_journal::{ExecutionRow, Journal, Options, Unfinished};
 use ostro_store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,24 @@ const ENDED: &str = "ended";
 
 /// The state folders that this process was told of.
 static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// The root executions of a journal that have not ended.
+pub(crate) fn unfinished(journal: &Journal) -> Result<Vec<ExecutionId>> {
+    const PAGE: usize = 1000;
+    let mut all = Vec::new();
+    for which in [Unfinished::Moving, Unfinished::Still] {
+        let mut last = None;
+        loop {
+            let page = journal.unfinished(which, last.as_ref(), PAGE)?;
+            all.extend(page.iter().map(|root| root.id.clone()));
+            last = page.into_iter().last();
+            if last.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(all)
+}
 
 /// Where this program keeps its own, as far as this process knows: no pack is granted any of it.
 pub(crate) fn own_folders() -> Vec<PathBuf> {

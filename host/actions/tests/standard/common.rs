@@ -128,26 +128,8 @@ pub(crate) fn program(path: &str, package: &str) -> PathBuf {
 /// The Python of a virtual environment in the user's cache that has `requirement`, of which
 /// `import` must work.
 pub(crate) fn python(folder: &str, requirement: &str, import: &str) -> PathBuf {
-    static PIP: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = PIP.lock().unwrap_or_else(PoisonError::into_inner);
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
-        .expect("XDG_CACHE_HOME or HOME is set");
-    let folder = cache.join("ostro-tests").join(folder);
-    let python = folder.join("bin").join("python");
-    let works = || run(Command::new(&python).args(["-c", import]));
-    if works().is_err() {
-        let installed = run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
-            .and_then(|_| {
-                run(Command::new(&python).args(["-m", "pip", "install", "--quiet", requirement]))
-            })
-            .and_then(|_| works());
-        if let Err(reason) = installed {
-            panic!("{requirement} of PyPI is missing, and cannot be installed: {reason}");
-        }
-    }
-    python
+    let programs = ostro_tests::python(folder, &[requirement], import).unwrap();
+    programs.join("python")
 }
 
 /// A certificate that nobody signed, for `localhost` and 127.0.0.1, and its key, in PEM.

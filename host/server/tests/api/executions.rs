@@ -6,6 +6,26 @@ use crate::world::{World, id, inner};
 
 const UNKNOWN: &str = "/v2/executions/00000000-0000-0000-0000-000000000000";
 
+/// What is durable is known to the host, too, whether or not somebody hears the answer.
+#[tokio::test]
+async fn a_request_comes_to_its_end_though_the_caller_hangs_up() {
+    let world = World::new().await;
+    for turn in 0..50 {
+        let name = format!("env{turn}");
+        world.hang_up("/v2/environments", json!({"name": name}));
+        let path = format!("/v2/environments/{name}");
+        let mut kept = false;
+        for _ in 0..500 {
+            kept = world.ask("GET", &path, Value::Null).await.0 == 200;
+            if kept {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        assert!(kept, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn one_is_started_and_shown() {
     let world = World::new().await;

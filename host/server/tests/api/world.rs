@@ -1,5 +1,6 @@
 //! A server with a few actions, and a client.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,6 +198,19 @@ impl World {
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Json::Null))
+    }
+
+    /// Sends a request, and is gone before the answer comes.
+    pub(crate) fn hang_up(&self, path: &str, body: Json) {
+        let body = body.to_string();
+        let host = self.at.strip_prefix("http://").unwrap();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut connection = std::net::TcpStream::connect(host).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
     }
 
     /// An answer, with its status.
