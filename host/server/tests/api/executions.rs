@@ -12,7 +12,7 @@ async fn a_request_comes_to_its_end_though_the_caller_hangs_up() {
     let world = World::new().await;
     for turn in 0..50 {
         let name = format!("env{turn}");
-        world.hang_up("/v2/environments", json!({"name": name}));
+        world.hang_up("/v2/environments", &json!({"name": name}));
         let path = format!("/v2/environments/{name}");
         let mut kept = false;
         for _ in 0..500 {

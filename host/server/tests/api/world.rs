@@ -201,7 +201,7 @@ impl World {
     }
 
     /// Sends a request, and is gone before the answer comes.
-    pub(crate) fn hang_up(&self, path: &str, body: Json) {
+    pub(crate) fn hang_up(&self, path: &str, body: &Json) {
         let body = body.to_string();
         let host = self.at.strip_prefix("http://").unwrap();
         let request = format!(
