@@ -4,8 +4,11 @@
 //! defined is in the [`catalogue`]; what runs is in the runtime, and what ran in its journal. The
 //! answers are those of Mistral 23: the same fields, status codes and faults.
 //!
-//! Where to look: `api` has one file a resource; `query` is how lists are asked for; `fault` is
-//! what is answered where something is wrong.
+//! Where to look: `api` has one file a resource; `start` is how executions begin, whoever wants
+//! them; `query` is how lists are asked for; `fault` is what is answered where something is wrong.
+//!
+//! Architecture Invariant: a request that has begun comes to its end, whoever hangs up. What is
+//! durable is known to the host, too.
 //!
 //! Architecture Invariant: the server knows actions only through [`Actions`]. It depends on no
 //! crate that runs them.
