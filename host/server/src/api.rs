@@ -13,6 +13,7 @@ mod kept;
 mod maintenance;
 mod report;
 mod root;
+mod routes;
 mod strangers;
 mod subexecutions;
 mod tasks;
@@ -28,6 +29,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use tower::util::MapRequest;
 
+pub use self::routes::Route;
+use self::routes::Routes;
 use crate::app::App;
 use crate::fault::Fault;
 
@@ -64,8 +67,9 @@ fn trimmed(mut request: Request) -> Request {
     request
 }
 
-fn router(app: App) -> Router {
-    let v2 = Router::new()
+/// All routes that there are, with what answers them.
+fn all() -> Routes {
+    let v2 = Routes::new()
         .merge(action_executions::routes())
         .merge(actions::routes())
         .merge(code::routes())
@@ -75,10 +79,20 @@ fn router(app: App) -> Router {
         .merge(tasks::routes())
         .merge(workbooks::routes())
         .merge(workflows::routes());
-    Router::new()
+    Routes::new()
         .merge(root::routes())
         .merge(maintenance::routes())
         .nest("/v2", v2)
+}
+
+/// All routes that are served, in the order of their declaration.
+pub fn routes() -> Vec<Route> {
+    all().into_parts().1
+}
+
+fn router(app: App) -> Router {
+    let (router, _) = all().into_parts();
+    router
         .layer(from_fn(strangers::explain))
         .layer(from_fn(to_its_end))
         .layer(from_fn_with_state(app.clone(), maintenance::hold))

@@ -29,4 +29,5 @@ mod single;
 mod start;
 
 pub use actions::{Actions, Parameter, SystemAction};
+pub use api::{Route, routes};
 pub use app::{Server, ServerError};

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
-use axum::{Json, Router};
 use ostro_core::{
     ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome, Map, State as Status, Value,
 };
@@ -14,6 +13,7 @@ use ostro_journal::{ActionColumn, ActionRecord, Op, Query};
 use serde_json::{Value as JsonValue, json};
 
 use super::given::{Given, Shape};
+use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::fault::Fault;
 use crate::python::python;
@@ -68,12 +68,20 @@ const SHAPE: Shape = Shape {
     read_only: &["project_id"],
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/action_executions", get(list).post(create))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/action_executions", "action_executions:list", list)
+        .post("/action_executions", "action_executions:create", create)
+        .get("/action_executions/{id}", "action_executions:get", one)
+        .put(
             "/action_executions/{id}",
-            get(one).put(change).delete(delete),
+            "action_executions:update",
+            change,
+        )
+        .delete(
+            "/action_executions/{id}",
+            "action_executions:delete",
+            delete,
         )
 }
 

@@ -1,14 +1,14 @@
 //! `/v2/actions`: those that a project has defined, and those that are there.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::definitions::{Posted, Sort, namespace};
 use super::kept::listed;
+use super::routes::Routes;
 use crate::actions::SystemAction;
 use crate::app::{App, Request};
 use crate::catalogue::definition::{Definition, Kind};
@@ -43,18 +43,21 @@ const SORT: Sort = Sort {
     unknown,
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/actions", get(list).post(create).put(update))
-        .route("/actions/validate", post(validate))
-        .route(
-            "/actions/{identifier}",
-            get(one).put(update_one).delete(delete),
-        )
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/actions", "actions:list", list)
+        .post("/actions", "actions:create", create)
+        .put("/actions", "actions:update", update)
+        .post("/actions/validate", None, validate)
+        .get("/actions/{identifier}", "actions:get", one)
+        .put("/actions/{identifier}", "actions:update", update_one)
+        .delete("/actions/{identifier}", "actions:delete", delete)
         // Mistral's client writes the namespace so.
-        .route(
+        .get("/actions/{identifier}/{namespace}", "actions:get", one_in)
+        .delete(
             "/actions/{identifier}/{namespace}",
-            get(one_in).delete(delete_in),
+            "actions:delete",
+            delete_in,
         )
 }
 

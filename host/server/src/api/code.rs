@@ -1,20 +1,43 @@
 //! `/v2/code_sources` and `/v2/dynamic_actions`: Python that Mistral takes in and runs. Ostro's
 //! actions of one's own are components of packs.
 
-use axum::Router;
-use axum::routing::any;
-
-use crate::app::App;
+use super::routes::Routes;
 use crate::fault::Fault;
 
-pub(super) fn routes() -> Router<App> {
-    ["/code_sources", "/dynamic_actions"]
-        .into_iter()
-        .fold(Router::new(), |router, path| {
-            router
-                .route(path, any(refused))
-                .route(&format!("{path}/{{identifier}}"), any(refused))
-        })
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/code_sources", "code_sources:list", refused)
+        .post("/code_sources", "code_sources:create", refused)
+        .put("/code_sources", "code_sources:update", refused)
+        .delete("/code_sources", "code_sources:delete", refused)
+        .get("/code_sources/{identifier}", "code_sources:get", refused)
+        .post("/code_sources/{identifier}", "code_sources:create", refused)
+        .put("/code_sources/{identifier}", "code_sources:update", refused)
+        .delete("/code_sources/{identifier}", "code_sources:delete", refused)
+        .get("/dynamic_actions", "dynamic_actions:list", refused)
+        .post("/dynamic_actions", "dynamic_actions:create", refused)
+        .put("/dynamic_actions", "dynamic_actions:update", refused)
+        .delete("/dynamic_actions", "dynamic_actions:delete", refused)
+        .get(
+            "/dynamic_actions/{identifier}",
+            "dynamic_actions:get",
+            refused,
+        )
+        .post(
+            "/dynamic_actions/{identifier}",
+            "dynamic_actions:create",
+            refused,
+        )
+        .put(
+            "/dynamic_actions/{identifier}",
+            "dynamic_actions:update",
+            refused,
+        )
+        .delete(
+            "/dynamic_actions/{identifier}",
+            "dynamic_actions:delete",
+            refused,
+        )
 }
 
 async fn refused() -> Fault {

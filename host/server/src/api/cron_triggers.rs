@@ -1,9 +1,8 @@
 //! `/v2/cron_triggers`: executions that are started at times.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
-use axum::{Json, Router};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use ostro_lang::{bind_input, invalid_input};
@@ -11,6 +10,7 @@ use serde_json::Value;
 
 use super::given::{Given, Shape};
 use super::kept::{listed, scope_attribute};
+use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::catalogue::cron_trigger::{CronTrigger, NEVER, Pattern};
 use crate::catalogue::definition::Definition;
@@ -67,10 +67,16 @@ const SHAPE: Shape = Shape {
 /// How far off the first time has to be at least, in milliseconds.
 const AHEAD: i64 = 60_000;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/cron_triggers", get(list).post(create))
-        .route("/cron_triggers/{identifier}", get(one).delete(delete))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/cron_triggers", "cron_triggers:list", list)
+        .post("/cron_triggers", "cron_triggers:create", create)
+        .get("/cron_triggers/{identifier}", "cron_triggers:get", one)
+        .delete(
+            "/cron_triggers/{identifier}",
+            "cron_triggers:delete",
+            delete,
+        )
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

@@ -1,13 +1,13 @@
 //! `/v2/environments`.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Map, Value};
 
 use super::given::{Given, Shape};
 use super::kept::{listed, scope_attribute};
+use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::catalogue::Owned as _;
 use crate::catalogue::environment::Environment;
@@ -31,10 +31,13 @@ const ENVIRONMENTS: Resource = Resource {
     options: &[],
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/environments", get(list).post(create).put(update))
-        .route("/environments/{name}", get(one).delete(delete))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/environments", "environments:list", list)
+        .post("/environments", "environments:create", create)
+        .put("/environments", "environments:update", update)
+        .get("/environments/{name}", "environments:get", one)
+        .delete("/environments/{name}", "environments:delete", delete)
 }
 
 /// What a caller says of an environment. What they leave out stays as it is.

@@ -1,14 +1,14 @@
 //! `/v2/executions`.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
-use axum::{Json, Router};
 use ostro_journal::{ExecutionColumn, ExecutionRow, Op, Operand, Query};
 use serde_json::{Map, Value};
 
 use super::given::Shape;
 use super::kept::all_projects;
+use super::routes::Routes;
 use super::{deletion, report, subexecutions, tasks, update, wanted};
 use crate::app::{App, Request};
 use crate::fault::Fault;
@@ -77,16 +77,24 @@ pub(super) const SHAPE: Shape = Shape {
     read_only: &["project_id"],
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/executions", get(list).post(create))
-        .route("/executions/{id}", get(one).put(change).delete(delete))
-        .route("/executions/{id}/tasks", get(tasks::of_execution))
-        .route("/executions/{id}/report", get(report::of_execution))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/executions", "executions:list", list)
+        .post("/executions", "executions:create", create)
+        .get("/executions/{id}", "executions:get", one)
+        .put("/executions/{id}", "executions:update", change)
+        .delete("/executions/{id}", "executions:delete", delete)
+        .get(
             "/executions/{id}/executions",
-            get(subexecutions::of_execution),
+            "executions:get",
+            subexecutions::of_execution,
         )
+        .get(
+            "/executions/{id}/report",
+            "executions:get",
+            report::of_execution,
+        )
+        .get("/executions/{id}/tasks", "tasks:list", tasks::of_execution)
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

@@ -1,17 +1,17 @@
 //! `/maintenance` and `/info`, and what is not taken during maintenance
 //! (`mistral/api/hooks/maintenance.py`).
 
+use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::MAX_BODY;
 use super::given::Shape;
+use super::routes::Routes;
 use crate::app::App;
 use crate::fault::{Fault, TextFault};
 use crate::maintenance::{Maintenance, Status};
@@ -29,10 +29,11 @@ const SHAPE: Shape = Shape {
     read_only: &[],
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/maintenance", get(status).put(change))
-        .route("/info", get(info))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/info", None, info)
+        .get("/maintenance", None, status)
+        .put("/maintenance", None, change)
 }
 
 async fn status(State(app): State<App>) -> Json<Value> {

@@ -1,18 +1,18 @@
 //! What the service is: `/`, `/v2/`, `/info`, `/maintenance`.
 
+use axum::Json;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use axum::routing::any;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::app::{App, Request, base};
+use super::routes::Routes;
+use crate::app::{Request, base};
 use crate::fault::Fault;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/", any(versions))
-        .route("/v2", any(redirect))
-        .route("/v2/", any(v2))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .any("/", None, versions)
+        .any("/v2", None, redirect)
+        .any("/v2/", None, v2)
 }
 
 /// The version's own address ends with a slash.

@@ -1,15 +1,15 @@
 //! `/v2/tasks`, and the tasks of an execution.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::routing::get;
-use axum::{Json, Router};
 use ostro_core::State as Status;
 use ostro_journal::{ExecutionColumn, Op, Query, TaskColumn, TaskRecord};
 use serde_json::{Map, Value};
 
 use super::executions::{self, EXECUTIONS};
 use super::given::Shape;
+use super::routes::Routes;
 use super::{action_executions, subexecutions, update};
 use crate::app::{App, Request};
 use crate::fault::Fault;
@@ -91,20 +91,31 @@ const SHAPE: Shape = Shape {
     read_only: &["project_id"],
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/tasks", get(list))
-        .route("/tasks/{id}", get(one).put(change))
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/tasks", "tasks:list", list)
+        .get("/tasks/{id}", "tasks:get", one)
+        .put("/tasks/{id}", "tasks:update", change)
+        .get(
             "/tasks/{id}/action_executions",
-            get(action_executions::of_task),
+            "action_executions:list",
+            action_executions::of_task,
         )
-        .route(
+        .get(
             "/tasks/{id}/action_executions/{action}",
-            get(action_executions::one_of_task),
+            "action_executions:get",
+            action_executions::one_of_task,
         )
-        .route("/tasks/{id}/workflow_executions", get(started))
-        .route("/tasks/{id}/executions", get(subexecutions::of_task))
+        .get(
+            "/tasks/{id}/executions",
+            "executions:get",
+            subexecutions::of_task,
+        )
+        .get(
+            "/tasks/{id}/workflow_executions",
+            "executions:list",
+            started,
+        )
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

@@ -1,15 +1,15 @@
 //! `/v2/workbooks`.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use ostro_lang::Workbook;
 use serde_json::Value;
 
 use super::definitions::{Posted, Sort, namespace, sent};
 use super::kept::listed;
+use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::catalogue::definition::{self, Definition, Kind, cut};
 use crate::catalogue::{Edits, Kept as _, Owned as _, Tables};
@@ -40,11 +40,14 @@ const SORT: Sort = Sort {
     unknown,
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/workbooks", get(list).post(create).put(update))
-        .route("/workbooks/validate", post(validate))
-        .route("/workbooks/{name}", get(one).delete(delete))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/workbooks", "workbooks:list", list)
+        .post("/workbooks", "workbooks:create", create)
+        .put("/workbooks", "workbooks:update", update)
+        .post("/workbooks/validate", None, validate)
+        .get("/workbooks/{name}", "workbooks:get", one)
+        .delete("/workbooks/{name}", "workbooks:delete", delete)
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

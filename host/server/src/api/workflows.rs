@@ -1,14 +1,14 @@
 //! `/v2/workflows`.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::definitions::{Posted, Sort, namespace, sent};
 use super::kept::listed;
+use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::catalogue::definition::{self, Definition, Kind, alone, unknown_workflow};
 use crate::catalogue::{Edits, Owned as _, Tables};
@@ -42,21 +42,38 @@ const SORT: Sort = Sort {
     unknown: unknown_workflow,
 };
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/workflows", get(list).post(create).put(update))
-        .route("/workflows/validate", post(validate))
-        .route(
-            "/workflows/{identifier}",
-            get(one).put(update_one).delete(delete),
-        )
-        .route(
-            "/workflows/{identifier}/members",
-            get(members).post(members).put(members).delete(members),
-        )
-        .route(
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get("/workflows", "workflows:list", list)
+        .post("/workflows", "workflows:create", create)
+        .put("/workflows", "workflows:update", update)
+        .post("/workflows/validate", None, validate)
+        .get("/workflows/{identifier}", "workflows:get", one)
+        .put("/workflows/{identifier}", "workflows:update", update_one)
+        .delete("/workflows/{identifier}", "workflows:delete", delete)
+        .get("/workflows/{identifier}/members", "members:list", members)
+        .post("/workflows/{identifier}/members", "members:create", members)
+        .put("/workflows/{identifier}/members", "members:update", members)
+        .delete("/workflows/{identifier}/members", "members:delete", members)
+        .get(
             "/workflows/{identifier}/members/{member}",
-            get(members).post(members).put(members).delete(members),
+            "members:get",
+            members,
+        )
+        .post(
+            "/workflows/{identifier}/members/{member}",
+            "members:create",
+            members,
+        )
+        .put(
+            "/workflows/{identifier}/members/{member}",
+            "members:update",
+            members,
+        )
+        .delete(
+            "/workflows/{identifier}/members/{member}",
+            "members:delete",
+            members,
         )
 }
 

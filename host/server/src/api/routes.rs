@@ -1,0 +1,135 @@
+//! Routes, and the list of them: what is served is declared once, with the rule of the policy that
+//! guards it.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{self, MethodFilter, MethodRouter};
+
+use crate::app::App;
+
+/// A route, as it is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its method; none for all. What answers GET answers HEAD, too.
+    pub method: Option<Method>,
+    /// Its address, with `{name}` for each part that callers fill in.
+    pub path: String,
+    /// The policy rule that a caller has to pass, as Mistral calls it: `executions:create`. None
+    /// where any caller may.
+    pub rule: Option<&'static str>,
+}
+
+/// Routes with what answers them.
+#[derive(Default)]
+pub(crate) struct Routes {
+    router: Router<App>,
+    declared: Vec<Route>,
+}
+
+impl Routes {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// `handler` answers GET.
+    pub(super) fn get<H: Handler<T, App>, T: 'static>(
+        self,
+        path: &str,
+        rule: impl Into<Option<&'static str>>,
+        handler: H,
+    ) -> Self {
+        self.on(Method::GET, MethodFilter::GET, path, rule.into(), handler)
+    }
+
+    /// `handler` answers POST.
+    pub(super) fn post<H: Handler<T, App>, T: 'static>(
+        self,
+        path: &str,
+        rule: impl Into<Option<&'static str>>,
+        handler: H,
+    ) -> Self {
+        self.on(Method::POST, MethodFilter::POST, path, rule.into(), handler)
+    }
+
+    /// `handler` answers PUT.
+    pub(super) fn put<H: Handler<T, App>, T: 'static>(
+        self,
+        path: &str,
+        rule: impl Into<Option<&'static str>>,
+        handler: H,
+    ) -> Self {
+        self.on(Method::PUT, MethodFilter::PUT, path, rule.into(), handler)
+    }
+
+    /// `handler` answers DELETE.
+    pub(super) fn delete<H: Handler<T, App>, T: 'static>(
+        self,
+        path: &str,
+        rule: impl Into<Option<&'static str>>,
+        handler: H,
+    ) -> Self {
+        let (method, filter) = (Method::DELETE, MethodFilter::DELETE);
+        self.on(method, filter, path, rule.into(), handler)
+    }
+
+    /// `handler` answers all methods.
+    pub(super) fn any<H: Handler<T, App>, T: 'static>(
+        self,
+        path: &str,
+        rule: impl Into<Option<&'static str>>,
+        handler: H,
+    ) -> Self {
+        self.declare(None, path, rule.into(), routing::any(handler))
+    }
+
+    fn on<H: Handler<T, App>, T: 'static>(
+        self,
+        method: Method,
+        filter: MethodFilter,
+        path: &str,
+        rule: Option<&'static str>,
+        handler: H,
+    ) -> Self {
+        self.declare(Some(method), path, rule, routing::on(filter, handler))
+    }
+
+    fn declare(
+        mut self,
+        method: Option<Method>,
+        path: &str,
+        rule: Option<&'static str>,
+        answers: MethodRouter<App>,
+    ) -> Self {
+        self.declared.push(Route {
+            method,
+            path: path.to_owned(),
+            rule,
+        });
+        self.router = self.router.route(path, answers);
+        self
+    }
+
+    /// These, and `others`.
+    pub(super) fn merge(mut self, others: Self) -> Self {
+        self.declared.extend(others.declared);
+        self.router = self.router.merge(others.router);
+        self
+    }
+
+    /// These, and `others` below `path`.
+    pub(super) fn nest(mut self, path: &str, others: Self) -> Self {
+        let below = others.declared.into_iter().map(|route| Route {
+            path: format!("{path}{}", route.path),
+            ..route
+        });
+        self.declared.extend(below);
+        self.router = self.router.nest(path, others.router);
+        self
+    }
+
+    /// What answers, and what was declared.
+    pub(super) fn into_parts(self) -> (Router<App>, Vec<Route>) {
+        (self.router, self.declared)
+    }
+}
