@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ostro_core::{ServiceRequest, ServiceResponse};
+use url::Url;
 use uuid::Uuid;
 
 pub(crate) use catalogue::official;
@@ -130,6 +131,14 @@ impl Session {
             .as_ref()
             .ok()
             .map(|ready| ready.account.config().label())
+    }
+
+    /// Keystone's address, with its version; none without Keystone.
+    pub fn auth_url(&self) -> Option<&Url> {
+        match &self.0.state.as_ref().ok()?.account.config().login {
+            Login::Keystone(login) => Some(&login.auth_url),
+            Login::None => None,
+        }
     }
 
     fn ready(&self) -> Result<&Ready, CloudError> {

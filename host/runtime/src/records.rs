@@ -1,4 +1,5 @@
-//! What expressions of one execution see of others: those in memory, and those in the journal.
+//! What expressions of one execution see of others of its project: those in memory, and those in
+//! the journal.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,27 +16,40 @@ use crate::shared::Shared;
 /// How many executions that are not in memory a question may have read, the newest.
 const MOST: usize = 1_000;
 
-impl Records for Shared {
+/// All executions of a project.
+pub(crate) struct OfProject<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) project: &'a str,
+}
+
+impl Records for OfProject<'_> {
     fn execution(&self, id: &ExecutionId) -> Option<(Arc<Execution>, Arc<Workflow>)> {
-        if let Some(record) = self.record(id) {
-            return Some((record.snapshot(), Arc::clone(&record.workflow)));
+        if let Some(record) = self.shared.record(id) {
+            let found = (record.snapshot(), Arc::clone(&record.workflow));
+            return (*record.about.project == *self.project).then_some(found);
         }
-        let journal = self.store.journal()?;
+        let journal = self.shared.store.journal()?;
+        let row = journal.execution(id).unwrap_or_else(|error| {
+            tracing::error!(execution = %id, %error, "expressions do not see it");
+            None
+        });
+        row.filter(|row| row.project_id == self.project)?;
         let revived = told(id, Replay::new(journal, None).execution(id))?;
         Some((Arc::new(revived.execution), revived.workflow))
     }
 
     fn executions(&self, query: &Query) -> Vec<Arc<Execution>> {
-        let records = self.records();
+        let records = self.shared.records();
         let mut found: HashMap<ExecutionId, Arc<Execution>> = records
             .iter()
+            .filter(|record| *record.about.project == *self.project)
             .map(|record| (record.about.id.clone(), record.snapshot()))
             .collect();
-        let Some(journal) = self.store.journal() else {
+        let Some(journal) = self.shared.store.journal() else {
             return found.into_values().collect();
         };
         let mut replay = Replay::new(journal, None);
-        let resting = resting(journal, query).unwrap_or_else(|error| {
+        let resting = resting(journal, self.project, query).unwrap_or_else(|error| {
             tracing::error!(%error, "expressions see only the executions that are in memory");
             Vec::new()
         });
@@ -50,8 +64,12 @@ impl Records for Shared {
     }
 }
 
-/// The executions of the journal that may fit, the newest.
-fn resting(journal: &Journal, query: &Query) -> Result<Vec<ExecutionId>, JournalError> {
+/// The executions of a project in the journal that may fit, the newest.
+fn resting(
+    journal: &Journal,
+    project: &str,
+    query: &Query,
+) -> Result<Vec<ExecutionId>, JournalError> {
     let Query::Executions {
         id,
         root_execution_id,
@@ -73,6 +91,7 @@ fn resting(journal: &Journal, query: &Query) -> Result<Vec<ExecutionId>, Journal
             None => page,
         });
     let page = page
+        .filter(ExecutionColumn::ProjectId, Op::Eq(project.into()))
         .sort(ExecutionColumn::CreatedAt, Direction::Descending)
         .omit(ExecutionColumn::Params)
         .limit(MOST);

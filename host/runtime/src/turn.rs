@@ -12,6 +12,7 @@ use crate::NoticeKind;
 use crate::hub::Hub;
 use crate::plan::Step;
 use crate::record::Record;
+use crate::records::OfProject;
 use crate::shared::Shared;
 use crate::store::Unwritten;
 use crate::{lock, persist, store};
@@ -49,7 +50,12 @@ pub(crate) fn take(
         .map_err(|panic| panic_message(panic.as_ref()))?;
         match decision.question {
             None => return Ok((event, decision)),
-            Some(query) => event.answers.push(query.answer(shared)),
+            Some(query) => {
+                let project = &record.about.project;
+                event
+                    .answers
+                    .push(query.answer(&OfProject { shared, project }));
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The routes: one file a resource.
 
+mod access;
 mod action_executions;
 mod actions;
 mod code;
@@ -11,6 +12,7 @@ mod executions;
 mod given;
 mod kept;
 mod maintenance;
+mod members;
 mod report;
 mod root;
 mod routes;
@@ -29,6 +31,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use tower::util::MapRequest;
 
+use self::access::Gate;
 pub use self::routes::Route;
 use self::routes::Routes;
 use crate::app::App;
@@ -76,6 +79,7 @@ fn all() -> Routes {
         .merge(cron_triggers::routes())
         .merge(environments::routes())
         .merge(executions::routes())
+        .merge(members::routes())
         .merge(tasks::routes())
         .merge(workbooks::routes())
         .merge(workflows::routes());
@@ -91,11 +95,13 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn router(app: App) -> Router {
-    let (router, _) = all().into_parts();
+    let (router, declared) = all().into_parts();
+    let gate = Gate::new(app.clone(), declared);
     router
         .layer(from_fn(strangers::explain))
         .layer(from_fn(to_its_end))
         .layer(from_fn_with_state(app.clone(), maintenance::hold))
+        .layer(from_fn_with_state(gate, access::check))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(app)
 }

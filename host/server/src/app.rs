@@ -18,8 +18,9 @@ use crate::api;
 use crate::catalogue::Catalogue;
 use crate::cron;
 use crate::fault::Fault;
-use crate::identity::Caller;
+use crate::identity::{Auth, Caller, Identity};
 use crate::maintenance::Maintenance;
+use crate::policy::Policy;
 use crate::query::Pairs;
 use crate::single::Single;
 
@@ -29,6 +30,9 @@ pub enum ServerError {
     /// What was defined cannot be read.
     #[error("the definitions in the journal cannot be read: the log says why")]
     Catalogue,
+    /// A policy file cannot be followed; and where, and why.
+    #[error("policy: {0}")]
+    Policy(String),
     /// Connections cannot be taken.
     #[error("cannot take connections: {0}")]
     Listen(#[from] io::Error),
@@ -48,6 +52,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) single: Arc<Single>,
     pub(crate) maintenance: Arc<Maintenance>,
+    pub(crate) identity: Identity,
 }
 
 impl Server {
@@ -69,8 +74,24 @@ impl Server {
             clock,
             single: Arc::default(),
             maintenance: Arc::new(maintenance),
+            identity: Identity::default(),
         };
         Ok(Self { app })
+    }
+
+    /// The same, where callers say who they are by `auth`; otherwise nobody is asked.
+    #[must_use]
+    pub fn with_auth(mut self, auth: Auth) -> Self {
+        self.app.identity.set_auth(auth);
+        self
+    }
+
+    /// The same by these rules; otherwise by Mistral's. They hold where callers are asked who they
+    /// are.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.app.identity.policy = Arc::new(policy);
+        self
     }
 
     /// Answers what comes to `listener` until `stop` is ready, and then what is under way.
@@ -103,6 +124,7 @@ impl App {
 /// What most routes want to know of a request.
 pub(crate) struct Request {
     pub(crate) caller: Caller,
+    policy: Arc<Policy>,
     pub(crate) query: Pairs,
     /// The address of the resource, without the query.
     pub(crate) url: String,
@@ -113,17 +135,28 @@ pub(crate) struct Request {
 impl FromRequestParts<App> for Request {
     type Rejection = Fault;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        // Where nobody has looked who asks, nobody is answered.
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Fault::forbidden("It is not known who asks"))?;
         let base = base(&parts.headers);
         // Inside of a nest of routes the address is without what leads there.
         let whole = parts.extensions.get::<OriginalUri>();
         let path = whole.map_or(parts.uri.path(), |whole| whole.path());
         Ok(Self {
-            caller: Caller::anybody(),
+            caller,
+            policy: Arc::clone(&app.identity.policy),
             query: Pairs::parse(parts.uri.query()),
             url: format!("{base}{path}"),
             base,
         })
+    }
+}
+
+impl Request {
+    /// Whether the caller passes a rule of the policy, beside that of the route.
+    pub(crate) fn may(&self, rule: &str) -> bool {
+        self.policy.allows(rule, &self.caller)
     }
 }
 

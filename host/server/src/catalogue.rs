@@ -1,4 +1,5 @@
-//! What users keep: workbooks, workflows, ad-hoc actions, environments and cron triggers.
+//! What users keep: workbooks, workflows and with whom they are shared, ad-hoc actions, environments
+//! and cron triggers.
 //!
 //! All of it is in memory, since every execution that starts needs it; each change is durable in
 //! the journal before anybody sees it. Changes come one after the other, so that what one of them
@@ -8,6 +9,7 @@ pub(crate) mod cron_trigger;
 pub(crate) mod definition;
 pub(crate) mod environment;
 mod library;
+pub(crate) mod member;
 mod table;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -20,6 +22,7 @@ use self::cron_trigger::CronTrigger;
 use self::definition::{Definition, Text};
 use self::environment::Environment;
 use self::library::Libraries;
+use self::member::Member;
 pub(crate) use self::table::{Kept, Owned, Table};
 use crate::actions::Actions;
 use crate::fault::Fault;
@@ -42,6 +45,7 @@ pub(crate) struct Tables {
     pub(crate) texts: Table<Text>,
     pub(crate) environments: Table<Environment>,
     pub(crate) cron_triggers: Table<CronTrigger>,
+    pub(crate) members: Table<Member>,
 }
 
 /// A part of a change, once it is durable.
@@ -88,6 +92,7 @@ impl Catalogue {
             texts: Table::read(&journal)?,
             environments: Table::read(&journal)?,
             cron_triggers: Table::read(&journal)?,
+            members: Table::read(&journal)?,
         };
         Ok(Self {
             journal,

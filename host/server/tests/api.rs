@@ -12,6 +12,8 @@ mod world;
 mod actions;
 #[path = "api/executions.rs"]
 mod executions;
+#[path = "api/identity.rs"]
+mod identity;
 #[path = "api/lists.rs"]
 mod lists;
 #[path = "api/maintenance.rs"]

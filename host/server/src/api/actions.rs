@@ -146,7 +146,7 @@ async fn delete(
 ) -> Result<StatusCode, Fault> {
     request.query.only(&["namespace"])?;
     let named = (identifier.as_str(), namespace(&request));
-    SORT.delete(&app, &request.caller, named, |_, _| Ok(()))
+    SORT.delete(&app, &request.caller, named, |_, _, _| Ok(()))
         .await
 }
 
@@ -157,7 +157,7 @@ async fn delete_in(
 ) -> Result<StatusCode, Fault> {
     request.query.only(&[])?;
     let named = (identifier.as_str(), namespace.as_str());
-    SORT.delete(&app, &request.caller, named, |_, _| Ok(()))
+    SORT.delete(&app, &request.caller, named, |_, _, _| Ok(()))
         .await
 }
 

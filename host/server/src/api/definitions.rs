@@ -27,9 +27,9 @@ pub(super) fn namespace(request: &Request) -> &str {
 }
 
 /// The namespace and scope that a text is put into.
-fn place<'a>(app: &App, request: &'a Request) -> Result<Place<'a>, Fault> {
+fn place<'a>(app: &App, request: &'a Request, plural: &str) -> Result<Place<'a>, Fault> {
     let scope = request.query.get("scope").unwrap_or("private");
-    let scope = kept::scope(request, scope, |odd| {
+    let scope = kept::scope(request, plural, scope, |odd| {
         Fault::invalid(format!(
             "Scope must be one of the following: {{'private', 'public'}}; actual: {odd}"
         ))
@@ -130,7 +130,7 @@ impl Sort {
         request: &'a Request,
         text: &'a str,
     ) -> Result<Posted<'a>, Fault> {
-        let place = place(app, request)?;
+        let place = place(app, request, self.plural)?;
         let parsed = self.checked(app, request, text)?;
         Ok(Posted {
             text,
@@ -219,9 +219,11 @@ impl Sort {
             }
             let one = Definition {
                 namespace: before.namespace.clone(),
+                project: before.project.clone(),
                 ..all.remove(0).instead_of(before, text.place.now)
             };
-            let taken = kept.definitions.own(text.caller, &one.name());
+            let owner = Caller::of(&one.project);
+            let taken = kept.definitions.own(&owner, &one.name());
             if taken.is_some_and(|other| other.id != before.id) {
                 return Err(duplicate(&one));
             }
@@ -231,17 +233,17 @@ impl Sort {
         updated.await
     }
 
-    /// Takes one away, if `may` lets it go.
+    /// Takes one away, if `may` lets it go, with what `may` takes away.
     pub(super) async fn delete(
         &self,
         app: &App,
         caller: &Caller,
         (identifier, namespace): (&str, &str),
-        may: impl FnOnce(&Tables, &Definition) -> Result<(), Fault>,
+        may: impl FnOnce(&Tables, &Definition, &mut Edits) -> Result<(), Fault>,
     ) -> Result<StatusCode, Fault> {
         let deleted = app.catalogue.change(|kept, edits| {
             let found = self.own(kept, caller, identifier, namespace)?;
-            may(kept, found)?;
+            may(kept, found, edits)?;
             edits.drop::<Definition>(&found.id);
             Ok(())
         });
@@ -250,7 +252,7 @@ impl Sort {
     }
 
     /// The caller's own one with this id, or else of this name in a namespace. What others share is
-    /// theirs to change.
+    /// theirs to change, and an administrator's.
     fn own<'a>(
         &self,
         kept: &'a Tables,
@@ -263,7 +265,7 @@ impl Sort {
             .filter(|one| one.kind == self.kind)
             .or_else(|| kept.find(caller, self.kind, identifier, namespace))
             .ok_or_else(|| (self.unknown)(identifier, namespace))?;
-        if found.project != caller.project {
+        if found.project != caller.project && !caller.is_admin {
             return Err(Fault::forbidden(format!(
                 "Can not modify a resource of other projects: {}",
                 found.name

@@ -171,7 +171,8 @@ fn variables(given: &Given) -> Option<Map<String, Value>> {
 /// Who is to see it.
 fn scope(request: &Request, given: &Given) -> Result<Option<Scope>, Fault> {
     let text = given.text("scope");
-    text.map(|text| scope_attribute(request, text)).transpose()
+    text.map(|text| scope_attribute(request, ENVIRONMENTS.plural, text))
+        .transpose()
 }
 
 fn unknown(name: &str) -> Fault {

@@ -7,7 +7,7 @@ use ostro_journal::{ExecutionColumn, ExecutionRow, Op, Operand, Query};
 use serde_json::{Map, Value};
 
 use super::given::Shape;
-use super::kept::all_projects;
+use super::kept::{all_projects, not_permitted};
 use super::routes::Routes;
 use super::{deletion, report, subexecutions, tasks, update, wanted};
 use crate::app::{App, Request};
@@ -99,7 +99,10 @@ pub(super) fn routes() -> Routes {
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
     let listing = request.query.listing(&EXECUTIONS)?;
-    let of_all = all_projects(&request)?;
+    let of_all = all_projects(&request, &EXECUTIONS)?;
+    if request.query.get("project_id").is_some() && !request.may("executions:list:all_projects") {
+        return Err(not_permitted());
+    }
     let mut query: Query<ExecutionColumn> = listing.stored()?;
     if !of_all {
         let project = request.caller.project.as_str();

@@ -20,42 +20,45 @@ pub(super) fn listed<T: Owned>(
     unknown: impl FnOnce(&str) -> Fault,
 ) -> Result<Json<Value>, Fault> {
     let listing = request.query.listing(resource)?;
-    let of_all = all_projects(request)?;
+    let of_all = all_projects(request, resource)?;
     let caller = &request.caller;
     let seen = table
         .all()
-        .filter(|one| of(one) && (of_all || caller.sees(one.project(), one.scope())));
+        .filter(|one| of(one) && (of_all || one.is_seen_by(caller)));
     let rows = seen.map(|one| one.row()).chain(more);
     let page = listing.page(rows, unknown)?;
     Ok(Json(listing.answer(resource, &request.url, page)))
 }
 
-/// Whether rows of all projects are wanted, for those who may have them.
-pub(super) fn all_projects(request: &Request) -> Result<bool, Fault> {
-    if request.query.get("all_projects").is_some() && !request.caller.is_admin {
+/// Whether rows of all projects are wanted, for those who may have them. As in Mistral, an
+/// administrator gets them anyway.
+pub(super) fn all_projects(request: &Request, resource: &Resource) -> Result<bool, Fault> {
+    let says = request.query.get("all_projects").is_some();
+    if says && !request.may(&format!("{}:list:all_projects", resource.plural)) {
         return Err(not_permitted());
     }
-    Ok(request.query.is_wanted("all_projects"))
+    Ok(request.query.is_wanted("all_projects") || request.caller.is_admin)
 }
 
-/// Who is to see what a caller keeps, as they say it; only administrators share with everybody.
-/// `odd` says that it is neither.
+/// Who is to see what a caller keeps among `plural`, as they say it; only administrators share with
+/// everybody, unless the policy says otherwise. `odd` says that it is neither.
 pub(super) fn scope(
     request: &Request,
+    plural: &str,
     text: &str,
     odd: impl FnOnce(&str) -> Fault,
 ) -> Result<Scope, Fault> {
     match text {
         "private" => Ok(Scope::Private),
-        "public" if request.caller.is_admin => Ok(Scope::Public),
+        "public" if request.may(&format!("{plural}:publicize")) => Ok(Scope::Public),
         "public" => Err(not_permitted()),
         other => Err(odd(other)),
     }
 }
 
 /// As [`scope`] of an attribute.
-pub(super) fn scope_attribute(request: &Request, text: &str) -> Result<Scope, Fault> {
-    scope(request, text, |odd| {
+pub(super) fn scope_attribute(request: &Request, plural: &str, text: &str) -> Result<Scope, Fault> {
+    scope(request, plural, text, |odd| {
         Fault::invalid(format!(
             "Invalid input for field/attribute scope. Value: '{odd}'. \
              Value should be one of: public, private"
@@ -64,6 +67,6 @@ pub(super) fn scope_attribute(request: &Request, text: &str) -> Result<Scope, Fa
 }
 
 /// The caller may not.
-fn not_permitted() -> Fault {
+pub(super) fn not_permitted() -> Fault {
     Fault::forbidden("Operation forbidden (insufficient permissions)")
 }

@@ -4,14 +4,15 @@
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request as HttpRequest, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::MAX_BODY;
 use super::given::Shape;
 use super::routes::Routes;
+use super::strangers;
 use crate::app::App;
 use crate::fault::{Fault, TextFault};
 use crate::maintenance::{Maintenance, Status};
@@ -32,8 +33,9 @@ const SHAPE: Shape = Shape {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/info", None, info)
+        .open()
         .get("/maintenance", None, status)
-        .put("/maintenance", None, change)
+        .put("/maintenance", "maintenance:update", change)
 }
 
 async fn status(State(app): State<App>) -> Json<Value> {
@@ -115,26 +117,10 @@ fn locked(headers: &HeaderMap, status: Status) -> Response {
         "Current Mistral state is {}. Method is not allowed",
         status.as_str()
     );
-    let accept = headers.get(header::ACCEPT);
-    let wants_json = accept
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("application/json"));
-    let mut response = if wants_json {
-        let body = json!({"code": 423, "description": reason, "title": "Locked"});
-        Json(body).into_response()
-    } else {
-        Html(format!(
-            "<html>\n <head>\n  <title>423 Locked</title>\n </head>\n <body>\n  \
-             <h1>423 Locked</h1>\n  The resource is locked<br /><br />\n{reason}\n\n\n \
-             </body>\n</html>"
-        ))
-        .into_response()
-    };
-    *response.status_mut() = StatusCode::LOCKED;
-    if let Ok(reason) = HeaderValue::from_str(&reason) {
-        response
-            .headers_mut()
-            .insert("server-error-message", reason);
-    }
-    response
+    strangers::explained(
+        headers,
+        StatusCode::LOCKED,
+        "The resource is locked",
+        &reason,
+    )
 }

@@ -13,6 +13,7 @@ pub(super) fn routes() -> Routes {
         .any("/", None, versions)
         .any("/v2", None, redirect)
         .any("/v2/", None, v2)
+        .open()
 }
 
 /// The version's own address ends with a slash.

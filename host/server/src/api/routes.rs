@@ -18,6 +18,8 @@ pub struct Route {
     /// The policy rule that a caller has to pass, as Mistral calls it: `executions:create`. None
     /// where any caller may.
     pub rule: Option<&'static str>,
+    /// Whether those are answered, too, who do not say who they are.
+    pub is_open: bool,
 }
 
 /// Routes with what answers them.
@@ -105,8 +107,17 @@ impl Routes {
             method,
             path: path.to_owned(),
             rule,
+            is_open: false,
         });
         self.router = self.router.route(path, answers);
+        self
+    }
+
+    /// These, for all: also for those who do not say who they are.
+    pub(super) fn open(mut self) -> Self {
+        for route in &mut self.declared {
+            route.is_open = true;
+        }
         self
     }
 

@@ -1,11 +1,12 @@
-//! What is answered where there is no such route: the pages of WebOb and Pecan, by what the caller
+//! What is answered before any route is reached: the pages of WebOb and Pecan, by what the caller
 //! accepts (`webob/exc.py`).
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use serde_json::json;
 
 /// Gives answers of the router itself a body.
@@ -52,4 +53,37 @@ fn page(headers: &HeaderMap, status: StatusCode, text: &str) -> (header::HeaderV
         )
     };
     (header::HeaderValue::from_static(kind), body)
+}
+
+/// A refusal for which there is a reason beside what its status says in general.
+pub(super) fn explained(
+    headers: &HeaderMap,
+    status: StatusCode,
+    explanation: &str,
+    reason: &str,
+) -> Response {
+    let title = status.canonical_reason().unwrap_or_default();
+    let code = status.as_u16();
+    let accept = headers.get(header::ACCEPT);
+    let wants_json = accept
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("application/json"));
+    let mut response = if wants_json {
+        let body = json!({"code": code, "description": reason, "title": title});
+        Json(body).into_response()
+    } else {
+        Html(format!(
+            "<html>\n <head>\n  <title>{code} {title}</title>\n </head>\n <body>\n  \
+             <h1>{code} {title}</h1>\n  {explanation}<br /><br />\n{reason}\n\n\n \
+             </body>\n</html>"
+        ))
+        .into_response()
+    };
+    *response.status_mut() = status;
+    if let Ok(reason) = HeaderValue::from_str(reason) {
+        response
+            .headers_mut()
+            .insert("server-error-message", reason);
+    }
+    response
 }

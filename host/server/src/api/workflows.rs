@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::definitions::{Posted, Sort, namespace, sent};
 use super::kept::listed;
+use super::members;
 use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::catalogue::definition::{self, Definition, Kind, alone, unknown_workflow};
@@ -51,30 +52,6 @@ pub(super) fn routes() -> Routes {
         .get("/workflows/{identifier}", "workflows:get", one)
         .put("/workflows/{identifier}", "workflows:update", update_one)
         .delete("/workflows/{identifier}", "workflows:delete", delete)
-        .get("/workflows/{identifier}/members", "members:list", members)
-        .post("/workflows/{identifier}/members", "members:create", members)
-        .put("/workflows/{identifier}/members", "members:update", members)
-        .delete("/workflows/{identifier}/members", "members:delete", members)
-        .get(
-            "/workflows/{identifier}/members/{member}",
-            "members:get",
-            members,
-        )
-        .post(
-            "/workflows/{identifier}/members/{member}",
-            "members:create",
-            members,
-        )
-        .put(
-            "/workflows/{identifier}/members/{member}",
-            "members:update",
-            members,
-        )
-        .delete(
-            "/workflows/{identifier}/members/{member}",
-            "members:delete",
-            members,
-        )
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {
@@ -131,13 +108,14 @@ async fn delete(
 ) -> Result<StatusCode, Fault> {
     request.query.only(&["namespace"])?;
     let named = (identifier.as_str(), namespace(&request));
-    let deleted = SORT.delete(&app, &request.caller, named, |kept, found| {
+    let deleted = SORT.delete(&app, &request.caller, named, |kept, found, edits| {
         let triggers = kept.cron_triggers.all();
         let triggers: Vec<&str> = triggers
             .filter(|trigger| trigger.workflow_id == found.id)
             .map(|trigger| trigger.id.as_str())
             .collect();
         if triggers.is_empty() {
+            members::drop_all(kept, found, edits);
             return Ok(());
         }
         Err(Fault::invalid(format!(
@@ -152,15 +130,6 @@ async fn delete(
 
 async fn validate(State(app): State<App>, request: Request, text: String) -> Response {
     SORT.validate(&app, &request, &text)
-}
-
-/// Members need somebody to tell projects apart.
-async fn members() -> (StatusCode, Json<Value>) {
-    let reason = "Resource sharing feature can only be supported with authentication enabled.";
-    (
-        StatusCode::BAD_REQUEST,
-        Json(json!({"faultstring": reason})),
-    )
 }
 
 /// All workflows of a text. One that stands alone is shown as it was sent, and so is one of several

@@ -42,6 +42,10 @@ pub(crate) struct Definition {
     pub(crate) source: Option<String>,
     /// Whether it stands in a workbook.
     pub(crate) in_workbook: bool,
+    /// The projects that have taken the offer to share it, beside its own: those of its members
+    /// that have accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shared_with: Vec<String>,
     /// In milliseconds since 1970 UTC, as all times.
     pub(crate) created_at: i64,
     pub(crate) updated_at: Option<i64>,
@@ -80,6 +84,10 @@ impl Owned for Definition {
 
     fn scope(&self) -> Scope {
         self.scope
+    }
+
+    fn is_shared_with(&self, project: &str) -> bool {
+        self.shared_with.iter().any(|one| one == project)
     }
 
     fn row(&self) -> Map<String, Value> {
@@ -174,6 +182,7 @@ impl Definition {
             text: String::new(),
             source: None,
             in_workbook: false,
+            shared_with: Vec::new(),
             created_at: place.now,
             updated_at: None,
         }
@@ -224,10 +233,20 @@ impl Definition {
     pub(crate) fn instead_of(self, before: &Self, now: i64) -> Self {
         Self {
             id: before.id.clone(),
+            shared_with: before.shared_with.clone(),
             created_at: before.created_at,
             updated_at: Some(now),
             ..self
         }
+    }
+
+    /// The same, shared with a project or not.
+    pub(crate) fn shared_with(mut self, project: &str, is_shared: bool) -> Self {
+        self.shared_with.retain(|one| one != project);
+        if is_shared {
+            self.shared_with.push(project.to_owned());
+        }
+        self
     }
 
     /// The text that it runs by.

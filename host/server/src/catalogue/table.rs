@@ -42,6 +42,16 @@ pub(crate) trait Owned: Kept {
     /// Who sees it.
     fn scope(&self) -> Scope;
 
+    /// Whether its project shares it with this one.
+    fn is_shared_with(&self, _project: &str) -> bool {
+        false
+    }
+
+    /// Whether `caller`'s project sees it.
+    fn is_seen_by(&self, caller: &Caller) -> bool {
+        caller.sees(self.project(), self.scope()) || self.is_shared_with(&caller.project)
+    }
+
     /// Its row in answers.
     fn row(&self) -> Map<String, Value>;
 }
@@ -118,7 +128,8 @@ impl<T: Kept> Table<T> {
         self.rows.get(id).map(|row| &**row)
     }
 
-    fn named(&self, name: &T::Name) -> impl Iterator<Item = &T> {
+    /// The rows of this name.
+    pub(crate) fn named(&self, name: &T::Name) -> impl Iterator<Item = &T> + use<'_, T> {
         let ids = self.named.get(name).into_iter().flatten();
         ids.filter_map(|id| self.get(id))
     }
@@ -127,21 +138,18 @@ impl<T: Kept> Table<T> {
 impl<T: Owned> Table<T> {
     /// The rows that `caller` sees.
     pub(crate) fn seen<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Arc<T>> {
-        self.all()
-            .filter(|row| caller.sees(row.project(), row.scope()))
+        self.all().filter(|row| row.is_seen_by(caller))
     }
 
-    /// The row with this id, if `caller` sees it.
+    /// The row with this id, if `caller` sees it; an administrator sees it whosever it is.
     pub(crate) fn with_id(&self, caller: &Caller, id: &str) -> Option<&T> {
         self.get(id)
-            .filter(|row| caller.sees(row.project(), row.scope()))
+            .filter(|row| caller.is_admin || row.is_seen_by(caller))
     }
 
     /// The row of this name that `caller` sees: their own before others'.
     pub(crate) fn find(&self, caller: &Caller, name: &T::Name) -> Option<&T> {
-        let seen = self
-            .named(name)
-            .filter(|row| caller.sees(row.project(), row.scope()));
+        let seen = self.named(name).filter(|row| row.is_seen_by(caller));
         seen.max_by_key(|row| row.project() == caller.project)
     }
 

@@ -137,8 +137,8 @@ impl RunnerSource for Known {
 pub(crate) struct World {
     pub(crate) journal: Journal,
     pub(crate) runtime: Runtime,
-    client: reqwest::Client,
-    at: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) at: String,
     serving: JoinHandle<()>,
 }
 
@@ -159,6 +159,11 @@ impl World {
 
     /// A server with what `journal` has.
     pub(crate) async fn on(journal: Journal) -> Self {
+        Self::open(journal, |server| server).await
+    }
+
+    /// The same, with a server that `configured` makes of the usual one.
+    pub(crate) async fn open(journal: Journal, configured: impl FnOnce(Server) -> Server) -> Self {
         let clock = Arc::new(SystemClock);
         let library = Library::new(Vec::new(), Value::Null).with_runner(Arc::new(Known));
         let options = ostro_runtime::Options::default();
@@ -166,7 +171,7 @@ impl World {
         let runtime = Runtime::sourced(journal.clone(), library, source, clock.clone(), options);
         runtime.recover().await.unwrap();
         let server = Server::new(runtime.clone(), journal.clone(), Arc::new(Known), clock);
-        let server = server.unwrap();
+        let server = configured(server.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = format!("http://{}", listener.local_addr().unwrap());
         let serving = tokio::spawn(async move {

@@ -1,0 +1,297 @@
+//! Projects and users of a real Keystone, and servers that ask it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use ostro_core::{Method, RelativePath, ServiceRequest, ServiceResponse};
+use ostro_journal::{Journal, Options};
+use ostro_openstack::{Cloud as _, CloudConfig, Environment, Session};
+use ostro_server::{Auth, KeystoneSettings, Policy, Server};
+use reqwest::header::HeaderMap;
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use crate::world::World;
+
+const HOW: &str = "run `cargo xtask cloud up`, or name a clouds.yaml in OSTRO_TEST_CLOUDS";
+
+/// A Keystone that runs.
+pub(crate) struct Keystone {
+    admin: Session,
+}
+
+/// A user with a role in a project.
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) project: String,
+    /// For their project.
+    pub(crate) token: String,
+    name: String,
+    password: String,
+}
+
+/// What a server answers.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    pub(crate) fn reason(&self) -> String {
+        let fault: Json = serde_json::from_str(&self.text).unwrap_or_default();
+        fault["faultstring"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+fn environment() -> Environment {
+    let clouds = std::env::var("OSTRO_TEST_CLOUDS").unwrap_or_else(|_| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let output = Command::new("python3")
+            .args(["tests/cloud/cloud", "env"])
+            .current_dir(root)
+            .output()
+            .unwrap_or_else(|error| panic!("python3 tests/cloud/cloud env: {error}; {HOW}"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let file = text
+            .lines()
+            .find_map(|line| line.strip_prefix("export OS_CLIENT_CONFIG_FILE="))
+            .unwrap_or_else(|| panic!("no cloud runs; {HOW}"));
+        file.trim_matches(['\'', '"']).to_owned()
+    });
+    Environment {
+        variables: BTreeMap::from([("OS_CLIENT_CONFIG_FILE".to_owned(), clouds)]),
+        folder: ".".into(),
+        system_folder: None,
+    }
+}
+
+fn session(cloud: &str) -> Session {
+    let config = CloudConfig::load(Some(cloud), &environment());
+    Session::new(config.unwrap_or_else(|error| panic!("{error}; {HOW}"))).unwrap()
+}
+
+impl Keystone {
+    pub(crate) async fn running() -> Self {
+        let admin = session("admin");
+        if let Err(error) = admin.connect().await {
+            panic!("{error}; {HOW}");
+        }
+        Self { admin }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Json,
+    ) -> ServiceResponse {
+        let mut request =
+            ServiceRequest::new("identity", method, RelativePath::parse(path).unwrap());
+        for (name, value) in headers {
+            let header = ((*name).to_owned(), (*value).to_owned());
+            request.headers.push(header);
+        }
+        if !body.is_null() {
+            request.body = body.to_string().into_bytes();
+        }
+        self.admin.send(request).await.unwrap()
+    }
+
+    async fn asked(&self, method: Method, path: &str, body: Json) -> Json {
+        let answer = self.send(method, path, &[], body).await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(answer.status < 300, "{path}: {} {text}", answer.status);
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// A new project.
+    pub(crate) async fn project(&self) -> String {
+        let name = format!("ostro-test-{}", Uuid::new_v4().simple());
+        let body = json!({"project": {"name": name}});
+        let made = self.asked(Method::Post, "/v3/projects", body).await;
+        made["project"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A new user who has a role in a project.
+    pub(crate) async fn user(&self, project: &str, role: &str) -> User {
+        let name = format!("ostro-test-{}", Uuid::new_v4().simple());
+        let password = Uuid::new_v4().simple().to_string();
+        let body = json!({"user": {"name": name, "password": password}});
+        let made = self.asked(Method::Post, "/v3/users", body).await;
+        let id = made["user"]["id"].as_str().unwrap().to_owned();
+        let role = self.role(role).await;
+        let path = format!("/v3/projects/{project}/users/{id}/roles/{role}");
+        self.asked(Method::Put, &path, Json::Null).await;
+        let mut user = User {
+            id,
+            project: project.to_owned(),
+            token: String::new(),
+            name,
+            password,
+        };
+        user.token = self
+            .log_in(&user, json!({"project": {"id": project}}))
+            .await;
+        user
+    }
+
+    /// The id of a role, which is made where there is none.
+    async fn role(&self, name: &str) -> String {
+        let known = self.asked(Method::Get, "/v3/roles", Json::Null).await;
+        let mut known = known["roles"].as_array().unwrap().iter();
+        if let Some(role) = known.find(|role| role["name"] == name) {
+            return role["id"].as_str().unwrap().to_owned();
+        }
+        let body = json!({"role": {"name": name}});
+        let made = self.asked(Method::Post, "/v3/roles", body).await;
+        made["role"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A token for what `scope` says.
+    pub(crate) async fn log_in(&self, user: &User, scope: Json) -> String {
+        let who = json!({"id": user.id, "password": user.password});
+        let identity = json!({"methods": ["password"], "password": {"user": who}});
+        let body = json!({"auth": {"identity": identity, "scope": scope}});
+        let at = format!("{}auth/tokens", self.admin.auth_url().unwrap());
+        let client = reqwest::Client::new();
+        let request = client
+            .post(at)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let token = answer.headers().get("x-subject-token").cloned();
+        let token = token.unwrap_or_else(|| panic!("{} cannot log in: {status}", user.name));
+        token.to_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn revoke(&self, token: &str) {
+        let headers = [("x-subject-token", token)];
+        let path = "/v3/auth/tokens";
+        let answer = self.send(Method::Delete, path, &headers, Json::Null).await;
+        assert_eq!(answer.status, 204);
+    }
+
+    /// How a server asks, that remembers for so long.
+    pub(crate) fn settings(&self, remember: Duration) -> KeystoneSettings {
+        KeystoneSettings {
+            remember,
+            ..KeystoneSettings::new(self.admin.clone())
+        }
+    }
+
+    /// A server that asks Keystone.
+    pub(crate) async fn server(&self) -> World {
+        self.server_with(Policy::default()).await
+    }
+
+    /// The same, with these rules.
+    pub(crate) async fn server_with(&self, policy: Policy) -> World {
+        let journal = Journal::ephemeral(&Options::default()).unwrap();
+        self.server_on(journal, policy).await
+    }
+
+    /// The same, with what `journal` has.
+    pub(crate) async fn server_on(&self, journal: Journal, policy: Policy) -> World {
+        let auth = Auth::Keystone(self.settings(Duration::from_mins(5)));
+        let configured = |server: Server| server.with_auth(auth).with_policy(policy);
+        World::open(journal, configured).await
+    }
+}
+
+/// The settings of a server whose account may not look at tokens.
+pub(crate) fn without_rights() -> KeystoneSettings {
+    KeystoneSettings::new(session("demo"))
+}
+
+/// Who asks a server.
+pub(crate) struct Asker<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) token: &'a str,
+}
+
+impl User {
+    pub(crate) fn at<'a>(&'a self, world: &'a World) -> Asker<'a> {
+        Asker {
+            world,
+            token: &self.token,
+        }
+    }
+}
+
+impl Asker<'_> {
+    /// Sends a text, or JSON where it begins as an object does.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
+        let url = format!("{}{path}", self.world.at);
+        let method: reqwest::Method = method.parse().unwrap();
+        let mut request = self.world.client.request(method, url);
+        if body.starts_with('{') {
+            request = request.header("content-type", "application/json");
+        }
+        if !self.token.is_empty() {
+            request = request.header("x-auth-token", self.token);
+        }
+        // None of these is believed.
+        for (name, value) in [
+            ("x-project-id", "admin"),
+            ("x-roles", "admin"),
+            ("x-identity-status", "Confirmed"),
+        ] {
+            request = request.header(name, value);
+        }
+        let request = request.body(body.to_owned());
+        let answer = request.send().await.unwrap();
+        Answer {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            text: answer.text().await.unwrap(),
+        }
+    }
+
+    pub(crate) async fn status(&self, method: &str, path: &str, body: &str) -> u16 {
+        self.send(method, path, body).await.status
+    }
+
+    /// An answer that is no refusal.
+    pub(crate) async fn done(&self, method: &str, path: &str, body: &str) -> Json {
+        let answer = self.send(method, path, body).await;
+        let (status, text) = (answer.status, &answer.text);
+        assert!(status < 300, "{method} {path}: {status} {text}");
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Json {
+        self.done("GET", path, "").await
+    }
+
+    /// Starts an execution, and waits until it is in `state`.
+    pub(crate) async fn run(&self, workflow: &str, state: &str) -> String {
+        let body = json!({"workflow_name": workflow}).to_string();
+        let started = self.done("POST", "/v2/executions", &body).await;
+        let id = started["id"].as_str().unwrap().to_owned();
+        self.until(&format!("/v2/executions/{id}"), |row| row["state"] == state)
+            .await;
+        id
+    }
+
+    /// What is at `path`, once it is as wanted.
+    pub(crate) async fn until(&self, path: &str, is: impl Fn(&Json) -> bool) -> Json {
+        for _ in 0..1000 {
+            let row = self.get(path).await;
+            if is(&row) {
+                return row;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{path} stays {}", self.get(path).await);
+    }
+}
