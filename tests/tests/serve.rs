@@ -1,4 +1,5 @@
-//! `ostro serve` answers as a real Mistral 23 did, and Mistral's own client drives it.
+//! `ostro serve` answers as a real Mistral 23 did, and Mistral's own client drives it, as
+//! Zaqar's does its queues.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -172,6 +173,46 @@ fn a_cron_trigger_starts_as_many_executions_as_it_is_for() -> Result<()> {
     ensure!(started == Some(2), "{executions}");
     let said = executions[0]["Description"].as_str().unwrap_or_default();
     ensure!(said.contains("cron_trigger"), "{executions}");
+    Ok(())
+}
+
+#[test]
+fn zaqars_own_client_is_told_what_workflows_post_and_finds_it_after_a_kill() -> Result<()> {
+    let wanted = ["python-zaqarclient==4.7.0", "websocket-client==1.9.0"];
+    let import = "import websocket; from zaqarclient.transport import ws";
+    let python = python("zaqarclient-4.7.0", &wanted, import)?.join("python");
+    let client = |action: &str, server: &Server| -> Result<Value> {
+        let ran = Command::new(&python)
+            .arg(repository().join("tests/zaqar/client.py"))
+            .args([action, &server.url])
+            .output()?;
+        let said = String::from_utf8_lossy(&ran.stderr);
+        ensure!(ran.status.success(), "{action}: {said}");
+        Ok(serde_json::from_slice(&ran.stdout)?)
+    };
+    let message = |status: &str| {
+        serde_json::json!({
+            "ttl": 3600, "body": {"payload": {"status": status}},
+            "Message_Type": "Notification", "queue_name": "tripleo",
+        })
+    };
+    let folder = tempfile::tempdir()?;
+    let mut server = Server::start(folder.path())?;
+    let pushed = client("subscribe", &server)?;
+    let expected = Value::from_iter([message("RUNNING"), message("SUCCESS")]);
+    ensure!(pushed == expected, "{pushed}");
+    server.process.kill()?;
+    server.process.wait()?;
+
+    let server = Server::start(folder.path())?;
+    let kept = client("list", &server)?;
+    let bodies = kept
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| &one["body"]);
+    let expected = expected.as_array().into_iter().flatten();
+    ensure!(bodies.eq(expected.map(|one| &one["body"])), "{kept}");
     Ok(())
 }
 

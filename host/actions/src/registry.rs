@@ -131,6 +131,15 @@ impl Registry {
         }
     }
 
+    /// The same registry with what `wrap` makes of its cloud.
+    #[must_use]
+    pub fn with_cloud(&self, wrap: impl FnOnce(Arc<dyn Cloud>) -> Arc<dyn Cloud>) -> Self {
+        Self {
+            cloud: wrap(Arc::clone(&self.cloud)),
+            ..self.clone()
+        }
+    }
+
     /// The action that `name` means outside of any workflow; none if there is none.
     pub fn describe(&self, name: &str) -> Option<ActionDescription> {
         match self.find(name, None) {

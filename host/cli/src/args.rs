@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
 pub(crate) use packs::{Action, Complete, Dev, Expect, Lang, Pack, PackDiffArgs, Record, Replay};
-pub(crate) use serve::Serve;
+pub(crate) use serve::{Queues, Serve};
 pub(crate) use store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
 pub(crate) use validation::{Packs, Validation, ValidationRun};
 pub(crate) use workflow::{Workflow, WorkflowDiff};

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use async_trait::async_trait;
 use ostro_actions::{ActionDescription, Registry};
-use ostro_core::{ActionRunner, Value};
+use ostro_core::{ActionCall, ActionOutcome, ActionRunner, Value};
 use ostro_journal::{Journal, Options};
 use ostro_lang::{Definitions, Diagnostic, check};
 use ostro_runtime::{Library, Runtime, SystemClock};
-use ostro_server::{Actions, Parameter, Server, SystemAction};
+use ostro_server::{Actions, Parameter, Server, SystemAction, Zaqar, ZaqarSettings};
 use tokio::net::TcpListener;
 
-use crate::args::{Serve, State};
+use crate::args::{Queues, Serve, State};
 use crate::errors::{Exit, hinted};
 use crate::installed::Wanted;
 use crate::state::StateDir;
@@ -29,17 +30,29 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
     let wanted = Wanted::all(&args.state, [])?;
     // Held as long as executions may begin with these versions.
     let actions = sources::load_recorded(&args.sources, &wanted, None)?;
+    state.make()?;
+    let journal = Journal::open(&state.server(), &Options::default())?;
+    let clock = Arc::new(SystemClock);
+    let zaqar = match args.zaqar {
+        Queues::Own => {
+            let settings = ZaqarSettings::default();
+            Some(Zaqar::open(
+                journal.clone(),
+                Arc::clone(&clock) as _,
+                settings,
+            )?)
+        }
+        Queues::Cloud => None,
+    };
     let known = Arc::new(Known {
         registry: actions.registry,
         origin: actions.origin,
+        zaqar: zaqar.clone(),
     });
-    state.make()?;
-    let journal = Journal::open(&state.server(), &Options::default())?;
     crate::block_on(async {
         let library = Library::new(Vec::new(), known.origin.clone())
             .with_runner(known.runner(Arc::default()));
-        let source = Stored(args.state.clone());
-        let clock = Arc::new(SystemClock);
+        let source = Stored(args.state.clone(), zaqar.clone());
         let runtime = Runtime::sourced(
             journal.clone(),
             library,
@@ -48,7 +61,10 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
             ostro_runtime::Options::default(),
         );
         let going_on = runtime.recover().await?;
-        let server = Server::new(runtime.clone(), journal.clone(), known, clock)?;
+        let mut server = Server::new(runtime.clone(), journal.clone(), known, clock)?;
+        if let Some(zaqar) = zaqar {
+            server = server.with_zaqar(zaqar);
+        }
         let listener = TcpListener::bind(args.listen)
             .await
             .with_context(|| format!("cannot listen at {}", args.listen))?;
@@ -99,6 +115,7 @@ async fn told_to_stop() {
 struct Known {
     registry: Registry,
     origin: Value,
+    zaqar: Option<Arc<Zaqar>>,
 }
 
 impl Actions for Known {
@@ -112,7 +129,10 @@ impl Actions for Known {
     }
 
     fn runner(&self, definitions: Arc<Definitions>) -> Arc<dyn ActionRunner> {
-        Arc::new(self.registry.with_definitions(definitions))
+        with_queues(
+            self.registry.with_definitions(definitions),
+            self.zaqar.as_ref(),
+        )
     }
 
     fn check(&self, definitions: &Definitions) -> Vec<Diagnostic> {
@@ -121,6 +141,38 @@ impl Actions for Known {
 
     fn origin(&self) -> Value {
         self.origin.clone()
+    }
+}
+
+/// The runner of a registry, with the server's own queues as the messaging service of its cloud.
+fn with_queues(registry: Registry, zaqar: Option<&Arc<Zaqar>>) -> Arc<dyn ActionRunner> {
+    match zaqar {
+        None => Arc::new(registry),
+        Some(zaqar) => Arc::new(WithQueues {
+            registry,
+            zaqar: Arc::clone(zaqar),
+        }),
+    }
+}
+
+/// Runs each action with the queues of the project that it is for.
+struct WithQueues {
+    registry: Registry,
+    zaqar: Arc<Zaqar>,
+}
+
+#[async_trait]
+impl ActionRunner for WithQueues {
+    async fn run(&self, call: ActionCall) -> ActionOutcome {
+        let project = Arc::clone(&call.context.project);
+        let registry = self
+            .registry
+            .with_cloud(|cloud| self.zaqar.cloud(&project, cloud));
+        registry.run(call).await
+    }
+
+    fn only_reads(&self, name: &str) -> bool {
+        self.registry.only_reads(name)
     }
 }
 
@@ -138,7 +190,7 @@ fn described(action: ActionDescription) -> SystemAction {
 
 /// Makes the runner of a library again that was stored, of the packs that its executions began
 /// with.
-struct Stored(State);
+struct Stored(State, Option<Arc<Zaqar>>);
 
 impl ostro_runtime::RunnerSource for Stored {
     fn runner(&self, library: &Library) -> Result<Arc<dyn ActionRunner>, String> {
@@ -146,6 +198,7 @@ impl ostro_runtime::RunnerSource for Stored {
         let sources = sources::from_origin(library.origin());
         let actions = sources::load(&sources, &wanted).map_err(|error| format!("{error:#}"))?;
         let definitions = Arc::clone(library.definitions());
-        Ok(Arc::new(actions.registry.with_definitions(definitions)))
+        let registry = actions.registry.with_definitions(definitions);
+        Ok(with_queues(registry, self.1.as_ref()))
     }
 }

@@ -13,6 +13,7 @@ mod given;
 mod kept;
 mod maintenance;
 mod members;
+mod messaging;
 mod report;
 mod root;
 mod routes;
@@ -80,6 +81,7 @@ fn all() -> Routes {
         .merge(environments::routes())
         .merge(executions::routes())
         .merge(members::routes())
+        .merge(messaging::routes())
         .merge(tasks::routes())
         .merge(workbooks::routes())
         .merge(workflows::routes());

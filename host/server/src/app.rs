@@ -23,6 +23,7 @@ use crate::maintenance::Maintenance;
 use crate::policy::Policy;
 use crate::query::Pairs;
 use crate::single::Single;
+use crate::zaqar::Zaqar;
 
 /// Why there is no server.
 #[derive(Debug, Error)]
@@ -53,6 +54,8 @@ pub(crate) struct App {
     pub(crate) single: Arc<Single>,
     pub(crate) maintenance: Arc<Maintenance>,
     pub(crate) identity: Identity,
+    /// The queues, if they are the server's own.
+    pub(crate) zaqar: Option<Arc<Zaqar>>,
 }
 
 impl Server {
@@ -75,6 +78,7 @@ impl Server {
             single: Arc::default(),
             maintenance: Arc::new(maintenance),
             identity: Identity::default(),
+            zaqar: None,
         };
         Ok(Self { app })
     }
@@ -94,6 +98,13 @@ impl Server {
         self
     }
 
+    /// The same with queues of its own, which are asked over Zaqar's websocket protocol.
+    #[must_use]
+    pub fn with_zaqar(mut self, zaqar: Arc<Zaqar>) -> Self {
+        self.app.zaqar = Some(zaqar);
+        self
+    }
+
     /// Answers what comes to `listener` until `stop` is ready, and then what is under way.
     pub async fn serve(
         self,
@@ -103,6 +114,8 @@ impl Server {
         self.app.settle_actions().await;
         Maintenance::go_on(&self.app);
         let cron = tokio::spawn(cron::watch(self.app.clone()));
+        let zaqar = self.app.zaqar.clone();
+        let swept = zaqar.clone().map(|zaqar| tokio::spawn(zaqar.watch()));
         axum::serve(
             listener,
             ServiceExt::<HttpRequest>::into_make_service(api::service(self.app)),
@@ -110,6 +123,12 @@ impl Server {
         .with_graceful_shutdown(stop)
         .await?;
         cron.abort();
+        if let Some(swept) = swept {
+            swept.abort();
+        }
+        if let Some(zaqar) = zaqar {
+            zaqar.close();
+        }
         Ok(())
     }
 }

@@ -5,13 +5,14 @@
 //! answers are those of Mistral 23: the same fields, status codes and faults.
 //!
 //! Where to look: `api` has one file a resource; `start` is how executions begin, whoever wants
-//! them; `query` is how lists are asked for; `fault` is what is answered where something is wrong.
+//! them; `query` is how lists are asked for; `fault` is what is answered where something is wrong;
+//! [`Zaqar`] is the queues that watchers and executions share.
 //!
 //! Architecture Invariant: a request that has begun comes to its end, whoever hangs up. What is
 //! durable is known to the host, too.
 //!
 //! Architecture Invariant: the server knows actions only through [`Actions`]. It depends on no
-//! crate that runs them.
+//! crate that runs them; of `openstack` it takes the door to a cloud, to stand in it.
 
 mod actions;
 mod api;
@@ -28,9 +29,11 @@ mod records;
 mod row;
 mod single;
 mod start;
+mod zaqar;
 
 pub use actions::{Actions, Parameter, SystemAction};
 pub use api::{Route, routes};
 pub use app::{Server, ServerError};
 pub use identity::{Auth, KeystoneSettings};
 pub use policy::Policy;
+pub use zaqar::{Authenticate, Authenticated, NotAuthenticated, Zaqar, ZaqarSettings};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{Sources, State};
 
@@ -21,8 +21,20 @@ pub(crate) struct Serve {
     /// address of 127.0.0.0/8 or ::1.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8989")]
     pub(crate) listen: SocketAddr,
+    /// Whose queues `zaqar.*` and components use.
+    #[arg(long, value_enum, default_value_t = Queues::Own)]
+    pub(crate) zaqar: Queues,
     #[command(flatten)]
     pub(crate) sources: Sources,
     #[command(flatten)]
     pub(crate) state: State,
+}
+
+/// Where messages are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Queues {
+    /// The server's own, which speak Zaqar's websocket protocol at its address.
+    Own,
+    /// Those of the cloud's Zaqar.
+    Cloud,
 }

@@ -1,11 +1,16 @@
 //! What the service is: `/`, `/v2/`, `/info`, `/maintenance`.
 
 use axum::Json;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use super::messaging;
 use super::routes::Routes;
-use crate::app::{Request, base};
+use crate::app::{App, Request, base};
 use crate::fault::Fault;
 
 pub(super) fn routes() -> Routes {
@@ -24,13 +29,23 @@ async fn redirect(headers: HeaderMap) -> (StatusCode, [(HeaderName, String); 2])
     (StatusCode::FOUND, headers)
 }
 
-/// Which versions of the API there are.
-async fn versions(request: Request, headers: HeaderMap) -> Result<Json<Value>, Fault> {
+/// Which versions of the API there are; and, for a websocket, the queues: the address of
+/// `messaging-websocket` in Keystone's catalogue has no path.
+async fn versions(
+    State(app): State<App>,
+    request: Request,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Fault> {
+    if let Ok(upgrade) = upgrade {
+        return messaging::connect(&app, upgrade, &headers);
+    }
     request.query.only(&[])?;
     let link = json!({"href": format!("{}/v2", base(&headers)), "target": "v2", "rel": "self"});
-    Ok(Json(json!({
+    let versions = json!({
         "versions": [{"id": "v2.0", "status": "CURRENT", "links": [link]}],
-    })))
+    });
+    Ok(Json(versions).into_response())
 }
 
 async fn v2(request: Request, headers: HeaderMap) -> Result<Json<Value>, Fault> {
