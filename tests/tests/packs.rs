@@ -15,3 +15,5 @@ mod maker;
 mod publish;
 #[path = "packs/registry.rs"]
 mod registry;
+#[path = "packs/served.rs"]
+mod served;

@@ -121,7 +121,7 @@ pub(crate) enum Command {
 }
 
 /// Where actions come from, beside those that are built in.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Sources {
     /// A pack whose actions are needed: its folder, or the file that `ostro pack build` made.
     /// It is granted what its pack.yaml asks for, unless --grants says otherwise, and takes the

@@ -99,6 +99,16 @@ pub(crate) fn warn(message: &str, hint: Option<&str>) {
     }
 }
 
+/// An error in one text, with what to do.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let (mut message, hints) = describe(error);
+    for hint in hints {
+        message.push_str("; ");
+        message.push_str(hint);
+    }
+    message
+}
+
 /// The message of an error with its causes, and all advice on the way.
 fn describe(error: &anyhow::Error) -> (String, Vec<&str>) {
     let mut message = String::new();

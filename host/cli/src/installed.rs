@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow};
 use ostro_core::{ExecutionId, Value};
 use ostro_journal::{Journal, Options};
-use ostro_packs::{MajorTag, Pack};
+use ostro_packs::{Grants, MajorTag, Pack, digest};
 use ostro_runtime::Library;
 use ostro_store::{Hold, Installed, Pin, Record, Store};
 
@@ -108,13 +108,7 @@ impl Wanted {
                         return Err(not_active(&record, name, *major));
                     }
                 }
-                let packs = record.packs.iter().filter(|(name, _)| is_free(name));
-                packs
-                    .flat_map(|(name, packs)| {
-                        packs.active.keys().rev().map(move |major| (name, *major))
-                    })
-                    .filter_map(|(name, major)| record.active(name, Some(major)))
-                    .collect()
+                all_active(&record, taken)
             }
             Which::Pinned(pins) => {
                 let wanted = pins.iter().filter(|pin| is_free(&pin.name));
@@ -123,19 +117,37 @@ impl Wanted {
                 found.collect::<Result<_>>()?
             }
         };
+        Opened::of(store, &chosen, hold)
+    }
+}
+
+/// All that is active in a record, of each pack in every major, but for those that are called one
+/// of `taken`.
+pub(crate) fn all_active<'a>(record: &'a Record, taken: &[&str]) -> Vec<&'a Installed> {
+    let packs = record
+        .packs
+        .iter()
+        .filter(|(name, _)| !taken.contains(&name.as_str()));
+    packs
+        .flat_map(|(name, packs)| packs.active.keys().rev().map(move |major| (name, *major)))
+        .filter_map(|(name, major)| record.active(name, Some(major)))
+        .collect()
+}
+
+impl Opened {
+    /// Opens the `chosen` ones.
+    pub(crate) fn of(store: &Store, chosen: &[&Installed], hold: Option<Hold>) -> Result<Self> {
         let mut packs = Vec::with_capacity(chosen.len());
         for installed in chosen {
-            packs.push((installed.clone(), store.open(installed)?));
+            packs.push(((*installed).clone(), store.open(installed)?));
         }
-        Ok(Opened {
+        Ok(Self {
             packs,
             hold,
             store: Some(store.clone()),
         })
     }
-}
 
-impl Opened {
     /// Where the artifact of one of them is.
     pub(crate) fn object(&self, installed: &Installed) -> std::path::PathBuf {
         let path = self
@@ -153,10 +165,18 @@ impl Opened {
                 ("version", Value::from(installed.version.to_string())),
                 ("digest", Value::from(installed.digest.as_str())),
                 ("source", Value::from(installed.source.as_str())),
+                // With other grants it is something else to run by.
+                ("grants", Value::from(granted(&installed.grants))),
             ])
         });
         packs.collect()
     }
+}
+
+/// What stands for grants.
+fn granted(grants: &Grants) -> String {
+    // Grants have a JSON form, whatever they hold.
+    digest(&serde_json::to_vec(grants).unwrap_or_default())
 }
 
 /// The store in a state folder; none where there is no such folder.

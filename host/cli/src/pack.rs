@@ -1,14 +1,15 @@
 //! `ostro pack`: starts packs, builds, tests, publishes, installs and activates them.
 
-mod activate;
+pub(crate) mod activate;
 mod case;
 mod dev;
-mod diff;
+pub(crate) mod diff;
 mod grants;
-mod inspect;
-mod install;
-mod kept;
+pub(crate) mod inspect;
+pub(crate) mod install;
+pub(crate) mod kept;
 mod needs;
+pub(crate) mod obstacle;
 mod publish;
 mod test;
 mod trust;

@@ -2,7 +2,7 @@
 //! in.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use ostro_actions::{HttpOptions, Registry, SshOptions};
@@ -46,78 +46,134 @@ pub(crate) fn load_recorded(
     wanted: &Wanted,
     place: Option<&Arc<Place>>,
 ) -> Result<Actions> {
-    let mut ssh = SshOptions::default();
-    ssh.proxy_commands = sources.ssh_proxy_commands;
-    let mut builder = Registry::builder().http(http(sources)?).ssh(ssh);
-    let mut packs = open_all(&sources.pack)?;
+    let base = Base::open(sources)?;
     let mut installed = if sources.no_packs {
         Opened::default()
     } else {
-        let taken: Vec<&str> = packs
-            .iter()
-            .map(|pack| pack.manifest.name.as_str())
-            .collect();
-        wanted.open(&taken)?
+        wanted.open(&base.taken())?
     };
-    let origin = origin(sources, installed.origin());
-    if !packs.is_empty() || !installed.packs.is_empty() {
-        let operator = sources.grants.as_deref();
-        let operator = operator.map(|file| grants("--grants", file)).transpose()?;
-        let sandbox = Sandbox::new(SandboxConfig {
-            cache_dir: cache(),
-            closed: state::own_folders(),
-            secrets: secrets::gather(sources.secrets.as_deref())?,
-            ..SandboxConfig::default()
-        })?;
-        for (path, pack) in sources.pack.iter().zip(&packs) {
-            let granted = operator.as_ref().unwrap_or(&pack.manifest.grants);
-            let loaded = sandbox
-                .load(pack, granted)
-                .map_err(|error| refused(error, sources.grants.as_deref()))
-                .with_context(|| format!("pack {}", path.display()))?;
-            builder = builder.pack(match place {
-                Some(place) => place.record(&loaded, path),
-                None => loaded,
-            });
-        }
-        for (known, pack) in &installed.packs {
-            let loaded = sandbox
-                .load(pack, &known.grants)
-                .with_context(|| format!("pack {} {}", known.name, known.version))
-                .hint(|| {
-                    format!(
-                        "`ostro pack install {} --accept-grants FILE` grants it more",
-                        known.source
-                    )
-                })?;
-            builder = builder.pack(match place {
-                Some(place) => place.record(&loaded, &installed.object(known)),
-                None => loaded,
-            });
-        }
-    }
-    packs.extend(
-        std::mem::take(&mut installed.packs)
-            .into_iter()
-            .map(|(_, pack)| pack),
-    );
-    let session = Session::open(sources.cloud.as_deref())
-        .hint(|| "--cloud takes a name from clouds.yaml".to_owned())?;
-    let session: Arc<dyn Cloud> = Arc::new(session);
-    let cloud = match &sources.limit[..] {
-        [] => session,
-        limits => Arc::new(Throttled::new(session, limits)),
-    };
-    let registry = builder
-        .cloud(cloud)
-        .build()
-        .hint(|| "--pack: each action may come from one pack only".to_owned())?;
+    let registry = base.registry(&installed, place)?;
+    let origin = base.origin(&installed);
+    let mut packs = base.packs;
+    let opened = std::mem::take(&mut installed.packs);
+    packs.extend(opened.into_iter().map(|(_, pack)| pack));
     Ok(Actions {
         registry,
         packs,
         origin,
         hold: installed.hold,
     })
+}
+
+/// What all actions of a process have in common, whichever installed packs there are beside: the
+/// packs that the command line names, one sandbox, and one session with the cloud.
+pub(crate) struct Base {
+    sources: Sources,
+    packs: Vec<Pack>,
+    cloud: Arc<dyn Cloud>,
+    /// Started with the first pack.
+    sandbox: Mutex<Option<Sandbox>>,
+}
+
+impl Base {
+    /// Opens everything that `sources` name.
+    pub(crate) fn open(sources: &Sources) -> Result<Self> {
+        http(sources)?;
+        let packs = open_all(&sources.pack)?;
+        let session = Session::open(sources.cloud.as_deref())
+            .hint(|| "--cloud takes a name from clouds.yaml".to_owned())?;
+        let session: Arc<dyn Cloud> = Arc::new(session);
+        let cloud = match &sources.limit[..] {
+            [] => session,
+            limits => Arc::new(Throttled::new(session, limits)),
+        };
+        Ok(Self {
+            sources: sources.clone(),
+            packs,
+            cloud,
+            sandbox: Mutex::default(),
+        })
+    }
+
+    /// The names of the packs that the command line names: they take the place of installed ones.
+    pub(crate) fn taken(&self) -> Vec<&str> {
+        let packs = self.packs.iter();
+        packs.map(|pack| pack.manifest.name.as_str()).collect()
+    }
+
+    /// What stands for it, with the `installed` packs: what an execution is resumed by.
+    pub(crate) fn origin(&self, installed: &Opened) -> Value {
+        origin(&self.sources, installed.origin())
+    }
+
+    /// Whether an execution with this origin began with the same, installed packs aside.
+    pub(crate) fn began(&self, with: &Value) -> bool {
+        let packs = with.get("packs").cloned().unwrap_or(Value::Null);
+        *with == origin(&self.sources, packs)
+    }
+
+    /// Loads the packs, and makes one registry of all actions.
+    pub(crate) fn registry(
+        &self,
+        installed: &Opened,
+        place: Option<&Arc<Place>>,
+    ) -> Result<Registry> {
+        let sources = &self.sources;
+        let mut ssh = SshOptions::default();
+        ssh.proxy_commands = sources.ssh_proxy_commands;
+        let mut builder = Registry::builder().http(http(sources)?).ssh(ssh);
+        if !self.packs.is_empty() || !installed.packs.is_empty() {
+            let operator = sources.grants.as_deref();
+            let operator = operator.map(|file| grants("--grants", file)).transpose()?;
+            let sandbox = self.sandbox()?;
+            for (path, pack) in sources.pack.iter().zip(&self.packs) {
+                let granted = operator.as_ref().unwrap_or(&pack.manifest.grants);
+                let loaded = sandbox
+                    .load(pack, granted)
+                    .map_err(|error| refused(error, sources.grants.as_deref()))
+                    .with_context(|| format!("pack {}", path.display()))?;
+                builder = builder.pack(match place {
+                    Some(place) => place.record(&loaded, path),
+                    None => loaded,
+                });
+            }
+            for (known, pack) in &installed.packs {
+                let loaded = sandbox
+                    .load(pack, &known.grants)
+                    .with_context(|| format!("pack {} {}", known.name, known.version))
+                    .hint(|| {
+                        format!(
+                            "`ostro pack install {} --accept-grants FILE` grants it more",
+                            known.source
+                        )
+                    })?;
+                builder = builder.pack(match place {
+                    Some(place) => place.record(&loaded, &installed.object(known)),
+                    None => loaded,
+                });
+            }
+        }
+        builder
+            .cloud(Arc::clone(&self.cloud))
+            .build()
+            .hint(|| "--pack: each action may come from one pack only".to_owned())
+    }
+
+    /// The sandbox, which is started once there is something to run in it.
+    fn sandbox(&self) -> Result<Sandbox> {
+        let mut started = self.sandbox.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sandbox) = &*started {
+            return Ok(sandbox.clone());
+        }
+        let sandbox = Sandbox::new(SandboxConfig {
+            cache_dir: cache(),
+            closed: state::own_folders(),
+            secrets: secrets::gather(self.sources.secrets.as_deref())?,
+            ..SandboxConfig::default()
+        })?;
+        *started = Some(sandbox.clone());
+        Ok(sandbox)
+    }
 }
 
 /// `sources`, to be found again from any folder, and what stands for the `installed` packs: what

@@ -1,5 +1,6 @@
 //! What the server has to know of actions.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use ostro_core::{ActionRunner, Value};
@@ -36,7 +37,11 @@ impl SystemAction {
     }
 }
 
-/// The actions that are there whatever a project defines.
+/// Keeps something as long as it is there.
+pub type Held = Arc<dyn Any + Send + Sync>;
+
+/// The actions that are there whatever a project defines. They may become others at any time, when
+/// a version of a pack is activated: what comes from one call belongs together.
 pub trait Actions: Send + Sync {
     /// All of them, by name.
     fn all(&self) -> Vec<SystemAction>;
@@ -44,12 +49,20 @@ pub trait Actions: Send + Sync {
     /// One of them.
     fn get(&self, name: &str) -> Option<SystemAction>;
 
-    /// What runs them, and the ad-hoc actions of `definitions`.
-    fn runner(&self, definitions: Arc<Definitions>) -> Arc<dyn ActionRunner>;
+    /// What runs them, and the ad-hoc actions of `definitions`, with the [`Actions::origin`] of
+    /// exactly that.
+    fn runner(&self, definitions: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>);
 
     /// What is wrong with how `definitions` call actions.
     fn check(&self, definitions: &Definitions) -> Vec<Diagnostic>;
 
     /// What makes the runner another: which versions of which packs there are.
     fn origin(&self) -> Value;
+
+    /// Keeps what an execution needs that begins with the actions of this origin, until it is
+    /// dropped: by then the execution is written, and that keeps it. None where there are other
+    /// actions now.
+    fn hold(&self, origin: &Value) -> Option<Held> {
+        (*origin == self.origin()).then(|| Arc::new(()) as Held)
+    }
 }

@@ -14,6 +14,7 @@ mod kept;
 mod maintenance;
 mod members;
 mod messaging;
+mod packs;
 mod report;
 mod root;
 mod routes;
@@ -82,6 +83,7 @@ fn all() -> Routes {
         .merge(executions::routes())
         .merge(members::routes())
         .merge(messaging::routes())
+        .merge(packs::routes())
         .merge(tasks::routes())
         .merge(workbooks::routes())
         .merge(workflows::routes());

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ostro_core::Clock;
 use ostro_journal::Journal;
-use ostro_runtime::Runtime;
+use ostro_runtime::{Library, Runtime};
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -20,6 +20,7 @@ use crate::cron;
 use crate::fault::Fault;
 use crate::identity::{Auth, Caller, Identity};
 use crate::maintenance::Maintenance;
+use crate::packs::{Installing, PacksSettings};
 use crate::policy::Policy;
 use crate::query::Pairs;
 use crate::single::Single;
@@ -56,6 +57,7 @@ pub(crate) struct App {
     pub(crate) identity: Identity,
     /// The queues, if they are the server's own.
     pub(crate) zaqar: Option<Arc<Zaqar>>,
+    pub(crate) packs: Arc<Installing>,
 }
 
 impl Server {
@@ -79,6 +81,7 @@ impl Server {
             maintenance: Arc::new(maintenance),
             identity: Identity::default(),
             zaqar: None,
+            packs: Arc::new(PacksSettings::default().into()),
         };
         Ok(Self { app })
     }
@@ -105,6 +108,13 @@ impl Server {
         self
     }
 
+    /// The same, with the installed packs below `/v2/packs`.
+    #[must_use]
+    pub fn with_packs(mut self, settings: PacksSettings) -> Self {
+        self.app.packs = Arc::new(settings.into());
+        self
+    }
+
     /// Answers what comes to `listener` until `stop` is ready, and then what is under way.
     pub async fn serve(
         self,
@@ -116,6 +126,7 @@ impl Server {
         let cron = tokio::spawn(cron::watch(self.app.clone()));
         let zaqar = self.app.zaqar.clone();
         let swept = zaqar.clone().map(|zaqar| tokio::spawn(zaqar.watch()));
+        let swaps = tokio::spawn(self.app.clone().follow_packs());
         axum::serve(
             listener,
             ServiceExt::<HttpRequest>::into_make_service(api::service(self.app)),
@@ -129,6 +140,7 @@ impl Server {
         if let Some(zaqar) = zaqar {
             zaqar.close();
         }
+        swaps.abort();
         Ok(())
     }
 }
@@ -137,6 +149,28 @@ impl App {
     /// The time, in milliseconds since 1970 UTC.
     pub(crate) fn now(&self) -> i64 {
         self.clock.now_millis()
+    }
+
+    /// Has new executions get the actions that there are now, and nothing keep those that there
+    /// were but what runs by them.
+    pub(crate) fn renew(&self) {
+        let (origin, runner) = self.catalogue.actions().runner(Arc::default());
+        if *self.runtime.library().origin() != origin {
+            let library = Library::new(Vec::new(), origin).with_runner(runner);
+            self.runtime.activate(library);
+        }
+        self.catalogue.renew();
+    }
+
+    /// Renews what there is each time that new executions get other packs, whoever activated them.
+    async fn follow_packs(self) {
+        let Some(packs) = self.packs.settings.packs.clone() else {
+            return;
+        };
+        let mut swaps = packs.swaps();
+        while swaps.changed().await.is_ok() {
+            self.renew();
+        }
     }
 }
 

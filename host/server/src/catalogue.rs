@@ -12,8 +12,10 @@ mod library;
 pub(crate) mod member;
 mod table;
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use indexmap::IndexMap;
 use ostro_journal::{Document, Journal, Turn};
 use ostro_runtime::Library;
 use tokio::sync::Mutex;
@@ -24,9 +26,10 @@ use self::environment::Environment;
 use self::library::Libraries;
 use self::member::Member;
 pub(crate) use self::table::{Kept, Owned, Table};
-use crate::actions::Actions;
+use crate::actions::{Actions, Held};
 use crate::fault::Fault;
 use crate::identity::Caller;
+use crate::packs::Stored;
 use crate::records::write;
 
 /// The catalogue of a host.
@@ -142,6 +145,44 @@ impl Catalogue {
             tracing::error!(%error, "a library cannot be made");
             Fault::unavailable("what the project has defined cannot be read: the log says why")
         })
+    }
+
+    /// As [`Catalogue::library`], for an execution that begins: nothing of what it needs goes
+    /// before what comes with it is dropped.
+    pub(crate) async fn beginning(
+        self: &Arc<Self>,
+        caller: &Caller,
+    ) -> Result<(Arc<Library>, Held), Fault> {
+        loop {
+            let library = self.library(caller).await?;
+            if let Some(held) = self.actions().hold(library.origin()) {
+                return Ok((library, held));
+            }
+        }
+    }
+
+    /// What all projects have defined.
+    pub(crate) async fn stored(self: &Arc<Self>) -> Result<Vec<Stored>, Fault> {
+        let mut own: IndexMap<String, HashSet<String>> = IndexMap::new();
+        for one in self.kept().definitions.all() {
+            let names = own.entry(one.project.clone()).or_default();
+            names.insert(one.name.clone());
+        }
+        let mut all = Vec::with_capacity(own.len());
+        for (project, own) in own {
+            let library = self.library(&Caller::of(&project)).await?;
+            all.push(Stored {
+                definitions: Arc::clone(library.definitions()),
+                project,
+                own,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Keeps nothing of actions that are not there any more.
+    pub(crate) fn renew(&self) {
+        self.libraries.renew();
     }
 
     /// What runs actions, and knows them.

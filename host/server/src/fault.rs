@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ostro_journal::JournalError;
 use ostro_runtime::RuntimeError;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// An answer that says what is wrong: WSME's fault, as most of Mistral's resources give it
 /// (`wsmeext/pecan.py`).
@@ -25,6 +25,21 @@ impl Fault {
             status,
             message: message.into(),
         }
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The answer's body.
+    pub(crate) fn body(&self) -> Value {
+        let side = if self.status.is_server_error() {
+            "Server"
+        } else {
+            "Client"
+        };
+        json!({"faultcode": side, "faultstring": self.message, "debuginfo": null})
     }
 
     /// What is wrong.
@@ -52,9 +67,19 @@ impl Fault {
         Self::new(StatusCode::CONFLICT, message)
     }
 
+    /// Not now, as too much else is under way.
+    pub(crate) fn busy(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+    }
+
     /// Not now.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// The body is larger than may be.
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
     /// The body is of a kind that is not read.
@@ -70,13 +95,7 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let side = if self.status.is_server_error() {
-            "Server"
-        } else {
-            "Client"
-        };
-        let body = json!({"faultcode": side, "faultstring": self.message, "debuginfo": null});
-        (self.status, axum::Json(body)).into_response()
+        (self.status, axum::Json(self.body())).into_response()
     }
 }
 

@@ -12,7 +12,8 @@
 //! durable is known to the host, too.
 //!
 //! Architecture Invariant: the server knows actions only through [`Actions`]. It depends on no
-//! crate that runs them; of `openstack` it takes the door to a cloud, to stand in it.
+//! crate that runs them; of `openstack` it takes the door to a cloud, to stand in it. Packs it
+//! knows through [`Packs`] alone.
 
 mod actions;
 mod api;
@@ -22,6 +23,7 @@ mod cron;
 mod fault;
 mod identity;
 mod maintenance;
+mod packs;
 mod policy;
 mod python;
 mod query;
@@ -31,9 +33,13 @@ mod single;
 mod start;
 mod zaqar;
 
-pub use actions::{Actions, Parameter, SystemAction};
+pub use actions::{Actions, Held, Parameter, SystemAction};
 pub use api::{Route, routes};
 pub use app::{Server, ServerError};
 pub use identity::{Auth, KeystoneSettings};
+pub use packs::{
+    Installation, PACK_RULES, PackProblem, PackRefusal, PackRefusalKind, PackSource, PackVersion,
+    Packs, PacksSettings, Stored,
+};
 pub use policy::Policy;
 pub use zaqar::{Authenticate, Authenticated, NotAuthenticated, Zaqar, ZaqarSettings};

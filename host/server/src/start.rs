@@ -46,7 +46,8 @@ pub(crate) async fn start(
         let found = kept.workflow(caller, &workflow, &wanted.namespace)?;
         (found.name.clone(), found.namespace.clone())
     };
-    let library = app.catalogue.library(caller).await?;
+    // Held until the execution is written.
+    let (library, held) = app.catalogue.beginning(caller).await?;
     let mut params = wanted.params;
     let env = environment(app, caller, params.shift_remove("env"))?;
     let task_name = params.shift_remove("task_name");
@@ -75,6 +76,7 @@ pub(crate) async fn start(
         id: wanted.id.map(ExecutionId::new),
     };
     let id = app.runtime.start(request).await?;
+    drop(held);
     let row = app.execution(caller, id.as_str()).await?;
     // It may have gone far since; the answer is that it has started.
     Ok(ExecutionRow {

@@ -18,5 +18,7 @@ mod identity;
 mod lists;
 #[path = "api/maintenance.rs"]
 mod maintenance;
+#[path = "api/packs.rs"]
+mod packs;
 #[path = "api/tasks.rs"]
 mod tasks;

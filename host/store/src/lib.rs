@@ -33,4 +33,4 @@ pub use keys::{Keys, Signer, TrustedKey, Verdict};
 pub use record::{Installed, Packs, Pin, Record};
 pub use registry::{Obstacle, Pulled, Pushed, Registry, Standing};
 pub use source::{Fetched, Source};
-pub use store::{Change, Hold, Quiet, Store};
+pub use store::{Change, Hold, Lease, Quiet, Store};

@@ -3,7 +3,7 @@
 //! | in it | what |
 //! |---|---|
 //! | `packs.json` | the [`Record`], replaced as a whole |
-//! | `objects/sha256-…` | artifacts under their pack's digest, read-only |
+//! | `objects/sha256-…` | artifacts under their pack's digest, read-only; locked while a host gives them to executions |
 //! | `keys/ID.pub` | minisign's keys that the operator trusts |
 //! | `lock` | held while something is changed |
 //! | `starting` | held, shared, while an execution is being started that is not written yet |
@@ -22,6 +22,8 @@ use crate::error::StoreError;
 use crate::keys::{Keys, TrustedKey};
 use crate::record::{Installed, Record};
 
+/// The file of the record.
+const RECORD: &str = "packs.json";
 /// The most that the record may have, in bytes.
 const MAX_RECORD: u64 = 64 << 20;
 
@@ -48,6 +50,13 @@ pub struct Hold {
     _lock: File,
 }
 
+/// As long as it is there, its version is not deleted: a host gives it to executions, of which
+/// nobody may know yet. A process that dies lets go of it.
+#[derive(Debug)]
+pub struct Lease {
+    _object: File,
+}
+
 /// As long as it is there, no execution is being started.
 #[derive(Debug)]
 pub struct Quiet {
@@ -63,6 +72,16 @@ impl Store {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.dir
+    }
+
+    /// Makes it, if it is not there.
+    pub fn make(&self) -> Result<(), StoreError> {
+        durable::make(&self.objects())
+    }
+
+    /// The file that is replaced by each change, in [`Store::path`].
+    pub fn record_name(&self) -> &'static str {
+        RECORD
     }
 
     /// What is installed now.
@@ -140,6 +159,31 @@ impl Store {
         }
     }
 
+    /// Keeps one version until it is dropped. Who calls has a [`Hold`] or a [`Change`], so that
+    /// it is not deleted meanwhile.
+    pub fn lease(&self, installed: &Installed) -> Result<Lease, StoreError> {
+        let path = self.object(&installed.digest);
+        let object = File::open(&path).map_err(StoreError::io(&path))?;
+        object.lock_shared().map_err(StoreError::io(path))?;
+        Ok(Lease { _object: object })
+    }
+
+    /// Whether somebody has a [`Lease`] of the version with this digest.
+    pub fn is_leased(&self, digest: &str) -> Result<bool, StoreError> {
+        let path = self.object(digest);
+        let object = match File::open(&path) {
+            Ok(object) => object,
+            // Nobody needs what is not there.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(StoreError::io(path)(error)),
+        };
+        match object.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(StoreError::io(path)(error)),
+        }
+    }
+
     /// Begins a change, once no other process makes one.
     pub fn change(&self) -> Result<Change, StoreError> {
         let lock = self.lock()?;
@@ -165,7 +209,7 @@ impl Store {
     }
 
     fn record_file(&self) -> PathBuf {
-        self.dir.join("packs.json")
+        self.dir.join(RECORD)
     }
 
     fn starting(&self) -> PathBuf {

@@ -24,6 +24,12 @@ pub(crate) struct Serve {
     /// Whose queues `zaqar.*` and components use.
     #[arg(long, value_enum, default_value_t = Queues::Own)]
     pub(crate) zaqar: Queues,
+    /// Let callers of /v2/packs name files and folders of this machine, too, as where a pack is.
+    #[arg(long)]
+    pub(crate) packs_from_paths: bool,
+    /// Let callers of /v2/packs have packs installed that no trusted key has signed.
+    #[arg(long)]
+    pub(crate) unsigned_packs: bool,
     #[command(flatten)]
     pub(crate) sources: Sources,
     #[command(flatten)]

@@ -109,21 +109,38 @@ fn told(record: &Record, target: &Installed, changes: bool, output: Output) {
 }
 
 /// What activating a version would change.
-struct Review {
+pub(crate) struct Review {
     /// What new executions get now: of the same major number if there is one, or else the newest.
     old: Option<Pack>,
     new: Pack,
     diff: Option<PackDiff>,
-    broken: Broken,
+    pub(crate) broken: Broken,
 }
 
 impl Review {
-    fn new(store: &Store, record: &Record, target: &Installed, files: &[PathBuf]) -> Result<Self> {
+    pub(crate) fn new(
+        store: &Store,
+        record: &Record,
+        target: &Installed,
+        files: &[PathBuf],
+    ) -> Result<Self> {
+        let same = record.active(&target.name, Some(target.version.major));
+        let newest = record.active(&target.name, None);
+        Self::of(store, record, target, same.or(newest), files)
+    }
+
+    /// As [`Review::new`], compared with the version `old`.
+    pub(crate) fn of(
+        store: &Store,
+        record: &Record,
+        target: &Installed,
+        old: Option<&Installed>,
+        files: &[PathBuf],
+    ) -> Result<Self> {
         let new = store.open(target)?;
         let major = target.version.major;
-        let same = record.active(&target.name, Some(major));
         let newest = record.active(&target.name, None);
-        let old = same.or(newest).filter(|old| old.digest != target.digest);
+        let old = old.filter(|old| old.digest != target.digest);
         let old = old.map(|old| store.open(old)).transpose()?;
         let Some(old) = old else {
             // They are read all the same: a file that is not there is a mistake.
@@ -164,15 +181,13 @@ impl Review {
     }
 
     /// Why it should not be activated.
-    fn refusal(&self, target: &Installed) -> Option<anyhow::Error> {
+    pub(crate) fn refusal(&self, target: &Installed) -> Option<anyhow::Error> {
         let (diff, old) = (self.diff.as_ref()?, self.old.as_ref()?);
         let name = format!("{} {}", target.name, target.version);
         let was = &old.manifest.version;
-        let places = self.broken.places();
-        if !places.is_empty() {
+        if let Some(places) = self.broken.places() {
             return Some(anyhow!(
-                "{name} breaks workflows that are right with {was}: {}",
-                places.join(", ")
+                "{name} breaks workflows that are right with {was}: {places}"
             ));
         }
         // One with another major number takes nothing from those who stay with the old one.
@@ -191,7 +206,13 @@ impl Review {
         Some(diff::table(old, &self.new, diff, &self.broken))
     }
 
-    fn json(&self) -> Value {
+    /// The version that it is compared with.
+    pub(crate) fn against(&self) -> Option<String> {
+        let old = self.old.as_ref()?;
+        Some(old.manifest.version.to_string())
+    }
+
+    pub(crate) fn json(&self) -> Value {
         match &self.diff {
             Some(diff) => diff::json(diff, &self.broken),
             None => Value::Null,

@@ -37,7 +37,7 @@ pub(super) fn diff(args: &PackDiffArgs) -> Result<Exit> {
 }
 
 /// What changes, for programs.
-pub(super) fn json(diff: &PackDiff, broken: &Broken) -> serde_json::Value {
+pub(crate) fn json(diff: &PackDiff, broken: &Broken) -> serde_json::Value {
     json!({
         "diff": diff,
         "breaks": diff.breaks(),
@@ -48,10 +48,12 @@ pub(super) fn json(diff: &PackDiff, broken: &Broken) -> serde_json::Value {
 }
 
 /// What is wrong in workflows with the new version that is not with the old one.
-pub(super) struct Broken {
+pub(crate) struct Broken {
     files: usize,
     /// Each with the text of its file.
     found: Vec<(Diagnostic, String)>,
+    /// In what projects have defined, each with its project.
+    defined: Vec<(String, Diagnostic)>,
 }
 
 impl Broken {
@@ -88,36 +90,64 @@ impl Broken {
         Ok(Self {
             files: texts.len(),
             found,
+            defined: Vec::new(),
         })
     }
 
     /// Nothing breaks in so many files.
-    pub(super) fn none(files: usize) -> Self {
+    pub(crate) fn none(files: usize) -> Self {
         Self {
             files,
             found: Vec::new(),
+            defined: Vec::new(),
         }
     }
 
-    /// Where something breaks, as `FILE:LINE`.
-    pub(super) fn places(&self) -> Vec<String> {
-        let places = self.found.iter().map(|(found, _)| {
-            let place = format!("{}:{}", found.location.file, found.location.line);
-            terminal::clean_line(&place)
-        });
-        places.collect()
+    /// Also what breaks in what projects have defined.
+    pub(crate) fn add(&mut self, defined: Vec<(String, Diagnostic)>) {
+        self.defined.extend(defined);
     }
 
-    fn json(&self) -> serde_json::Value {
-        let found = self.found.iter().map(|(found, _)| {
+    /// Where something breaks, as `FILE:LINE`; of what a project has defined, its name and line.
+    /// None where nothing breaks; of many the first ones.
+    pub(crate) fn places(&self) -> Option<String> {
+        const MOST: usize = 20;
+        let place = |found: &Diagnostic| format!("{}:{}", found.location.file, found.location.line);
+        let files = self.found.iter().map(|(found, _)| place(found));
+        let defined = self.defined.iter().map(|(project, found)| {
+            let place = place(found);
+            format!("{place} of the project {project}")
+        });
+        let mut places = files.chain(defined);
+        let first: Vec<String> = places
+            .by_ref()
+            .take(MOST)
+            .map(|place| terminal::clean_line(&place))
+            .collect();
+        let shown = first.join(", ");
+        match places.count() {
+            _ if first.is_empty() => None,
+            0 => Some(shown),
+            more => Some(format!("{shown} and {more} more")),
+        }
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let row = |found: &Diagnostic| {
             json!({
                 "file": found.location.file,
                 "line": found.location.line,
                 "column": found.location.column,
                 "message": found.message,
             })
+        };
+        let files = self.found.iter().map(|(found, _)| row(found));
+        let defined = self.defined.iter().map(|(project, found)| {
+            let mut row = row(found);
+            row["project"] = project.as_str().into();
+            row
         });
-        found.collect()
+        files.chain(defined).collect()
     }
 }
 

@@ -6,11 +6,12 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use console::style;
 use ostro_packs::{Grants, Pack};
-use ostro_store::{Change, Fetched, Installed, Record, Signer, Source, StoreError, Verdict};
+use ostro_store::{Change, Fetched, Installed, Record, Signer, Source, StoreError};
 use serde_json::json;
 
 use super::activate;
 use super::kept;
+use super::obstacle::{self, Asks, Obstacle};
 use crate::args::{Install, Output};
 use crate::errors::{Exit, WithHint as _, hinted};
 use crate::state::StateDir;
@@ -22,32 +23,23 @@ pub(super) fn install(args: &Install) -> Result<Exit> {
     let store = state.store();
     let source = Source::parse(&args.source, args.plain_http)?;
     let fetched = fetch(&source)?;
-    check_digest(&fetched, args.digest.as_deref())?;
+    obstacle::check_digest(&fetched, args.digest.as_deref()).map_err(told)?;
     let record = store.read()?;
-    check_lock(&record, &fetched, args.update)?;
+    obstacle::check_lock(&record, &fetched, args.update).map_err(told)?;
     let shown = source.to_string();
     let verdict = store
         .keys()
         .verify(&fetched.artifact, fetched.signature.as_deref(), &shown)?;
-    let signer = signer(verdict, args.allow_unsigned, &shown)?;
+    let signer = obstacle::signer(verdict, args.allow_unsigned, &shown).map_err(told)?;
     let pack = &fetched.pack;
     let grants = accept(&record, pack, args.accept_grants.as_deref())?;
     pack.check_imports(&grants)
         .map_err(|error| imports(error.into(), pack, args.accept_grants.as_deref()))?;
 
-    let installed = Installed {
-        name: pack.manifest.name.clone(),
-        version: pack.manifest.version.clone(),
-        digest: pack.digest.clone(),
-        source: fetched.source.clone(),
-        signer,
-        grants,
-        installed_at: kept::now(),
-        was_active: false,
-    };
+    let installed = installed(&fetched, signer, grants);
     let mut change = store.change()?;
     // Another process may have installed something since.
-    check_lock(&change.record, &fetched, args.update)?;
+    obstacle::check_lock(&change.record, &fetched, args.update).map_err(told)?;
     let is_new = change.record.by_digest(&installed.digest).is_none();
     keep(&mut change, &fetched, &installed)
         .hint(|| "nothing was installed, and what was active stays active".to_owned())?;
@@ -77,6 +69,21 @@ pub(super) fn install(args: &Install) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// What is recorded of a pack that is installed now.
+pub(crate) fn installed(fetched: &Fetched, signer: Option<Signer>, grants: Grants) -> Installed {
+    let pack = &fetched.pack;
+    Installed {
+        name: pack.manifest.name.clone(),
+        version: pack.manifest.version.clone(),
+        digest: pack.digest.clone(),
+        source: fetched.source.clone(),
+        signer,
+        grants,
+        installed_at: kept::now(),
+        was_active: false,
+    }
+}
+
 /// Fetches a pack; an error says what to do.
 pub(super) fn fetch(source: &Source) -> Result<Fetched> {
     let fetched = crate::block_on(source.fetch())?;
@@ -93,59 +100,21 @@ pub(super) fn fetch(source: &Source) -> Result<Fetched> {
     })
 }
 
-fn check_digest(fetched: &Fetched, wanted: Option<&str>) -> Result<()> {
-    let Some(wanted) = wanted else {
-        return Ok(());
-    };
-    let found = [Some(&fetched.pack.digest), fetched.manifest.as_ref()];
-    if found.into_iter().flatten().any(|digest| digest == wanted) {
-        return Ok(());
-    }
-    let manifest = fetched.manifest.as_ref();
-    let manifest = manifest.map(|digest| format!(", and its manifest {digest}"));
-    Err(hinted(
-        anyhow!(
-            "{} has the digest {}{}, not {wanted}",
-            fetched.source,
-            fetched.pack.digest,
-            manifest.unwrap_or_default()
-        ),
-        "nothing was installed: it is not the pack that --digest names",
-    ))
-}
-
-fn check_lock(record: &Record, fetched: &Fetched, update: bool) -> Result<()> {
-    if update {
-        return Ok(());
-    }
-    let manifest = &fetched.pack.manifest;
-    let reference = fetched.reference.as_deref();
-    record
-        .check_lock(
-            &manifest.name,
-            &manifest.version,
-            &fetched.pack.digest,
-            reference,
-        )
-        .hint(|| "if that is meant to be so, --update installs what is there now".to_owned())
-}
-
-/// Who signed it, or nobody where that is allowed.
-fn signer(verdict: Verdict, allow_unsigned: bool, shown: &str) -> Result<Option<Signer>> {
-    match verdict {
-        Verdict::Signed(signer) => Ok(Some(signer)),
-        Verdict::Unsigned | Verdict::Untrusted(_) if allow_unsigned => Ok(None),
-        Verdict::Unsigned => Err(hinted(
-            anyhow!("{shown} is not signed"),
+/// An obstacle, with what to do about it on the command line.
+fn told(obstacle: Obstacle) -> anyhow::Error {
+    let hint = match &obstacle {
+        Obstacle::Digest(_) => "nothing was installed: it is not the pack that --digest names",
+        Obstacle::Lock(_) => "if that is meant to be so, --update installs what is there now",
+        Obstacle::Unsigned(_) => {
             "`minisign -S -m FILE` signs what `ostro pack build` made; --allow-unsigned installs \
-             it as it is",
-        )),
-        Verdict::Untrusted(key) => Err(hinted(
-            anyhow!("{shown} is signed with the key {key}, which is not trusted"),
+             it as it is"
+        }
+        Obstacle::Untrusted(..) => {
             "`ostro pack trust add KEY.pub` trusts a key, once you know whose it is; \
-             --allow-unsigned installs the pack without one",
-        )),
-    }
+             --allow-unsigned installs the pack without one"
+        }
+    };
+    hinted(obstacle, hint)
 }
 
 /// What the pack is granted, if the operator accepts that.
@@ -166,23 +135,9 @@ fn accept(record: &Record, pack: &Pack, file: Option<&Path>) -> Result<Grants> {
             )),
         };
     }
-    if let Some(installed) = record.by_digest(&pack.digest) {
-        return Ok(installed.grants.clone());
-    }
-    // What was accepted for any version of it is not asked for again.
-    let known = record.packs.get(&pack.manifest.name);
-    let mut beyond = Grants::default().beyond(asked);
-    let is_first = known.is_none();
-    for version in known.iter().flat_map(|packs| &packs.versions) {
-        beyond = beyond.and_then(|beyond| version.grants.beyond(&beyond));
-    }
-    let Some(beyond) = beyond else {
-        return Ok(asked.clone());
-    };
-    let asks = if is_first {
-        format!("{name} asks to be granted")
-    } else {
-        format!("{name} asks for more than was accepted before")
+    let Asks { asks, beyond } = match obstacle::known_grants(record, pack) {
+        Ok(known) => return Ok(known),
+        Err(asks) => asks,
     };
     let lines = lines(&beyond)?;
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -217,7 +172,7 @@ fn confirmed(question: &str) -> Result<bool> {
 }
 
 /// Grants as they stand in a file of them, moved to the right.
-fn lines(grants: &Grants) -> Result<String> {
+pub(crate) fn lines(grants: &Grants) -> Result<String> {
     let text = serde_yaml::to_string(grants)?;
     let lines: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
     Ok(lines.join("\n"))
@@ -233,7 +188,11 @@ fn imports(error: anyhow::Error, pack: &Pack, file: Option<&Path>) -> anyhow::Er
 }
 
 /// Writes the artifact, and then the record that names it.
-fn keep(change: &mut Change, fetched: &Fetched, installed: &Installed) -> Result<(), StoreError> {
+pub(crate) fn keep(
+    change: &mut Change,
+    fetched: &Fetched,
+    installed: &Installed,
+) -> Result<(), StoreError> {
     change.put(&fetched.pack)?;
     change
         .record

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Result, anyhow};
 use comfy_table::{ContentArrangement, Table, presets};
 use console::style;
-use ostro_store::{Change, Installed, Record, StoreError};
+use ostro_store::{Change, Installed, Record, Store, StoreError};
 use serde_json::{Value, json};
 
 use crate::args::{Listed, Output, Prune, Remove};
@@ -86,7 +86,7 @@ fn standing(record: &Record, one: &Installed) -> &'static str {
 }
 
 /// All that is known of a version, for programs.
-pub(super) fn json(record: &Record, one: &Installed) -> Value {
+pub(crate) fn json(record: &Record, one: &Installed) -> Value {
     let packs = record.packs.get(&one.name);
     json!({
         "name": one.name,
@@ -113,7 +113,14 @@ pub(super) fn remove(args: &Remove) -> Result<Exit> {
         ));
     };
     let state = StateDir::new(args.place.state.state_dir.as_deref())?;
-    let mut change = state.store().change()?;
+    let removed = take_away(&state, name, version)?;
+    report(&[removed], "removed", args.place.output)
+}
+
+/// Deletes a version that is neither active nor needed.
+pub(crate) fn take_away(state: &StateDir, name: &str, version: &str) -> Result<Installed> {
+    let store = state.store();
+    let mut change = store.change()?;
     let target = change.record.find(name, Some(version))?.clone();
     let mut quiet = change.quiet()?;
     for _ in 0..LOOKS {
@@ -129,7 +136,7 @@ pub(super) fn remove(args: &Remove) -> Result<Exit> {
             "try it again in a moment",
         ));
     };
-    if let Some(id) = installed::needed(&state)?.get(&target.digest) {
+    if let Some(id) = installed::needed(state)?.get(&target.digest) {
         return Err(hinted(
             anyhow!(
                 "{name} {} is needed by execution {id}, which has not ended",
@@ -144,15 +151,26 @@ pub(super) fn remove(args: &Remove) -> Result<Exit> {
         .record
         .remove(name, &target.digest)
         .hint(|| format!("activate another version first, or `ostro pack deactivate {name}`"))?;
+    if store.is_leased(&target.digest)? {
+        return Err(hinted(
+            anyhow!(
+                "{name} {} is what a running server gives to executions",
+                target.version
+            ),
+            "try it again once the server gives them another one; `GET /v2/packs` says why it \
+             does not, if so",
+        ));
+    }
     change.commit()?;
     change.sweep(&quiet)?;
-    report(&[removed], "removed", args.place.output)
+    Ok(removed)
 }
 
 /// Carries out `ostro pack prune`.
 pub(super) fn prune(args: &Prune) -> Result<Exit> {
     let state = StateDir::new(args.place.state.state_dir.as_deref())?;
-    let mut change = state.store().change()?;
+    let store = state.store();
+    let mut change = store.change()?;
     let Some(quiet) = change.quiet()? else {
         return Err(hinted(
             anyhow!("an execution is just being started, and nobody knows yet with which packs"),
@@ -160,7 +178,7 @@ pub(super) fn prune(args: &Prune) -> Result<Exit> {
         ));
     };
     let needed = installed::digests(&installed::needed(&state)?);
-    let gone = change.record.needless(&needed, true);
+    let gone = unleased(&store, change.record.needless(&needed, true))?;
     if args.dry_run {
         return report(&gone, "would be deleted", args.place.output);
     }
@@ -196,7 +214,7 @@ fn report(gone: &[Installed], how: &str, output: Output) -> Result<Exit> {
 
 /// Deletes the versions that took their turn and that nothing needs any more. That this could not
 /// be done is no error of what was done before: the next change does it.
-pub(super) fn sweep(state: &StateDir, change: &mut Change, tell: bool) {
+pub(crate) fn sweep(state: &StateDir, change: &mut Change, tell: bool) {
     match try_sweep(state, change) {
         Ok(gone) => {
             for one in gone.iter().filter(|_| tell) {
@@ -218,7 +236,7 @@ fn try_sweep(state: &StateDir, change: &mut Change) -> Result<Vec<Installed>> {
     let mut gone = change.record.needless(&BTreeSet::new(), false);
     if !gone.is_empty() {
         let needed = installed::digests(&installed::needed(state)?);
-        gone = change.record.needless(&needed, false);
+        gone = unleased(&state.store(), change.record.needless(&needed, false))?;
         for one in &gone {
             change.record.remove(&one.name, &one.digest)?;
         }
@@ -230,8 +248,19 @@ fn try_sweep(state: &StateDir, change: &mut Change) -> Result<Vec<Installed>> {
     Ok(gone)
 }
 
+/// Those that no running server gives to executions.
+fn unleased(store: &Store, versions: Vec<Installed>) -> Result<Vec<Installed>, StoreError> {
+    let mut free = Vec::with_capacity(versions.len());
+    for one in versions {
+        if !store.is_leased(&one.digest)? {
+            free.push(one);
+        }
+    }
+    Ok(free)
+}
+
 /// Milliseconds since 1970 UTC.
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

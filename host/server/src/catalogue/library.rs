@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
+use ostro_core::Value;
 use ostro_journal::{Blob, Digest};
 use ostro_lang::{Parsed, parse};
 use ostro_runtime::{File, Library, WorkflowId};
@@ -17,16 +18,18 @@ use crate::identity::Caller;
 pub(super) struct Libraries {
     actions: Arc<dyn Actions>,
     /// By project.
-    known: Mutex<HashMap<String, Arc<Known>>>,
+    known: Mutex<HashMap<String, Known>>,
 }
 
 /// The library of a project.
+#[derive(Clone)]
 struct Known {
     /// How often definitions had changed when it was made.
     changes: u64,
-    library: Arc<Library>,
+    /// None once there are other actions than when it was made.
+    library: Option<Arc<Library>>,
     /// Its texts, so that the next one need parse what is new alone.
-    texts: Texts,
+    texts: Arc<Texts>,
 }
 
 /// What texts define, by their names and digests.
@@ -47,9 +50,23 @@ impl Libraries {
     /// The library of `caller`'s project, if nothing has changed since it was made.
     pub(super) fn fresh(&self, caller: &Caller, tables: &Tables) -> Option<Arc<Library>> {
         let known = self.known(caller)?;
+        let library = known.library?;
         let is_fresh = known.changes == tables.definitions.changes()
-            && *known.library.origin() == self.actions.origin();
-        is_fresh.then(|| Arc::clone(&known.library))
+            && *library.origin() == self.actions.origin();
+        is_fresh.then_some(library)
+    }
+
+    /// Keeps no library any more that has other actions than there are now.
+    pub(super) fn renew(&self) {
+        let origin = self.actions.origin();
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale = all
+            .values_mut()
+            .filter_map(|known| known.library.take_if(|library| *library.origin() != origin));
+        // Whatever goes with them goes after the lock is free.
+        let stale: Vec<Arc<Library>> = stale.collect();
+        drop(all);
+        drop(stale);
     }
 
     /// The library of `caller`'s project, made anew. Takes as long as the texts take that are new.
@@ -66,21 +83,26 @@ impl Libraries {
             texts.insert(key, parsed.clone());
             (file, parsed)
         });
-        let library = Library::parsed(files.collect(), self.actions.origin());
-        let runner = self.actions.runner(Arc::clone(library.definitions()));
-        let library = library.with_ids(ids(caller, tables)).with_runner(runner);
+        let library = Library::parsed(files.collect(), Value::Null);
+        let (origin, runner) = self.actions.runner(Arc::clone(library.definitions()));
+        let library = library
+            .with_origin(origin)
+            .with_ids(ids(caller, tables))
+            .with_runner(runner);
+        let library = Arc::new(library);
         let known = Known {
             changes: tables.definitions.changes(),
-            library: Arc::new(library),
-            texts,
+            library: Some(Arc::clone(&library)),
+            texts: Arc::new(texts),
         };
-        let library = Arc::clone(&known.library);
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(caller.project.clone(), Arc::new(known));
+        let before = all.insert(caller.project.clone(), known);
+        drop(all);
+        drop(before);
         library
     }
 
-    fn known(&self, caller: &Caller) -> Option<Arc<Known>> {
+    fn known(&self, caller: &Caller) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&caller.project).cloned()
     }

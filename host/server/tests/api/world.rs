@@ -90,8 +90,8 @@ impl Actions for Known {
         self.all().into_iter().find(|action| &*action.name == name)
     }
 
-    fn runner(&self, _: Arc<Definitions>) -> Arc<dyn ActionRunner> {
-        Arc::new(Known)
+    fn runner(&self, _: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>) {
+        (Value::Null, Arc::new(Known))
     }
 
     fn check(&self, _: &Definitions) -> Vec<Diagnostic> {

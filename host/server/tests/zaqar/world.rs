@@ -99,8 +99,8 @@ impl Actions for Known {
         self.all().into_iter().find(|action| &*action.name == name)
     }
 
-    fn runner(&self, _: Arc<Definitions>) -> Arc<dyn ActionRunner> {
-        Arc::new(Runner(Arc::clone(&self.0)))
+    fn runner(&self, _: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>) {
+        (Value::Null, Arc::new(Runner(Arc::clone(&self.0))))
     }
 
     fn check(&self, _: &Definitions) -> Vec<Diagnostic> {
