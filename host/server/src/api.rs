@@ -8,6 +8,7 @@ mod cron_triggers;
 mod definitions;
 mod deletion;
 mod environments;
+mod event_triggers;
 mod executions;
 mod given;
 mod kept;
@@ -80,6 +81,7 @@ fn all() -> Routes {
         .merge(code::routes())
         .merge(cron_triggers::routes())
         .merge(environments::routes())
+        .merge(event_triggers::routes())
         .merge(executions::routes())
         .merge(members::routes())
         .merge(messaging::routes())

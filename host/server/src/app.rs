@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::ServiceExt;
 use axum::extract::{FromRequestParts, OriginalUri, Request as HttpRequest};
@@ -12,11 +13,14 @@ use ostro_journal::Journal;
 use ostro_runtime::{Library, Runtime};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::actions::Actions;
 use crate::api;
 use crate::catalogue::Catalogue;
 use crate::cron;
+use crate::events::{self, EventSettings, Events};
 use crate::fault::Fault;
 use crate::identity::{Auth, Caller, Identity};
 use crate::maintenance::Maintenance;
@@ -25,6 +29,9 @@ use crate::policy::Policy;
 use crate::query::Pairs;
 use crate::single::Single;
 use crate::zaqar::Zaqar;
+
+/// How long what listens may take to stop.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Why there is no server.
 #[derive(Debug, Error)]
@@ -35,6 +42,12 @@ pub enum ServerError {
     /// A policy file cannot be followed; and where, and why.
     #[error("policy: {0}")]
     Policy(String),
+    /// An [`AmqpUrl`](crate::AmqpUrl) is none. The text never holds it.
+    #[error("the broker's URL {0}")]
+    Broker(&'static str),
+    /// [`EventDefinitions`](crate::EventDefinitions) cannot be read.
+    #[error("event definitions: {0}")]
+    EventDefinitions(String),
     /// Connections cannot be taken.
     #[error("cannot take connections: {0}")]
     Listen(#[from] io::Error),
@@ -58,6 +71,7 @@ pub(crate) struct App {
     /// The queues, if they are the server's own.
     pub(crate) zaqar: Option<Arc<Zaqar>>,
     pub(crate) packs: Arc<Installing>,
+    pub(crate) events: Arc<Events>,
 }
 
 impl Server {
@@ -82,6 +96,7 @@ impl Server {
             identity: Identity::default(),
             zaqar: None,
             packs: Arc::new(PacksSettings::default().into()),
+            events: Arc::new(Events::new(EventSettings::default())),
         };
         Ok(Self { app })
     }
@@ -115,6 +130,13 @@ impl Server {
         self
     }
 
+    /// Listens for what other services notify, and starts what event triggers want for it.
+    #[must_use]
+    pub fn with_events(mut self, settings: EventSettings) -> Self {
+        self.app.events = Arc::new(Events::new(settings));
+        self
+    }
+
     /// Answers what comes to `listener` until `stop` is ready, and then what is under way.
     pub async fn serve(
         self,
@@ -127,6 +149,8 @@ impl Server {
         let zaqar = self.app.zaqar.clone();
         let swept = zaqar.clone().map(|zaqar| tokio::spawn(zaqar.watch()));
         let swaps = tokio::spawn(self.app.clone().follow_packs());
+        let (stop_events, told) = watch::channel(false);
+        let events = tokio::spawn(events::listen(self.app.clone(), told));
         axum::serve(
             listener,
             ServiceExt::<HttpRequest>::into_make_service(api::service(self.app)),
@@ -141,6 +165,12 @@ impl Server {
             zaqar.close();
         }
         swaps.abort();
+        stop_events.send_replace(true);
+        if timeout(GRACE, events).await.is_err() {
+            tracing::warn!(
+                "what listens for events does not stop: what it began is delivered again"
+            );
+        }
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
 //! What users keep: workbooks, workflows and with whom they are shared, ad-hoc actions, environments
-//! and cron triggers.
+//! and triggers.
 //!
 //! All of it is in memory, since every execution that starts needs it; each change is durable in
 //! the journal before anybody sees it. Changes come one after the other, so that what one of them
@@ -8,6 +8,7 @@
 pub(crate) mod cron_trigger;
 pub(crate) mod definition;
 pub(crate) mod environment;
+pub(crate) mod event_trigger;
 mod library;
 pub(crate) mod member;
 mod table;
@@ -23,6 +24,7 @@ use tokio::sync::Mutex;
 use self::cron_trigger::CronTrigger;
 use self::definition::{Definition, Text};
 use self::environment::Environment;
+use self::event_trigger::EventTrigger;
 use self::library::Libraries;
 use self::member::Member;
 pub(crate) use self::table::{Kept, Owned, Table};
@@ -49,6 +51,7 @@ pub(crate) struct Tables {
     pub(crate) environments: Table<Environment>,
     pub(crate) cron_triggers: Table<CronTrigger>,
     pub(crate) members: Table<Member>,
+    pub(crate) event_triggers: Table<EventTrigger>,
 }
 
 /// A part of a change, once it is durable.
@@ -96,6 +99,7 @@ impl Catalogue {
             environments: Table::read(&journal)?,
             cron_triggers: Table::read(&journal)?,
             members: Table::read(&journal)?,
+            event_triggers: Table::read(&journal)?,
         };
         Ok(Self {
             journal,

@@ -47,6 +47,11 @@ impl Fault {
         &self.message
     }
 
+    /// Whether the same may work later.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
     /// The request makes no sense.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)

@@ -20,6 +20,7 @@ mod api;
 mod app;
 mod catalogue;
 mod cron;
+mod events;
 mod fault;
 mod identity;
 mod maintenance;
@@ -36,6 +37,7 @@ mod zaqar;
 pub use actions::{Actions, Held, Parameter, SystemAction};
 pub use api::{Route, routes};
 pub use app::{Server, ServerError};
+pub use events::{AmqpUrl, EventDefinitions, EventSettings};
 pub use identity::{Auth, KeystoneSettings};
 pub use packs::{
     Installation, PACK_RULES, PackProblem, PackRefusal, PackRefusalKind, PackSource, PackVersion,

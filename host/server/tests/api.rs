@@ -10,6 +10,8 @@ mod world;
 
 #[path = "api/actions.rs"]
 mod actions;
+#[path = "api/event_triggers.rs"]
+mod event_triggers;
 #[path = "api/executions.rs"]
 mod executions;
 #[path = "api/identity.rs"]

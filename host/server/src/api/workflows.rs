@@ -114,16 +114,28 @@ async fn delete(
             .filter(|trigger| trigger.workflow_id == found.id)
             .map(|trigger| trigger.id.as_str())
             .collect();
-        if triggers.is_empty() {
-            members::drop_all(kept, found, edits);
-            return Ok(());
+        if !triggers.is_empty() {
+            return Err(Fault::invalid(format!(
+                "Can't delete workflow that has cron triggers associated. \
+                 [workflow_identifier={identifier}, namespace={}], [cron_trigger_id(s)={}]",
+                named.1,
+                triggers.join(", ")
+            )));
         }
-        Err(Fault::invalid(format!(
-            "Can't delete workflow that has cron triggers associated. \
-             [workflow_identifier={identifier}, namespace={}], [cron_trigger_id(s)={}]",
-            named.1,
-            triggers.join(", ")
-        )))
+        let triggers = kept.event_triggers.all();
+        let triggers: Vec<&str> = triggers
+            .filter(|trigger| trigger.workflow_id == found.id)
+            .map(|trigger| trigger.id.as_str())
+            .collect();
+        if !triggers.is_empty() {
+            return Err(Fault::invalid(format!(
+                "Can't delete workflow that has event triggers associated. \
+                 [workflow_identifier={identifier}], [event_trigger_id(s)={}]",
+                triggers.join(", ")
+            )));
+        }
+        members::drop_all(kept, found, edits);
+        Ok(())
     });
     deleted.await
 }

@@ -152,9 +152,14 @@ impl World {
     /// A server that has the workflows.
     pub(crate) async fn new() -> Self {
         let world = Self::on(Journal::ephemeral(&Options::default()).unwrap()).await;
-        let (status, answer) = world.send(Method::POST, "/v2/workflows", WORKFLOWS).await;
-        assert_eq!(status, 201, "{answer}");
+        world.define(WORKFLOWS).await;
         world
+    }
+
+    /// Has these workflows, too.
+    pub(crate) async fn define(&self, workflows: &str) {
+        let (status, answer) = self.send(Method::POST, "/v2/workflows", workflows).await;
+        assert_eq!(status, 201, "{answer}");
     }
 
     /// A server with what `journal` has.

@@ -48,6 +48,7 @@ struct Belongings {
     tasks: Vec<String>,
     action_executions: Vec<String>,
     trigger: String,
+    event_trigger: String,
     project: String,
 }
 
@@ -68,6 +69,11 @@ async fn put_there(asker: &Asker<'_>, project: &str) -> Belongings {
     let trigger = asker
         .done("POST", "/v2/cron_triggers", &trigger.to_string())
         .await;
+    let event_trigger = json!({"name": "trigger", "workflow_id": workflow, "exchange": "nova",
+        "topic": "notifications", "event": "e", "workflow_input": {"given": MARK}});
+    let event_trigger = asker
+        .done("POST", "/v2/event_triggers", &event_trigger.to_string())
+        .await;
     let member = json!({"member_id": "a-third-project"}).to_string();
     let members = format!("/v2/workflows/{workflow}/members");
     asker.done("POST", &members, &member).await;
@@ -85,13 +91,20 @@ async fn put_there(asker: &Asker<'_>, project: &str) -> Belongings {
         tasks: ids(&asker.get("/v2/tasks").await["tasks"]),
         action_executions: ids(&actions["action_executions"]),
         trigger: id(&trigger),
+        event_trigger: id(&event_trigger),
         project: project.to_owned(),
     }
 }
 
 impl Belongings {
     fn ids(&self) -> impl Iterator<Item = &String> {
-        let one = [&self.workflow, &self.action, &self.trigger, &self.project];
+        let one = [
+            &self.workflow,
+            &self.action,
+            &self.trigger,
+            &self.event_trigger,
+            &self.project,
+        ];
         let many = [&self.executions, &self.tasks, &self.action_executions];
         one.into_iter().chain(many.into_iter().flatten())
     }
@@ -104,6 +117,7 @@ impl Belongings {
             "workflows",
             "environments",
             "cron_triggers",
+            "event_triggers",
             "executions",
         ] {
             paths.push(format!("/v2/{list}"));
@@ -148,11 +162,13 @@ impl Belongings {
             | "/v2/workbooks/validate"
             | "/v2/workflows/validate"
             | "/v2/actions/validate" => vec![path.to_owned()],
-            "/v2/workflows" | "/v2/executions" | "/v2/cron_triggers" => vec![
-                path.to_owned(),
-                format!("{path}?all_projects=true"),
-                format!("{path}?project_id={}", self.project),
-            ],
+            "/v2/workflows" | "/v2/executions" | "/v2/cron_triggers" | "/v2/event_triggers" => {
+                vec![
+                    path.to_owned(),
+                    format!("{path}?all_projects=true"),
+                    format!("{path}?project_id={}", self.project),
+                ]
+            }
             "/v2/workbooks/{name}" => named("{name}", &["book"]),
             "/v2/environments/{name}" => named("{name}", &["env"]),
             "/v2/workflows/{identifier}" => named("{identifier}", &[&self.workflow, "flow"]),
@@ -171,6 +187,7 @@ impl Belongings {
                     .collect()
             }
             "/v2/cron_triggers/{identifier}" => named("{identifier}", &[&self.trigger, "trigger"]),
+            "/v2/event_triggers/{id}" => named("{id}", &[&self.event_trigger]),
             "/v2/executions/{id}"
             | "/v2/executions/{id}/executions"
             | "/v2/executions/{id}/report"
@@ -211,6 +228,9 @@ impl Belongings {
             "environments" => json(&[json!({"name": "env", "variables": {"v": "other"}})]),
             "cron_triggers" => json(&[json!({"name": "trigger", "pattern": "0 0 1 1 *",
                 "workflow_id": self.workflow, "workflow_input": {}})]),
+            "event_triggers" if method == "POST" => json(&[json!({"workflow_id": self.workflow,
+                "exchange": "nova", "topic": "notifications", "event": "other"})]),
+            "event_triggers" => json(&[json!({"name": "other"})]),
             "executions" if method == "POST" => {
                 let mut bodies = vec![json!({"workflow_id": self.workflow})];
                 bodies.extend(self.executions.iter().map(|id| json!({"id": id})));
