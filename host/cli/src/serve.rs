@@ -55,7 +55,10 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
             library,
             Arc::new(source),
             Arc::clone(&clock) as _,
-            ostro_runtime::Options::default(),
+            ostro_runtime::Options {
+                feed: true,
+                ..ostro_runtime::Options::default()
+            },
         );
         let going_on = runtime.recover().await?;
         let following = store.map(|store| follow::follow(Arc::clone(&active), &store));

@@ -164,14 +164,14 @@ impl<'a> TaskView<'a> {
     pub fn changed_actions(
         &self,
         before: Option<TaskView<'a>>,
-    ) -> impl Iterator<Item = (ActionView<'a>, bool)> + use<'a> {
+    ) -> impl Iterator<Item = (ActionView<'a>, Option<State>)> + use<'a> {
         let mut old = before.into_iter().flat_map(|task| task.task.runs.iter());
         self.task.runs.iter().filter_map(move |run| {
             let old = old.next();
             let is_same = old.is_some_and(|old| Arc::ptr_eq(old, run));
             action(run)
                 .filter(|_| !is_same)
-                .map(|action| (action, old.is_none()))
+                .map(|action| (action, old.map(|run| run.state)))
         })
     }
 

@@ -22,6 +22,8 @@ pub struct Report {
     pub events: u64,
     /// How many values there are.
     pub values: u64,
+    /// How many changes there are.
+    pub changes: u64,
     /// What is wrong, one line each; the first hundred.
     pub problems: Vec<String>,
 }
@@ -57,8 +59,8 @@ pub(crate) fn check(db: &Connection, path: &Path) -> Result<Report, JournalError
     let fault = |error| JournalError::sqlite(path, error);
     db.execute_batch("BEGIN").map_err(fault)?;
     let mut report = Report::default();
-    let steps: [fn(&Connection, &mut Report) -> rusqlite::Result<()>; 7] = [
-        pages, references, events, snapshots, letters, values, columns,
+    let steps: [fn(&Connection, &mut Report) -> rusqlite::Result<()>; 8] = [
+        pages, references, events, snapshots, letters, changes, values, columns,
     ];
     for step in steps {
         match step(db, &mut report).map_err(fault) {
@@ -251,6 +253,32 @@ fn letters(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
                 report.tell(format!(
                     "a letter of execution {sender} is not what was stored"
                 ));
+            }
+            Ok(())
+        },
+    )
+}
+
+fn changes(db: &Connection, report: &mut Report) -> rusqlite::Result<()> {
+    let nobody = ExecutionId::new("");
+    let mut before: Option<i64> = None;
+    each(
+        db,
+        "SELECT seq, at, execution, seal, body FROM change ORDER BY seq",
+        |row| {
+            report.changes += 1;
+            let seq: i64 = row.get(0)?;
+            if let Some(before) = before.replace(seq)
+                && before + 1 != seq
+            {
+                report.tell(format!("changes between {before} and {seq} are not there"));
+            }
+            let about: Option<StoredId> = row.get(2)?;
+            let about = about.map_or_else(|| nobody.clone(), |id| ExecutionId::new(id.into_text()));
+            let at: i64 = row.get(1)?;
+            let found = seal(&about, at.unsigned_abs(), 0, row.get_ref(4)?.as_blob()?);
+            if found != row.get::<_, i64>(3)? {
+                report.tell(format!("change {seq} is not what was stored"));
             }
             Ok(())
         },

@@ -124,6 +124,16 @@ pub enum JournalError {
     /// The marker of a page is not there any more.
     #[error("the marker {0} is not in the journal: begin again with the first page")]
     UnknownMarker(String),
+    /// Changes that a reader has not seen are not kept any more.
+    #[error(
+        "changes after {after} are not kept any more: the oldest that is has number {oldest}, so begin with that one, and look at the executions themselves"
+    )]
+    Trimmed {
+        /// The last change that the reader has seen.
+        after: u64,
+        /// The oldest change that is kept.
+        oldest: u64,
+    },
     /// Too much is waiting to be written.
     #[error("the journal has as many turns waiting as it takes: try again when there is room")]
     Busy,

@@ -1,5 +1,6 @@
 //! History that is not kept any more.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ostro_core::{ExecutionId, State};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, param
 
 use crate::id::StoredId;
 use crate::writer::kind;
-use crate::{Journal, JournalError};
+use crate::{Journal, JournalError, NewChange, StoredChange, changes};
 
 /// How long turns wait at most for a batch of deletions, unless one execution takes longer.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -88,8 +89,17 @@ impl Journal {
 
     /// Deletes a root execution with all below it, whatever their states. Whether there was one.
     pub fn delete(&self, root: &ExecutionId) -> Result<bool, JournalError> {
+        self.delete_and_tell(root, None)
+    }
+
+    /// As [`Journal::delete`], and tells whoever watches in the same transaction, if there was one.
+    pub fn delete_and_tell(
+        &self,
+        root: &ExecutionId,
+        change: Option<NewChange>,
+    ) -> Result<bool, JournalError> {
         let id = StoredId::new(root.as_str());
-        let deleted = self.transact(move |db| {
+        let deleted = self.transact_and_tell(move |db| {
             let found: Option<i64> = db
                 .query_row(
                     "SELECT seq FROM execution WHERE id = ?1 AND root IS NULL",
@@ -100,7 +110,9 @@ impl Journal {
             if let Some(seq) = found {
                 delete_family(db, seq)?;
             }
-            Ok(found.is_some())
+            let change = change.filter(|_| found.is_some());
+            let told = change.map(|change| changes::append(db, change));
+            Ok((found.is_some(), told.transpose()?))
         })?;
         self.collect()?;
         Ok(deleted)
@@ -153,14 +165,24 @@ impl Journal {
         &self,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
+        self.transact_and_tell(|db| Ok((change(db)?, None)))
+    }
+
+    /// As [`Journal::transact`], and tells whoever watches of the change that was written.
+    fn transact_and_tell<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<(T, Option<StoredChange>)> + Send + 'static,
+    ) -> Result<T, JournalError> {
         let path = self.path().to_owned();
+        let listeners = Arc::clone(self.listeners());
         self.errand(move |db| {
             let fault = |error| JournalError::sqlite(&path, error);
             let transaction = db
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(fault)?;
-            let result = change(&transaction).map_err(fault)?;
+            let (result, told) = change(&transaction).map_err(fault)?;
             transaction.commit().map_err(fault)?;
+            listeners.tell(told.as_slice());
             Ok(result)
         })
     }

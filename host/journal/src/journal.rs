@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use ostro_core::{ActionExecutionId, ExecutionId, TaskExecutionId};
 use rusqlite::{Connection, ErrorCode};
 
+use crate::changes::Listeners;
 use crate::lock::{self, DirLock};
 use crate::pool::Pool;
 use crate::queue::{Bounds, Queue, Submission};
 use crate::read::Read;
 use crate::writer::{self, Writer};
 use crate::{
-    ActionRecord, Digest, ExecutionRow, JournalError, Loaded, StoredEvent, StoredLetter,
-    TaskRecord, Turn, Unfinished, UnfinishedRoot, schema,
+    ActionRecord, ChangeLimits, Digest, ExecutionRow, JournalError, Loaded, StoredEvent,
+    StoredLetter, TaskRecord, Turn, Unfinished, UnfinishedRoot, schema,
 };
 
 /// The database's name in the state folder.
@@ -45,6 +46,8 @@ pub struct Options {
     /// Whether what is acknowledged survives the loss of power. Without it, it survives the
     /// end of the process only.
     pub durable: bool,
+    /// How many changes are kept, and for how long.
+    pub changes: ChangeLimits,
 }
 
 impl Default for Options {
@@ -59,6 +62,7 @@ impl Default for Options {
             query_time: Duration::from_secs(10),
             max_bytes: None,
             durable: true,
+            changes: ChangeLimits::default(),
         }
     }
 }
@@ -93,6 +97,7 @@ pub struct Journal {
 /// In the order in which it goes: the folder is let go last.
 struct Inner {
     queue: Arc<Queue>,
+    listeners: Arc<Listeners>,
     writer: Mutex<Option<JoinHandle<()>>>,
     pool: Arc<Pool>,
     /// Whether to read is to wait for a disk.
@@ -155,6 +160,7 @@ impl Journal {
         Ok(Some(Self {
             inner: Arc::new(Inner {
                 queue: Arc::new(queue),
+                listeners: Arc::default(),
                 writer: Mutex::new(None),
                 pool: Arc::new(pool),
                 blocks: true,
@@ -180,7 +186,9 @@ impl Journal {
             group_turns: options.group_turns.max(1),
             group_bytes: options.group_bytes,
         }));
-        let writer = Writer::new(db, path.clone(), options.durable);
+        let listeners: Arc<Listeners> = Arc::default();
+        let (durable, tells) = (options.durable, Arc::clone(&listeners));
+        let writer = Writer::new(db, path.clone(), durable, tells, options.changes);
         let theirs = Arc::clone(&queue);
         let writer = thread::Builder::new()
             .name("ostro-journal".to_owned())
@@ -188,6 +196,7 @@ impl Journal {
             .map_err(|error| JournalError::io("start the writer of", &path, error))?;
         let inner = Inner {
             queue,
+            listeners,
             writer: Mutex::new(Some(writer)),
             pool: Arc::new(Pool::new(path.clone(), options.readers)),
             blocks: true,
@@ -209,10 +218,16 @@ impl Journal {
     }
 
     /// A journal whose turns somebody else takes out of `queue`, and which reads what `pool` has.
-    pub(crate) fn over(queue: Arc<Queue>, pool: Arc<Pool>, path: PathBuf) -> Self {
+    pub(crate) fn over(
+        queue: Arc<Queue>,
+        listeners: Arc<Listeners>,
+        pool: Arc<Pool>,
+        path: PathBuf,
+    ) -> Self {
         let options = Options::default();
         let inner = Inner {
             queue,
+            listeners,
             writer: Mutex::default(),
             pool,
             blocks: false,
@@ -418,6 +433,11 @@ impl Journal {
     /// The ids and bodies of all documents of a kind, in the order in which they were first kept.
     pub fn documents(&self, kind: &str) -> Result<Vec<(String, Vec<u8>)>, JournalError> {
         self.read(|read| read.documents(kind))
+    }
+
+    /// Who hears of changes.
+    pub(crate) fn listeners(&self) -> &Arc<Listeners> {
+        &self.inner.listeners
     }
 
     pub(crate) fn read<T>(

@@ -39,10 +39,14 @@
 //! Architecture Invariant: a turn is acknowledged only after its transaction is committed and
 //! synced, and nothing of a turn is ever there without the rest of it.
 //!
+//! What changed with a turn is numbered in the order of commits ([`Journal::changes`]): it is in the
+//! transaction of the turn, so that nothing of it is lost and nothing comes twice.
+//!
 //! Architecture Invariant: the journal knows neither the engine nor the runtime. What an event or
 //! a snapshot says is bytes to it.
 
 mod backup;
+mod changes;
 mod check;
 mod digest;
 mod error;
@@ -60,6 +64,7 @@ pub mod simulated;
 mod turn;
 mod writer;
 
+pub use changes::{ChangeFilter, ChangeLimits, Changes, NewChange, StoredChange};
 pub use check::Report;
 pub use digest::{Blob, Digest, NoDigest};
 pub use error::JournalError;

@@ -12,6 +12,7 @@ use crate::JournalError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
 ];
 
 /// `PRAGMA application_id` of a journal: `ostr`.

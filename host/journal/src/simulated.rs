@@ -35,11 +35,12 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use crate::changes::Listeners;
 use crate::check::{Report, check};
 use crate::pool::{Pool, keep_plans};
 use crate::queue::{Bounds, Callback, Queue, Submission};
 use crate::writer::Writer;
-use crate::{Journal, JournalError, Options, schema};
+use crate::{ChangeLimits, Journal, JournalError, Options, schema};
 
 /// What the journal calls its database.
 const PATH: &str = "simulated.db";
@@ -49,6 +50,7 @@ pub struct Disk {
     pool: Arc<Pool>,
     bounds: Bounds,
     queue: Arc<Queue>,
+    listeners: Arc<Listeners>,
     journal: Journal,
     /// Whom to tell how their turns went, in order.
     untold: VecDeque<(Callback, Result<(), JournalError>)>,
@@ -69,11 +71,12 @@ impl Disk {
         schema::migrate(&mut db, path)?;
         let pool = Arc::new(Pool::of(db, path.to_owned()));
         let bounds = bounds(options);
-        let (queue, journal) = host(&pool, bounds);
+        let (queue, listeners, journal) = host(&pool, bounds);
         Ok(Self {
             pool,
             bounds,
             queue,
+            listeners,
             journal,
             untold: VecDeque::new(),
         })
@@ -90,7 +93,7 @@ impl Disk {
             (db, wiped)
         })??;
         self.bounds = bounds(options);
-        (self.queue, self.journal) = host(&self.pool, self.bounds);
+        (self.queue, self.listeners, self.journal) = host(&self.pool, self.bounds);
         Ok(())
     }
 
@@ -151,7 +154,7 @@ impl Disk {
         // Who has the old journal still finds it closed.
         self.queue.close();
         self.queue.try_take(usize::MAX);
-        (self.queue, self.journal) = host(&self.pool, self.bounds);
+        (self.queue, self.listeners, self.journal) = host(&self.pool, self.bounds);
         refused
     }
 
@@ -165,8 +168,11 @@ impl Disk {
 
     fn commit(&self, group: &[Submission]) -> Result<Vec<Result<(), JournalError>>, JournalError> {
         self.pool.lend(|db| {
-            let mut writer = Writer::new(db, PathBuf::from(PATH), false);
+            let listeners = Arc::clone(&self.listeners);
+            let limits = ChangeLimits::default();
+            let mut writer = Writer::new(db, PathBuf::from(PATH), false, listeners, limits);
             let results = writer.commit(group);
+            writer.tell();
             (writer.into_db(), results)
         })?
     }
@@ -191,8 +197,14 @@ fn bounds(options: &Options) -> Bounds {
 }
 
 /// A host that starts: its queue, and its journal.
-fn host(pool: &Arc<Pool>, bounds: Bounds) -> (Arc<Queue>, Journal) {
+fn host(pool: &Arc<Pool>, bounds: Bounds) -> (Arc<Queue>, Arc<Listeners>, Journal) {
     let queue = Arc::new(Queue::new(bounds));
-    let journal = Journal::over(Arc::clone(&queue), Arc::clone(pool), PathBuf::from(PATH));
-    (queue, journal)
+    let listeners: Arc<Listeners> = Arc::default();
+    let journal = Journal::over(
+        Arc::clone(&queue),
+        Arc::clone(&listeners),
+        Arc::clone(pool),
+        PathBuf::from(PATH),
+    );
+    (queue, listeners, journal)
 }

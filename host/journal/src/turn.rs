@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ostro_core::{ActionExecutionId, ExecutionId};
 
 use crate::digest::seal;
-use crate::{ActionChange, ActionRow, Blob, Digest, ExecutionChange, ExecutionRow, TaskRow};
+use crate::{
+    ActionChange, ActionRow, Blob, Digest, ExecutionChange, ExecutionRow, NewChange, TaskRow,
+};
 
 /// What one turn of an execution writes, or a run of turns of one or several executions: all of
 /// it or nothing, in the order in which it was added.
@@ -94,12 +96,13 @@ pub(crate) enum Step {
     Task(Box<TaskRow>, Cells<5>),
     Action(Box<ActionRow>, Cells<4>),
     ActionChange(ActionChange, Cells<2>),
-    ActionStarted(ActionExecutionId, i64),
+    ActionStarted(ActionExecutionId, i64, Option<(Arc<NewChange>, i64)>),
     DropAction(ActionExecutionId),
     Event(NewEvent, i64),
     Snapshot(NewSnapshot, i64),
     Letter(NewLetter, i64),
     TakeLetter(LetterId),
+    Change(Arc<NewChange>, i64),
     Setting(String, Option<Vec<u8>>),
     Document(Document, Option<Vec<u8>>),
 }
@@ -257,7 +260,19 @@ impl Turn {
     /// Notes that an action is handed to its runner at `now`. Nothing happens to one that has
     /// ended.
     pub fn action_started(&mut self, id: ActionExecutionId, now: i64) -> &mut Self {
-        self.push(0, Step::ActionStarted(id, now))
+        self.push(0, Step::ActionStarted(id, now, None))
+    }
+
+    /// As [`Turn::action_started`], and tells whoever watches; of one that has ended, nothing.
+    pub fn action_started_and_told(
+        &mut self,
+        id: ActionExecutionId,
+        now: i64,
+        change: NewChange,
+    ) -> &mut Self {
+        let (seal, bytes) = (change.seal(), change.body.len());
+        let told = Some((Arc::new(change), seal));
+        self.push(bytes, Step::ActionStarted(id, now, told))
     }
 
     /// Deletes the row of an action execution.
@@ -298,6 +313,12 @@ impl Turn {
     /// Takes a letter in: it is not there any more. One that is not there is refused.
     pub fn take_letter(&mut self, id: LetterId) -> &mut Self {
         self.push(0, Step::TakeLetter(id))
+    }
+
+    /// Tells whoever watches what changed: it gets the next number when the turn is committed.
+    pub fn change(&mut self, change: NewChange) -> &mut Self {
+        let seal = change.seal();
+        self.push(change.body.len(), Step::Change(Arc::new(change), seal))
     }
 
     /// Remembers `value` under `name`; none forgets it.

@@ -12,9 +12,10 @@ pub(crate) use apply::kind;
 use apply::{Memory, Statements};
 use rusqlite::Connection;
 
-use crate::JournalError;
+use crate::changes::{Listeners, Trimmer};
 use crate::pool::keep_plans;
 use crate::queue::{Queue, Submission, Work};
+use crate::{ChangeLimits, JournalError};
 
 /// How long nothing may come before the writer uses the time to tidy up.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -32,19 +33,29 @@ pub(crate) struct Writer {
     /// Whether the next commit would, as the database stands now.
     synced: bool,
     memory: Memory,
+    listeners: Arc<Listeners>,
+    trimmer: Trimmer,
     /// How many turns were committed last, and how long that took.
     last: (usize, Duration),
 }
 
 impl Writer {
     /// A writer to a database that [`open`] has opened.
-    pub(crate) fn new(db: Connection, path: PathBuf, durable: bool) -> Self {
+    pub(crate) fn new(
+        db: Connection,
+        path: PathBuf,
+        durable: bool,
+        listeners: Arc<Listeners>,
+        limits: ChangeLimits,
+    ) -> Self {
         Self {
             db,
             path,
             durable,
             synced: durable,
             memory: Memory::default(),
+            listeners,
+            trimmer: Trimmer::new(limits),
             last: (0, Duration::ZERO),
         }
     }
@@ -79,6 +90,7 @@ impl Writer {
                 }
                 Work::Idle => {
                     busy = false;
+                    while self.trim(true) && queue.turns() == 0 {}
                     self.checkpoint("PASSIVE");
                 }
                 Work::End => break,
@@ -108,6 +120,8 @@ impl Writer {
             self.commit(&group)
         });
         let taken = outcome.is_ok();
+        let changed = taken && !self.memory.changes.is_empty();
+        self.tell();
         let results = match outcome {
             Ok(results) => results,
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
@@ -115,6 +129,9 @@ impl Writer {
         for (submission, result) in group.into_iter().zip(results) {
             let callback = submission.callback;
             guarded(|| callback(result));
+        }
+        if changed {
+            self.trim(false);
         }
         taken
     }
@@ -145,8 +162,28 @@ impl Writer {
         if results.is_err() {
             self.leave_transaction();
             self.memory.clear();
+            self.memory.changes.clear();
         }
         results
+    }
+
+    /// Tells whoever listens what changed with the last commit.
+    pub(crate) fn tell(&mut self) {
+        self.listeners
+            .tell(&std::mem::take(&mut self.memory.changes));
+    }
+
+    /// Takes some of the oldest changes away, if that is due. Whether there may be more.
+    fn trim(&mut self, idle: bool) -> bool {
+        // What comes back with the loss of power goes again.
+        let trimmed = self.sync(false).and_then(|()| {
+            let step = self.trimmer.step(&self.db, idle);
+            step.map_err(|error| JournalError::sqlite(&self.path, error))
+        });
+        trimmed.unwrap_or_else(|error| {
+            tracing::warn!(path = %self.path.display(), %error, "cannot take old changes away");
+            false
+        })
     }
 
     fn attempt_open(
@@ -154,6 +191,7 @@ impl Writer {
         group: &[Submission],
         one_by_one: bool,
     ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
+        self.memory.changes.clear();
         self.execute("BEGIN IMMEDIATE")?;
         let statements = Statements::default();
         let mut results = Vec::with_capacity(group.len());
@@ -170,6 +208,7 @@ impl Writer {
                 continue;
             }
             self.execute("SAVEPOINT turn")?;
+            let changes = self.memory.changes.len();
             let result = apply::apply(
                 &self.db,
                 &self.path,
@@ -184,6 +223,7 @@ impl Writer {
                 }
                 Err(_) => {
                     self.memory.clear();
+                    self.memory.changes.truncate(changes);
                     self.execute("ROLLBACK TO turn")?;
                 }
             }

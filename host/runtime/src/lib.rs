@@ -60,6 +60,7 @@ mod doctor;
 mod entry;
 mod error;
 mod family;
+pub mod feed;
 mod hub;
 mod keep;
 mod libraries;

@@ -29,6 +29,9 @@ pub struct Options {
     /// Whether [`NoticeKind::Decided`](crate::NoticeKind::Decided) tells why each turn went as it
     /// did.
     pub explain: bool,
+    /// Whether each turn writes what it changed into the journal, for whoever watches
+    /// ([`feed`](crate::feed)). Where there is no journal, nobody can.
+    pub feed: bool,
     /// How many notices a subscriber may be behind before it loses the oldest.
     pub backlog: usize,
 }
@@ -46,6 +49,7 @@ impl Default for Options {
             snapshot_events: 256,
             snapshot_distance: 1,
             explain: false,
+            feed: false,
             backlog: 4_096,
         }
     }

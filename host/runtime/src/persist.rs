@@ -15,6 +15,7 @@ use ostro_lang::Work;
 use serde::Serialize;
 
 use crate::entry::{Entry, encode};
+use crate::feed::{self, turns::Told};
 use crate::plan::{Step, Tell};
 use crate::record::Record;
 
@@ -29,6 +30,8 @@ pub(crate) struct Written<'a> {
     /// The letter that the event came by.
     pub(crate) letter: Option<&'a LetterId>,
     pub(crate) steps: &'a [Step],
+    /// What whoever watches is told, where somebody wants that.
+    pub(crate) told: Option<Told<'a>>,
 }
 
 impl Written<'_> {
@@ -68,7 +71,7 @@ impl Written<'_> {
             .collect();
         for (task, before) in self.after.changed_tasks(self.before) {
             turn.task(task_row(self.record, task));
-            for (action, is_new) in task.changed_actions(before) {
+            for (action, was) in task.changed_actions(before) {
                 let reached = if action.state.is_completed() {
                     Reached::Ended
                 } else if starts.get(action.id) == Some(&false) {
@@ -76,7 +79,7 @@ impl Written<'_> {
                 } else {
                     Reached::Started
                 };
-                self.action(&mut turn, task, &action, reached, is_new);
+                self.action(&mut turn, task, &action, reached, was.is_none());
             }
         }
         for step in self.steps {
@@ -90,6 +93,17 @@ impl Written<'_> {
                 Step::Tell(tell) => letter(&mut turn, tell)?,
                 _ => {}
             }
+        }
+        if let Some(told) = self.told {
+            feed::turns::tell(
+                &mut turn,
+                &self.record.about,
+                (self.before, self.after),
+                self.event,
+                self.number == 0,
+                self.steps,
+                told,
+            );
         }
         Ok(turn)
     }

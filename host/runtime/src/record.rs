@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::family::Family;
+use crate::feed::notes::Notes;
 use crate::keep::Pace;
 use crate::{Library, RuntimeError, lock};
 
@@ -101,6 +102,8 @@ pub(crate) struct Record {
     pub(crate) next_event: AtomicU64,
     /// When its next snapshot is due.
     pub(crate) pace: Mutex<Pace>,
+    /// What its actions said that is not written.
+    pub(crate) notes: Arc<Notes>,
     /// All executions of the root.
     pub(crate) family: Arc<Family>,
     /// The inbox takes whatever comes, because it is bounded by who may write: each child
@@ -142,6 +145,7 @@ impl Record {
             parent,
             next_event,
             pace: Mutex::default(),
+            notes: Arc::default(),
             family,
             inbox,
             places: Arc::new(Semaphore::new(max_requests.max(1))),

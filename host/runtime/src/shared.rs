@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ostro_core::{ActionExecutionId, Clock, ExecutionId, TaskExecutionId};
 use ostro_engine::{EventKind, Execution, TimerId, Waiting};
+use ostro_journal::Journal;
 use ostro_lang::Workflow;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -14,6 +15,7 @@ use tokio::task::AbortHandle;
 use crate::actor::Actor;
 use crate::clock::SteadyClock;
 use crate::family::Held;
+use crate::feed::notes::Notes;
 use crate::hub::Hub;
 use crate::libraries::Libraries;
 use crate::record::{Message, Record, Reply};
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) hub: Hub,
     pub(crate) slots: Slots,
+    /// What actions said that is not written.
+    pub(crate) notes: Arc<Notes>,
     /// Its sender is the runtime's: executions see the runtime go when it is dropped.
     phase: watch::Receiver<Phase>,
     /// How many actors there are.
@@ -129,6 +133,7 @@ impl Shared {
             store,
             hub: Hub::new(Arc::clone(&clock) as Arc<dyn Clock>, options.backlog),
             slots: Slots::new(options.max_actions),
+            notes: Arc::default(),
             clock,
             options,
             phase,
@@ -147,6 +152,11 @@ impl Shared {
         let book = lock(&self.book);
         let record = book.records.get(id)?;
         Some(Held::new(Arc::clone(self), Arc::clone(record)))
+    }
+
+    /// The journal that changes are written into, where somebody wants that.
+    pub(crate) fn feeds(&self) -> Option<&Journal> {
+        self.store.journal().filter(|_| self.options.feed)
     }
 
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {

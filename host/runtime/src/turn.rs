@@ -9,6 +9,7 @@ use ostro_engine::{Change, Decision, Event, Execution, Reason, decide, explain};
 use ostro_journal::{Journal, LetterId, Turn};
 
 use crate::NoticeKind;
+use crate::feed::turns::Told;
 use crate::hub::Hub;
 use crate::plan::Step;
 use crate::record::Record;
@@ -85,6 +86,14 @@ pub(crate) async fn commit(
     if let Some(journal) = shared.store.journal() {
         let before = record.snapshot();
         let number = record.next_event.load(Ordering::Relaxed);
+        let dropped = match shared.feeds() {
+            Some(_) => record.notes.take_dropped(),
+            None => 0,
+        };
+        let told = shared.feeds().map(|_| Told {
+            changes: &decided.changes,
+            dropped,
+        });
         let make = || {
             persist::Written {
                 record,
@@ -94,6 +103,7 @@ pub(crate) async fn commit(
                 number,
                 letter: decided.letter.as_ref(),
                 steps: &decided.steps,
+                told,
             }
             .turn()
             .inspect(|turn| lock(&record.pace).wrote(turn.bytes()))
@@ -104,6 +114,7 @@ pub(crate) async fn commit(
             store::insist(journal, (&shared.hub, &record.about), make).await
         };
         if let Err(error) = written {
+            record.notes.leave_out(dropped);
             for step in decided.steps {
                 if let Step::Start(prepared) = step {
                     shared.give_up(prepared.record());

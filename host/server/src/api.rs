@@ -9,6 +9,7 @@ mod definitions;
 mod deletion;
 mod environments;
 mod event_triggers;
+mod events;
 mod executions;
 mod given;
 mod kept;
@@ -82,6 +83,7 @@ fn all() -> Routes {
         .merge(cron_triggers::routes())
         .merge(environments::routes())
         .merge(event_triggers::routes())
+        .merge(events::routes())
         .merge(executions::routes())
         .merge(members::routes())
         .merge(messaging::routes())

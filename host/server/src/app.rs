@@ -22,6 +22,7 @@ use crate::catalogue::Catalogue;
 use crate::cron;
 use crate::events::{self, EventSettings, Events};
 use crate::fault::Fault;
+use crate::feed::{Feed, FeedSettings};
 use crate::identity::{Auth, Caller, Identity};
 use crate::maintenance::Maintenance;
 use crate::packs::{Installing, PacksSettings};
@@ -65,6 +66,7 @@ pub(crate) struct App {
     pub(crate) runtime: Runtime,
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) single: Arc<Single>,
     pub(crate) maintenance: Arc<Maintenance>,
     pub(crate) identity: Identity,
@@ -86,11 +88,13 @@ impl Server {
         let catalogue = Catalogue::open(journal.clone(), actions);
         let catalogue = Arc::new(catalogue.map_err(|_| ServerError::Catalogue)?);
         let maintenance = Maintenance::open(&journal).map_err(|_| ServerError::Catalogue)?;
+        let feed = Feed::new(journal.clone(), FeedSettings::default());
         let app = App {
             catalogue,
             runtime,
             journal,
             clock,
+            feed: feed.map_err(|_| ServerError::Catalogue)?,
             single: Arc::default(),
             maintenance: Arc::new(maintenance),
             identity: Identity::default(),
@@ -137,6 +141,13 @@ impl Server {
         self
     }
 
+    /// Serves the feed as `settings` say.
+    pub fn with_feed(mut self, settings: FeedSettings) -> Result<Self, ServerError> {
+        let feed = Feed::new(self.app.journal.clone(), settings);
+        self.app.feed = feed.map_err(|_| ServerError::Catalogue)?;
+        Ok(self)
+    }
+
     /// Answers what comes to `listener` until `stop` is ready, and then what is under way.
     pub async fn serve(
         self,
@@ -151,6 +162,13 @@ impl Server {
         let swaps = tokio::spawn(self.app.clone().follow_packs());
         let (stop_events, told) = watch::channel(false);
         let events = tokio::spawn(events::listen(self.app.clone(), told));
+        let feed = Arc::clone(&self.app.feed);
+        let _at_work = feed.start();
+        let stop = async move {
+            stop.await;
+            // Whoever watches has no end of their own.
+            feed.stop();
+        };
         axum::serve(
             listener,
             ServiceExt::<HttpRequest>::into_make_service(api::service(self.app)),

@@ -87,6 +87,11 @@ impl Fault {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
+    /// There are as many as there may be.
+    pub(crate) fn too_many(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+    }
+
     /// The body is of a kind that is not read.
     pub(crate) fn unknown_kind(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)

@@ -22,6 +22,7 @@ mod catalogue;
 mod cron;
 mod events;
 mod fault;
+mod feed;
 mod identity;
 mod maintenance;
 mod packs;
@@ -38,6 +39,7 @@ pub use actions::{Actions, Held, Parameter, SystemAction};
 pub use api::{Route, routes};
 pub use app::{Server, ServerError};
 pub use events::{AmqpUrl, EventDefinitions, EventSettings};
+pub use feed::FeedSettings;
 pub use identity::{Auth, KeystoneSettings};
 pub use packs::{
     Installation, PACK_RULES, PackProblem, PackRefusal, PackRefusalKind, PackSource, PackVersion,

@@ -12,6 +12,8 @@ mod world;
 mod actions;
 #[path = "api/event_triggers.rs"]
 mod event_triggers;
+#[path = "api/events.rs"]
+mod events;
 #[path = "api/executions.rs"]
 mod executions;
 #[path = "api/identity.rs"]

@@ -1,6 +1,7 @@
 //! One turn as changes to the tables.
 
 mod actions;
+mod changes;
 mod executions;
 mod letters;
 mod tasks;
@@ -17,7 +18,7 @@ use rusqlite::{CachedStatement, Connection, Params, Row, params};
 use crate::id::StoredId;
 use crate::read::Read;
 use crate::turn::{Cell, Cells, NewEvent, NewSnapshot, Step};
-use crate::{Blob, Digest, Document, JournalError, Turn};
+use crate::{Blob, Digest, Document, JournalError, StoredChange, Turn};
 
 /// Who refers to a value: `reference.kind`.
 pub(crate) mod kind {
@@ -44,6 +45,10 @@ pub(super) struct Memory {
     actions: HashMap<ActionExecutionId, Found>,
     /// The numbers of values: most executions have the definitions of one before.
     values: HashMap<Digest, i64>,
+    /// The number of the last change.
+    last_change: Option<i64>,
+    /// The changes that were written and are not committed.
+    pub(super) changes: Vec<StoredChange>,
 }
 
 impl Memory {
@@ -52,6 +57,7 @@ impl Memory {
         self.tasks.clear();
         self.actions.clear();
         self.values.clear();
+        self.last_change = None;
     }
 
     /// Forgets what has become too much.
@@ -197,12 +203,13 @@ impl Apply<'_, '_> {
             Step::Task(row, cells) => self.task(row, cells),
             Step::Action(row, cells) => self.action(row, cells),
             Step::ActionChange(change, cells) => self.action_change(change, cells),
-            Step::ActionStarted(id, now) => self.action_started(id, *now),
+            Step::ActionStarted(id, now, told) => self.action_started(id, *now, told.as_ref()),
             Step::DropAction(id) => self.drop_action(id),
             Step::Event(event, seal) => self.event(event, *seal),
             Step::Snapshot(snapshot, seal) => self.snapshot(snapshot, *seal),
             Step::Letter(letter, seal) => self.letter(letter, *seal),
             Step::TakeLetter(id) => self.take_letter(id),
+            Step::Change(change, seal) => self.change(change, *seal),
             Step::Setting(name, Some(value)) => self
                 .execute(
                     "INSERT INTO setting VALUES (?1, ?2)

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use ostro_core::{ActionExecutionId, ExecutionId, State, TaskExecutionId};
 use ostro_journal::{
-    ActionRow, ExecutionChange, ExecutionRow, Journal, NewEvent, NewSnapshot, Options, TaskRow,
-    Turn,
+    ActionRow, ExecutionChange, ExecutionRow, Journal, NewChange, NewEvent, NewSnapshot, Options,
+    TaskRow, Turn,
 };
 
 /// Some day of 2026, in milliseconds.
@@ -89,6 +89,17 @@ pub(crate) fn action_row(number: u64, task_number: u64, of: u64) -> ActionRow {
         execution_id: Some(execution(of)),
         task_execution_id: Some(task(task_number)),
         ..ActionRow::new(action(number), "ironic.node_list", DAY)
+    }
+}
+
+/// Something that changed: `number` says what.
+pub(crate) fn change_of(number: u64, of: u64, project: &str, root: u64) -> NewChange {
+    NewChange {
+        at: DAY + i64::try_from(number).unwrap(),
+        project_id: project.into(),
+        root_execution_id: Some(execution(root)),
+        execution_id: Some(execution(of)),
+        body: format!("{{\"n\":{number}}}").into_bytes().into(),
     }
 }
 

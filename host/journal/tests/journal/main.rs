@@ -6,6 +6,7 @@
 )]
 
 mod backup;
+mod changes;
 mod common;
 mod crash;
 mod expire;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ostro_core::State;
-use ostro_journal::{Document, Journal, JournalError, Options, Query};
+use ostro_journal::{ChangeFilter, Document, Journal, JournalError, Options, Query};
 use rusqlite::Connection;
 use tempfile::tempdir;
 
@@ -52,7 +52,18 @@ fn looks_right(journal: &Journal, of: &Path) {
     } else {
         assert_eq!(documents, [("lab".to_owned(), b"{\"a\": 1}".to_vec())]);
     }
-    journal.write(first_turn(3)).unwrap();
+    let changes = journal.changes(0, 9, &ChangeFilter::default()).unwrap();
+    if of.ends_with("0001.sql") || of.ends_with("0002.sql") {
+        assert_eq!(changes.last, 0, "that schema had none");
+    } else {
+        let bodies = changes.changes.iter().map(|one| &one.change.body[..]);
+        assert_eq!(bodies.collect::<Vec<_>>(), [b"{\"n\":1}", b"{\"n\":2}"]);
+    }
+    let mut turn = first_turn(3);
+    turn.change(change_of(3, 1, "lab", 3));
+    journal.write(turn).unwrap();
+    let next = journal.changes(changes.last, 9, &ChangeFilter::default());
+    assert_eq!(next.unwrap().changes[0].sequence, changes.last + 1);
 }
 
 #[test]
@@ -126,6 +137,8 @@ fn write_fixture(journal: &Journal) {
         .execution_change(ostro_journal::ExecutionChange {
             output: Some("x".repeat(5000)),
             ..change(1, State::Success, DAY + 9)
-        });
+        })
+        .change(change_of(1, 1, "lab", 1))
+        .change(change_of(2, 2, "", 1));
     journal.write(turn).unwrap();
 }

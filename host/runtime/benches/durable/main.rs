@@ -66,10 +66,11 @@ fn open(dir: &Path) -> Journal {
     Journal::open(dir, &ostro_journal::Options::default()).unwrap()
 }
 
-fn runtime(journal: Journal, length: usize) -> Runtime {
+fn runtime(journal: Journal, length: usize, feed: bool) -> Runtime {
     let library = Library::new(vec![File::new("w.yaml", chain(length))], Value::Null);
     let options = Options {
         max_actions: EXECUTIONS,
+        feed,
         ..Options::default()
     };
     let clock = Arc::new(SystemClock);
@@ -84,12 +85,9 @@ async fn run(runtime: &Runtime) {
     assert_eq!(runtime.wait(&id).await.unwrap().state, State::Success);
 }
 
-/// Actions a second over all executions; and of raw SQLite, that only writes the same rows, or
-/// the same bytes, in as many commits.
-async fn rate(dir: &Path) -> (f64, f64, f64) {
-    let before = raw::written();
-    let journal = open(&dir.join("run"));
-    let runtime = runtime(journal.clone(), ACTIONS);
+/// Seconds that all executions take; `feed` is whether they tell what they change.
+async fn all(journal: Journal, feed: bool) -> f64 {
+    let runtime = runtime(journal, ACTIONS, feed);
     let began = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..EXECUTIONS {
@@ -98,9 +96,18 @@ async fn rate(dir: &Path) -> (f64, f64, f64) {
     }
     running.join_all().await;
     let took = began.elapsed().as_secs_f64();
-    let figures = journal.figures();
     runtime.shutdown(std::time::Duration::ZERO).await;
-    drop((runtime, journal));
+    took
+}
+
+/// Actions a second over all executions; and of raw SQLite, that only writes the same rows, or
+/// the same bytes, in as many commits.
+async fn rate(dir: &Path) -> (f64, f64, f64) {
+    let before = raw::written();
+    let journal = open(&dir.join("run"));
+    let took = all(journal.clone(), false).await;
+    let figures = journal.figures();
+    drop(journal);
     let bytes = raw::written() - before;
     let count = u32::try_from(EXECUTIONS * ACTIONS).unwrap();
     println!(
@@ -123,7 +130,7 @@ async fn rate(dir: &Path) -> (f64, f64, f64) {
 
 /// Seconds of a step of a lone execution.
 async fn step(dir: &Path) -> f64 {
-    let runtime = runtime(open(dir), STEPS);
+    let runtime = runtime(open(dir), STEPS, false);
     let began = Instant::now();
     run(&runtime).await;
     began.elapsed().as_secs_f64() / f64::from(u32::try_from(STEPS).unwrap())
@@ -202,6 +209,15 @@ fn main() {
         rate / rows,
         rate / bytes
     );
+    let journal = open(&dir.path().join("feed"));
+    let took = tokio.block_on(all(journal.clone(), true));
+    let told = f64::from(u32::try_from(EXECUTIONS * ACTIONS).unwrap()) / took;
+    println!(
+        "{told:.0} actions a second with the feed: {:.2} of it without; {} changes",
+        told / rate,
+        journal.change_bounds().unwrap().map_or(0, |(_, last)| last)
+    );
+    drop(journal);
     // One after the other, three times, so that both meet the same disk.
     let mut ratios: Vec<(f64, f64)> = (0..3)
         .map(|round| {

@@ -19,7 +19,7 @@ use crate::replay::{Known, Outstanding};
 use crate::shared::{Phase, Shared};
 use crate::slots::Slot;
 use crate::turn::panic_message;
-use crate::{RuntimeError, store};
+use crate::{RuntimeError, feed, store};
 
 pub(super) struct InFlight {
     action: Arc<ActionRef>,
@@ -230,7 +230,7 @@ async fn run(
             // What others left behind as the runtime closed is no leave to start.
             return std::future::pending().await;
         }
-        if let Err(outcome) = note_start(&shared, &record, &action.id).await {
+        if let Err(outcome) = note_start(&shared, &record, &action).await {
             return outcome;
         }
         slot
@@ -246,7 +246,7 @@ async fn run(
 async fn note_start(
     shared: &Shared,
     record: &Record,
-    id: &ActionExecutionId,
+    action: &ActionRef,
 ) -> Result<(), ActionOutcome> {
     let Some(journal) = shared.store.journal() else {
         return Ok(());
@@ -254,7 +254,13 @@ async fn note_start(
     let now = shared.clock.now_millis();
     let make = || {
         let mut turn = Turn::new();
-        turn.action_started(id.clone(), now);
+        let id = action.id.clone();
+        if shared.feeds().is_some() {
+            let change = feed::change(&record.about, now, feed::started(action));
+            turn.action_started_and_told(id, now, change);
+        } else {
+            turn.action_started(id, now);
+        }
         Ok(turn)
     };
     store::insist(journal, (&shared.hub, &record.about), make)
@@ -287,6 +293,7 @@ struct Sink {
 
 impl ProgressSink for Sink {
     fn progress(&self, _: &ActionContext, progress: Progress) {
+        feed::notes::progress(&self.shared, &self.record, &self.action, &progress);
         let action = Arc::clone(&self.action);
         self.shared.hub.publish(
             &self.record.about,
@@ -295,6 +302,7 @@ impl ProgressSink for Sink {
     }
 
     fn note(&self, _: &ActionContext, line: &str) {
+        feed::notes::line(&self.shared, &self.record, &self.action, line);
         let action = Arc::clone(&self.action);
         self.shared.hub.publish(
             &self.record.about,

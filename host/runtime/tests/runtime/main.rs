@@ -14,6 +14,7 @@
 mod bounds;
 mod control;
 mod durable;
+mod feed;
 mod flow;
 mod rerun;
 mod support;

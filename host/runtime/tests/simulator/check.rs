@@ -10,6 +10,7 @@ use ostro_runtime::{Snapshots, diagnose};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::feed::{self, Told};
 use crate::tree::Family;
 use crate::world::{Inner, Place, Wish};
 
@@ -25,6 +26,8 @@ enum Entry {
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) family: Family,
+    /// What the turns of each execution changed.
+    pub(crate) told: Told,
     pub(crate) events: u64,
     /// How many events were decided again to bring all executions back.
     pub(crate) decided: u64,
@@ -81,6 +84,7 @@ impl Kept {
         let mut execution: Option<Execution> = None;
         let mut ended: BTreeMap<ActionExecutionId, ActionOutcome> = BTreeMap::new();
         let mut started = 0;
+        let mut told = Vec::new();
         for event in &events {
             execution = Some(match (load(journal, &event.body)?, execution) {
                 (Entry::Created(created), None) => *created,
@@ -93,7 +97,9 @@ impl Kept {
                     {
                         return Err(format!("action {id} ended twice"));
                     }
-                    decide(definitions, workflow, before, event).execution
+                    let decision = decide(definitions, workflow, before.clone(), event);
+                    told.extend(feed::lines(&before, &decision));
+                    decision.execution
                 }
                 _ => return Err("its events are out of order".to_owned()),
             });
@@ -124,6 +130,7 @@ impl Kept {
             }
         }
         self.family.insert(id.clone(), execution);
+        self.told.insert(id.clone(), told);
         Ok(())
     }
 

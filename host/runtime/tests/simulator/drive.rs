@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ostro_core::{ExecutionId, Map, Value};
-use ostro_journal::JournalError;
 use ostro_journal::simulated::Disk;
+use ostro_journal::{ChangeFilter, JournalError};
 use ostro_runtime::{File, Library, Options, Runtime, StartRequest};
 
 use crate::check::{Kept, check, text};
 use crate::dice::Dice;
 use crate::tree::tree;
 use crate::world::{Runner, SimulatedClock, Wish, World, root_id};
-use crate::{reference, workflow};
+use crate::{feed, reference, workflow};
 
 /// How many steps a simulation takes before the faults stop.
 const MOST_STEPS: usize = 4_000;
@@ -41,6 +41,8 @@ pub(crate) struct Plan {
     snapshot_events: u64,
     /// How far off what executions wait for has to be for them to leave memory.
     rest_millis: i64,
+    /// Whether turns write what they change.
+    feed: bool,
 }
 
 /// What simulations came to.
@@ -58,6 +60,7 @@ pub(crate) struct Figures {
     pub(crate) actions: u64,
     pub(crate) lost: u64,
     pub(crate) requests: u64,
+    pub(crate) changes: u64,
 }
 
 impl Figures {
@@ -74,6 +77,7 @@ impl Figures {
         self.actions += other.actions;
         self.lost += other.lost;
         self.requests += other.requests;
+        self.changes += other.changes;
     }
 }
 
@@ -183,6 +187,7 @@ impl Plan {
             queue: [1, 4, 4_096][dice.below(3)],
             snapshot_events: [1, 3, 10, 1_000_000][dice.below(4)],
             rest_millis: [0, 500, 60_000][dice.below(3)],
+            feed: seed % 4 != 0,
         }
     }
 
@@ -228,7 +233,16 @@ impl Simulation {
         let kept = {
             let world = self.world.lock();
             let definitions = self.plan.library.definitions();
-            check(self.disk.journal(), definitions, &self.plan.roots, &world)?
+            let journal = self.disk.journal();
+            let kept = check(journal, definitions, &self.plan.roots, &world)?;
+            if self.plan.feed {
+                feed::check(journal, &kept, world.said)?;
+                self.figures.changes = journal
+                    .changes(0, 1, &ChangeFilter::default())
+                    .map_err(text)?
+                    .last;
+            }
+            kept
         };
         self.figures.executions = kept.family.len() as u64;
         self.figures.events = kept.events;
@@ -306,6 +320,7 @@ impl Simulation {
             snapshot_events: self.plan.snapshot_events,
             snapshot_distance: 0,
             rest_millis: self.plan.rest_millis,
+            feed: self.plan.feed,
             ..Options::default()
         };
         let runtime = Runtime::durable(

@@ -16,6 +16,7 @@
 mod check;
 mod dice;
 mod drive;
+mod feed;
 mod reference;
 mod tree;
 mod workflow;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ostro_core::{
     ActionCall, ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome, ActionRunner,
-    Clock, ExecutionId, Value,
+    Clock, ExecutionId, Progress, Value,
 };
 use ostro_journal::{Journal, Reached};
 use ostro_runtime::RuntimeError;
@@ -61,6 +61,8 @@ pub(crate) struct Inner {
     /// How actions end whose fate is another one than their own.
     pub(crate) fates: HashMap<Place, ActionOutcome>,
     pub(crate) asked: Vec<Asked>,
+    /// How much actions said on their way.
+    pub(crate) said: u64,
     pub(crate) faults: Vec<String>,
     /// What the clock tells when the host starts.
     pub(crate) base: i64,
@@ -79,6 +81,7 @@ impl World {
             deferred: BTreeMap::new(),
             fates: HashMap::new(),
             asked: Vec::new(),
+            said: 0,
             faults: Vec::new(),
             base: BEGINNING,
             trace: traced.then(Vec::new),
@@ -165,6 +168,13 @@ impl ActionRunner for Runner {
         let Some((outcome, millis)) = begin(&mut self.0.lock(), &call, &place) else {
             return std::future::pending().await;
         };
+        for percent in [10, 90] {
+            self.0.lock().said += 1;
+            let message = call.name.to_string();
+            let percent = Some(percent);
+            let progress = Progress { percent, message };
+            call.progress.progress(&call.context, progress);
+        }
         if millis > 0 {
             tokio::time::sleep(Duration::from_millis(millis as u64)).await;
         }

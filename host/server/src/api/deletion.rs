@@ -33,7 +33,9 @@ pub(super) async fn delete(app: &App, row: &ExecutionRow) -> Result<(), Fault> {
     rest.await.map_err(|_| {
         Fault::unavailable(format!("Execution {} is still at work: try again", row.id))
     })?;
-    app.read(move |journal| Ok(journal.delete(&id)?)).await?;
+    let told = ostro_runtime::feed::deleted(row, app.now());
+    app.read(move |journal| Ok(journal.delete_and_tell(&id, Some(told))?))
+        .await?;
     Ok(())
 }
 

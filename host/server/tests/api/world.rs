@@ -11,14 +11,15 @@ use ostro_core::{
 use ostro_journal::{Journal, Options};
 use ostro_lang::{Definitions, Diagnostic};
 use ostro_runtime::{Library, RunnerSource, Runtime, SystemClock};
-use ostro_server::{Actions, Parameter, Server, SystemAction};
+use ostro_server::{Actions, FeedSettings, Parameter, Server, SystemAction};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// The workflows that most tests start.
-const WORKFLOWS: &str = "
+pub(crate) const WORKFLOWS: &str = "
 version: '2.0'
 simple:
   tags: [plain]
@@ -139,6 +140,7 @@ pub(crate) struct World {
     pub(crate) runtime: Runtime,
     pub(crate) client: reqwest::Client,
     pub(crate) at: String,
+    stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
 
@@ -162,6 +164,11 @@ impl World {
         assert_eq!(status, 201, "{answer}");
     }
 
+    /// A server with what `journal` has, whose feed is served as `feed` says.
+    pub(crate) async fn with(journal: Journal, feed: FeedSettings) -> Self {
+        Self::open(journal, |server| server.with_feed(feed).unwrap()).await
+    }
+
     /// A server with what `journal` has.
     pub(crate) async fn on(journal: Journal) -> Self {
         Self::open(journal, |server| server).await
@@ -171,7 +178,10 @@ impl World {
     pub(crate) async fn open(journal: Journal, configured: impl FnOnce(Server) -> Server) -> Self {
         let clock = Arc::new(SystemClock);
         let library = Library::new(Vec::new(), Value::Null).with_runner(Arc::new(Known));
-        let options = ostro_runtime::Options::default();
+        let options = ostro_runtime::Options {
+            feed: true,
+            ..ostro_runtime::Options::default()
+        };
         let source = Arc::new(Known);
         let runtime = Runtime::sourced(journal.clone(), library, source, clock.clone(), options);
         runtime.recover().await.unwrap();
@@ -179,9 +189,15 @@ impl World {
         let server = configured(server.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             server
-                .serve(listener, std::future::pending())
+                .serve(listener, async {
+                    // Nobody says so where the world ends otherwise.
+                    if stopped.await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                })
                 .await
                 .unwrap();
         });
@@ -190,8 +206,18 @@ impl World {
             runtime,
             client: reqwest::Client::new(),
             at,
+            stop: Some(stop),
             serving,
         }
+    }
+
+    /// Stops the server as an operator does, and the runtime with it.
+    pub(crate) async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(20), &mut self.serving);
+        ended.await.unwrap().unwrap();
+        self.runtime.shutdown(Duration::ZERO).await;
+        self.journal.close();
     }
 
     async fn send(&self, method: Method, path: &str, body: &str) -> (u16, Json) {

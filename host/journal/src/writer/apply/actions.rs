@@ -1,12 +1,14 @@
 //! Action executions of the read model.
 
+use std::sync::Arc;
+
 use ostro_core::ActionExecutionId;
 use rusqlite::{ToSql, params};
 
 use super::{Apply, Found, StoredCell, kind};
 use crate::id::StoredId;
 use crate::turn::Cells;
-use crate::{ActionChange, ActionRow, JournalError, Reached};
+use crate::{ActionChange, ActionRow, JournalError, NewChange, Reached};
 
 const INSERT: &str = "INSERT INTO action (id, execution, task, name, created_at, state, reached,
         accepted, updated_at, started_at, finished_at, project_id, description, tags, state_info,
@@ -186,8 +188,19 @@ impl Apply<'_, '_> {
         &mut self,
         id: &ActionExecutionId,
         now: i64,
+        told: Option<&(Arc<NewChange>, i64)>,
     ) -> Result<(), JournalError> {
         let found = self.find_action(id)?;
+        if let Some((change, seal)) = told {
+            let reached: Option<i64> = self.one(
+                "SELECT reached FROM action WHERE seq = ?1",
+                params![found.seq],
+                |row| row.get(0),
+            )?;
+            if reached.is_some_and(|reached| reached < Reached::Ended.as_i64()) {
+                self.change(change, *seal)?;
+            }
+        }
         self.execute(
             "UPDATE action SET reached = max(reached, ?2), started_at = ifnull(started_at, ?3)
              WHERE seq = ?1",

@@ -1,0 +1,178 @@
+//! What a turn changed.
+
+use std::collections::HashSet;
+
+use ostro_core::{ActionErrorKind, ActionOutcome, State, TaskExecutionId};
+use ostro_engine::{ActionView, Change as Engine, Event, EventKind, Execution, TaskView};
+use ostro_journal::Turn;
+
+use super::{
+    ActionFault, ActionState, Change, Dropped, ExecutionState, MAX_BYTES, TaskItems, TaskState,
+    change, cut, started,
+};
+use crate::ExecutionInfo;
+use crate::plan::Step;
+
+/// What is told of a turn beside its own changes.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    /// What the engine says that it changed, in order.
+    pub(crate) changes: &'a [Engine],
+    /// How much of what actions said was left out since the turn before.
+    pub(crate) dropped: u64,
+}
+
+/// Writes into `turn` what it changes, in the order in which that came about: what was left out;
+/// that the execution is there; what became of its actions; of itself and its tasks; what it starts.
+pub(crate) fn tell(
+    turn: &mut Turn,
+    about: &ExecutionInfo,
+    (before, after): (&Execution, &Execution),
+    event: &Event,
+    is_first: bool,
+    steps: &[Step],
+    told: Told<'_>,
+) {
+    let mut push = |what: Change| {
+        turn.change(change(about, event.now, what));
+    };
+    if told.dropped > 0 {
+        let count = told.dropped;
+        push(Change::Dropped(Dropped { count }));
+    }
+    if is_first {
+        push(created(before));
+    }
+    let mut new: HashSet<TaskExecutionId> = HashSet::new();
+    for (task, old) in after.changed_tasks(before) {
+        for (action, was) in task.changed_actions(old) {
+            if was == Some(action.state) {
+                continue;
+            }
+            if action.state.is_completed() {
+                push(Change::ActionEnded(action_state(task, &action, event)));
+            } else if was.is_some() {
+                push(Change::ActionChanged(action_state(task, &action, event)));
+            }
+        }
+        if old.is_none() {
+            new.insert(task.id().clone());
+        }
+    }
+    for change in told.changes {
+        match change {
+            Engine::Execution { state, info } => {
+                push(Change::ExecutionChanged(execution_state(
+                    after,
+                    *state,
+                    info.as_deref(),
+                )));
+            }
+            Engine::Task {
+                id,
+                name,
+                state,
+                info,
+            } => {
+                let task = TaskState {
+                    id: id.clone(),
+                    name: name.to_string(),
+                    state: *state,
+                    state_info: info.as_deref().map(cut),
+                };
+                push(if new.remove(id) {
+                    Change::TaskCreated(task)
+                } else {
+                    Change::TaskChanged(task)
+                });
+            }
+            Engine::Items {
+                id,
+                name,
+                done,
+                total,
+            } => push(Change::TaskItems(TaskItems {
+                id: id.clone(),
+                name: name.to_string(),
+                done: *done,
+                total: *total,
+            })),
+        }
+    }
+    // One that has to wait for something else says nothing of itself.
+    for (task, _) in after.changed_tasks(before) {
+        if new.remove(task.id()) {
+            push(Change::TaskCreated(TaskState {
+                id: task.id().clone(),
+                name: task.name().to_string(),
+                state: task.state(),
+                state_info: task.state_info().map(cut),
+            }));
+        }
+    }
+    for step in steps {
+        match step {
+            Step::Start(prepared) => {
+                let child = prepared.record();
+                let created = created(&child.snapshot());
+                turn.change(change(&child.about, event.now, created));
+            }
+            // Others wait, and are told of when they start.
+            Step::Run(call) if call.slot.is_some() => {
+                turn.change(change(about, event.now, started(&call.action)));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn created(execution: &Execution) -> Change {
+    Change::ExecutionCreated(ExecutionState {
+        state: execution.state(),
+        state_info: None,
+        output: None,
+        output_bytes: None,
+    })
+}
+
+fn execution_state(after: &Execution, state: State, info: Option<&str>) -> ExecutionState {
+    let output = after.output().filter(|_| state.is_completed());
+    let bytes = output.map_or(0, |output| {
+        serde_json::to_vec(output).map_or(0, |json| json.len())
+    });
+    let is_small = bytes <= MAX_BYTES;
+    ExecutionState {
+        state,
+        state_info: info.map(cut),
+        output: output.filter(|_| is_small).cloned(),
+        output_bytes: (!is_small).then_some(bytes),
+    }
+}
+
+fn action_state(task: TaskView<'_>, action: &ActionView<'_>, event: &Event) -> ActionState {
+    let error = (action.state == State::Error).then(|| match &event.kind {
+        EventKind::ActionFinished {
+            id,
+            outcome: ActionOutcome::Error(error),
+        } if id == action.id => ActionFault {
+            kind: error.kind,
+            message: cut(&error.message),
+        },
+        _ => ActionFault {
+            kind: action.blame.unwrap_or(ActionErrorKind::Host),
+            message: cut(&action.output.as_str().map_or_else(
+                || serde_json::to_string(action.output).unwrap_or_default(),
+                str::to_owned,
+            )),
+        },
+    });
+    ActionState {
+        id: action.id.clone(),
+        name: action.name.to_string(),
+        task_execution_id: Some(task.id().clone()),
+        task_name: Some(task.name().to_string()),
+        attempt: action.attempt,
+        state: action.state,
+        error,
+    }
+}
