@@ -8,8 +8,8 @@ use ostro_core::{
     Value,
 };
 use ostro_lang::{ActionCatalogue, ActionParameter, AdHocAction, Definitions, Workflow};
-use ostro_openstack::Cloud;
 use ostro_openstack::operations::{self, Operation};
+use ostro_openstack::{Cloud, Delegations};
 use ostro_sandbox::LoadedPack;
 
 use crate::describe::{ActionDescription, check_names, meant};
@@ -25,6 +25,7 @@ use crate::{Parameter, RegistryError, adhoc, openstack, outcome};
 pub struct Registry {
     packs: Arc<Packs>,
     cloud: Arc<dyn Cloud>,
+    delegations: Option<Arc<Delegations>>,
     definitions: Option<Arc<Definitions>>,
     options: Arc<Options>,
 }
@@ -86,6 +87,7 @@ impl Builder {
         Ok(Registry {
             packs: Arc::new(Packs::new(self.packs)?),
             cloud: self.cloud.unwrap_or_else(|| Arc::new(openstack::NoCloud)),
+            delegations: None,
             definitions: self.definitions,
             options: Arc::new(self.options),
         })
@@ -138,6 +140,34 @@ impl Registry {
             cloud: wrap(Arc::clone(&self.cloud)),
             ..self.clone()
         }
+    }
+
+    /// The same registry, whose actions act on a cloud as `delegations` say; on its own where they
+    /// say nothing.
+    #[must_use]
+    pub fn with_delegations(&self, delegations: Arc<Delegations>) -> Self {
+        Self {
+            delegations: Some(delegations),
+            ..self.clone()
+        }
+    }
+
+    /// The same registry with the cloud of `call` as its own, for that call alone.
+    #[must_use]
+    pub fn for_call(&self, call: &ActionCall) -> Self {
+        Self {
+            cloud: self.cloud_of(call),
+            delegations: None,
+            ..self.clone()
+        }
+    }
+
+    /// The cloud that `call` is for.
+    fn cloud_of(&self, call: &ActionCall) -> Arc<dyn Cloud> {
+        let delegations = self.delegations.as_deref();
+        delegations
+            .and_then(|delegations| delegations.cloud(call.root.as_str()))
+            .unwrap_or_else(|| Arc::clone(&self.cloud))
     }
 
     /// The action that `name` means outside of any workflow; none if there is none.
@@ -286,7 +316,7 @@ impl Registry {
                 check_names(action.name(), &action.parameters(), input)
                     .map_err(|message| ActionError::new(ActionErrorKind::Call, message))?;
                 if let Some(PackAction { pack, signature }) = self.behind(action) {
-                    let cloud = Arc::clone(&self.cloud);
+                    let cloud = self.cloud_of(call);
                     let result = pack.call(&signature.name, input, call, cloud).await;
                     return result
                         .map(outcome::of_pack)
@@ -295,13 +325,13 @@ impl Registry {
                 Ok(action.run(input, call, &self.options).await)
             }
             Base::OpenStack(operation) => {
-                let result = operations::call(&*self.cloud, &operation.name, input).await;
+                let result = operations::call(&*self.cloud_of(call), &operation.name, input).await;
                 result
                     .map(ActionOutcome::Success)
                     .map_err(|error| outcome::of_operation(&error))
             }
             Base::Pack(PackAction { pack, signature }) => {
-                let cloud = Arc::clone(&self.cloud);
+                let cloud = self.cloud_of(call);
                 let result = pack.call(&signature.name, input, call, cloud).await;
                 result.map(outcome::of_pack).map_err(ActionError::from)
             }

@@ -115,6 +115,7 @@ fn call(case: &Case) -> ActionCall {
             attempt: 1,
             timeout: None,
         },
+        root: ExecutionId::new("e"),
         progress: Arc::new(Silent),
     }
 }

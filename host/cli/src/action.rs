@@ -96,6 +96,7 @@ fn run(
             attempt: 1,
             timeout: None,
         },
+        root: ExecutionId::new(""),
         progress: Arc::new(Lines),
     };
     let began = Instant::now();

@@ -20,7 +20,7 @@ use self::packs::Operated;
 use crate::args::{Queues, Serve};
 use crate::errors::{Exit, hinted};
 use crate::state::StateDir;
-use crate::terminal;
+use crate::{sources, terminal};
 
 /// How long executions may take to come to a place where they can stop.
 const GRACE: Duration = Duration::from_secs(1);
@@ -41,7 +41,13 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
         Queues::Cloud => None,
     };
     let store = (!args.sources.no_packs).then(|| state.store());
-    let active = Active::open(&args.sources, store.clone(), zaqar.clone())?;
+    let delegations = Arc::new(sources::delegations(&args.sources)?);
+    let active = Active::open(
+        &args.sources,
+        store.clone(),
+        Arc::clone(&delegations),
+        zaqar.clone(),
+    )?;
     let active = Arc::new(active);
     crate::block_on(async {
         let (origin, runner) = active.runner(Arc::default());
@@ -60,11 +66,13 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
                 ..ostro_runtime::Options::default()
             },
         );
-        let going_on = runtime.recover().await?;
         let following = store.map(|store| follow::follow(Arc::clone(&active), &store));
         let following = following.transpose()?;
         let operated = Operated::new(Arc::clone(&active), state);
-        let server = Server::new(runtime.clone(), journal.clone(), active, clock)?;
+        // What goes on acts as somebody, which has to be known by then.
+        let server = Server::new(runtime.clone(), journal.clone(), active, clock)?
+            .with_delegations(delegations)?;
+        let going_on = runtime.recover().await?;
         let mut server = server.with_packs(PacksSettings {
             packs: following
                 .is_some()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, Result};
 use ostro_actions::{HttpOptions, Registry, SshOptions};
 use ostro_core::Value;
-use ostro_openstack::{Cloud, Session, Throttled};
+use ostro_openstack::{Cloud, Delegations, Session, Throttled};
 use ostro_packs::{Grants, Pack, PackError};
 use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use ostro_store::Hold;
@@ -174,6 +174,15 @@ impl Base {
         *started = Some(sandbox.clone());
         Ok(sandbox)
     }
+}
+
+/// As whom the actions of executions act, where that is not the operator: their callers, on the
+/// operator's cloud or on one of their own, which may not be where `std.http` may not go.
+pub(crate) fn delegations(sources: &Sources) -> Result<Delegations> {
+    let session = Session::open(sources.cloud.as_deref())
+        .hint(|| "--cloud takes a name from clouds.yaml".to_owned())?;
+    let denied = http(sources)?.denied_networks;
+    Ok(Delegations::new(session, &sources.limit).denying(denied))
 }
 
 /// `sources`, to be found again from any folder, and what stands for the `installed` packs: what

@@ -42,6 +42,9 @@ pub struct ActionCall {
     pub input: Arc<Map>,
     /// Where the call comes from.
     pub context: ActionContext,
+    /// As whom the action acts on a cloud: who started this execution, the one at the top. The
+    /// action's own id, where it runs by itself. Not the action's to see.
+    pub root: ExecutionId,
     /// Where the action's progress goes.
     pub progress: Arc<dyn ProgressSink>,
 }

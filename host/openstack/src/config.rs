@@ -8,12 +8,15 @@
 mod build;
 mod file;
 
+pub(crate) use build::versioned;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use openstack_sdk_auth_core::AuthTokenScope;
+use openstack_sdk_auth_core::{AuthTokenScope, ServiceEndpoints};
+use ostro_egress::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -80,6 +83,9 @@ pub struct CloudConfig {
     pub(crate) verify: bool,
     /// How long a request may take, where the cloud's entry says so.
     pub(crate) api_timeout: Option<Duration>,
+    /// Networks that requests may not go to, where who names the cloud is not the operator; none
+    /// where it is.
+    pub(crate) denied: Option<Vec<IpNet>>,
 }
 
 /// How to become someone.
@@ -89,6 +95,20 @@ pub(crate) enum Login {
     None,
     /// Keystone, by password, token or application credential.
     Keystone(Box<KeystoneLogin>),
+    /// A token that somebody gave. Nobody can renew it.
+    Given(Box<GivenToken>),
+}
+
+/// A token that somebody gave.
+#[derive(Clone)]
+pub(crate) struct GivenToken {
+    /// As [`KeystoneLogin::auth_url`].
+    pub(crate) auth_url: Url,
+    pub(crate) token: SecretString,
+    /// The services, where they came with the token; Keystone is asked for them otherwise.
+    pub(crate) catalogue: Option<Vec<ServiceEndpoints>>,
+    /// What is said beside once the token is of no use any more.
+    pub(crate) then: String,
 }
 
 /// What Keystone is to be shown.
@@ -101,6 +121,8 @@ pub(crate) struct KeystoneLogin {
     pub(crate) values: HashMap<String, SecretString>,
     /// What the token is for; Keystone chooses without it.
     pub(crate) scope: Option<AuthTokenScope>,
+    /// The trust that the token is for, in the place of a scope.
+    pub(crate) trust: Option<String>,
 }
 
 /// The kind of what is shown to Keystone.
@@ -142,6 +164,7 @@ impl fmt::Debug for CloudConfig {
         let auth_url = match &self.login {
             Login::None => "none",
             Login::Keystone(login) => login.auth_url.as_str(),
+            Login::Given(given) => given.auth_url.as_str(),
         };
         f.debug_struct("CloudConfig")
             .field("label", &self.label)

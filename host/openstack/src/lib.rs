@@ -31,6 +31,7 @@
 
 mod cloud;
 mod config;
+mod delegations;
 pub mod operations;
 mod session;
 mod throttle;
@@ -38,7 +39,8 @@ mod upload;
 
 pub use cloud::{Cloud, CloudError};
 pub use config::{CloudConfig, Environment};
+pub use delegations::{Delegation, Delegations};
 pub use operations::OperationError;
-pub use session::{Limits, Session};
+pub use session::{Delegator, Limits, Session, Target};
 pub use throttle::{NoServiceLimit, ServiceLimit, Throttled};
 pub use upload::{Left, Pieces, Upload};

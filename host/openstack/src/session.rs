@@ -2,8 +2,13 @@
 
 mod catalogue;
 mod exchange;
+mod given;
+mod guard;
 mod headers;
 mod login;
+mod target;
+mod trust;
+mod trusted;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +20,8 @@ use url::Url;
 use uuid::Uuid;
 
 pub(crate) use catalogue::official;
+pub use target::Target;
+pub use trust::Delegator;
 
 use crate::config::Login;
 use crate::{Cloud, CloudConfig, CloudError, Environment, Upload};
@@ -137,7 +144,7 @@ impl Session {
     pub fn auth_url(&self) -> Option<&Url> {
         match &self.0.state.as_ref().ok()?.account.config().login {
             Login::Keystone(login) => Some(&login.auth_url),
-            Login::None => None,
+            Login::None | Login::Given(_) => None,
         }
     }
 
@@ -236,6 +243,6 @@ impl fmt::Debug for Session {
 impl Login {
     /// Whether requests carry a token.
     fn has_token(&self) -> bool {
-        matches!(self, Login::Keystone(_))
+        !matches!(self, Login::None)
     }
 }

@@ -54,7 +54,7 @@ impl FromStr for ServiceLimit {
 pub struct Throttled {
     cloud: Arc<dyn Cloud>,
     /// By the services' official types.
-    services: BTreeMap<String, Semaphore>,
+    services: Arc<BTreeMap<String, Semaphore>>,
 }
 
 impl Throttled {
@@ -65,8 +65,17 @@ impl Throttled {
             (service, Semaphore::new(limit.requests))
         });
         Self {
-            services: services.collect(),
+            services: Arc::new(services.collect()),
             cloud,
+        }
+    }
+
+    /// The same services, asked through `cloud`: the limits are for both together.
+    #[must_use]
+    pub(crate) fn through(&self, cloud: Arc<dyn Cloud>) -> Self {
+        Self {
+            cloud,
+            services: Arc::clone(&self.services),
         }
     }
 

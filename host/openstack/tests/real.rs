@@ -19,6 +19,9 @@ use ostro_openstack::{CloudConfig, CloudError, Environment, OperationError, Sess
 use serde_json::json;
 use uuid::Uuid;
 
+#[path = "real/trusts.rs"]
+mod trusts;
+
 const HOW: &str = "run `cargo xtask cloud up`, or name a clouds.yaml in OSTRO_TEST_CLOUDS";
 
 fn environment() -> Environment {

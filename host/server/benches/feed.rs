@@ -162,6 +162,72 @@ async fn watch(
     }
 }
 
+/// Starts all executions.
+async fn start(runtime: &Runtime) -> Vec<ExecutionId> {
+    let mut ids: Vec<ExecutionId> = Vec::new();
+    for number in 0..EXECUTIONS {
+        let millis = i64::try_from(number * 1_000 / EXECUTIONS).unwrap();
+        let input = Map::from_iter([("millis".into(), Value::Int(millis))]);
+        let request = StartRequest {
+            project: "<default-project>".to_owned(),
+            ..StartRequest::new("w", input)
+        };
+        ids.push(runtime.start(request).await.unwrap());
+    }
+    ids
+}
+
+/// The microseconds that it took those who watch one execution, and those who watch all, from the
+/// least to the most; each has got all that it was to get.
+fn sorted(
+    watched: Vec<(Option<ExecutionId>, Got)>,
+    journal: &Journal,
+    before: u64,
+    last: u64,
+) -> (Vec<u64>, Vec<u64>) {
+    let mut one = Vec::new();
+    let mut every = Vec::new();
+    for (root, got) in watched {
+        let times = if root.is_some() { &mut one } else { &mut every };
+        times.extend(&got.micros);
+        let filter = ChangeFilter {
+            root_execution_id: root.clone(),
+            ..ChangeFilter::default()
+        };
+        let should = match root {
+            Some(_) => journal
+                .changes(before, usize::MAX, &filter)
+                .unwrap()
+                .changes
+                .len(),
+            None => usize::try_from(last - before).unwrap(),
+        };
+        assert_eq!(got.count, should, "a subscriber missed something");
+    }
+    one.sort_unstable();
+    every.sort_unstable();
+    (one, every)
+}
+
+/// Prints the figures, and gives the worst one.
+fn table(one: &[u64], every: &[u64]) -> f64 {
+    println!("from the commit to the subscriber, ms:       p50      p99      max   events");
+    let mut worst = 0.0_f64;
+    for (name, times) in [("one execution each", one), ("everything", every)] {
+        let at = |share: usize| millis(times[(times.len() - 1) * share / 100]);
+        println!(
+            "{:>4} who watch {name:<20} {:>9.1} {:>8.1} {:>8.1} {:>8}",
+            if name == "everything" { OF_ALL } else { OF_ONE },
+            at(50),
+            at(99),
+            at(100),
+            times.len()
+        );
+        worst = worst.max(at(99));
+    }
+    worst
+}
+
 #[tokio::main(flavor = "multi_thread")]
 async fn main() {
     let own = std::env::current_exe().unwrap();
@@ -196,16 +262,7 @@ async fn main() {
         server.serve(listener, stopped).await.unwrap();
     });
 
-    let mut ids: Vec<ExecutionId> = Vec::new();
-    for number in 0..EXECUTIONS {
-        let millis = i64::try_from(number * 1_000 / EXECUTIONS).unwrap();
-        let input = Map::from_iter([("millis".into(), Value::Int(millis))]);
-        let request = StartRequest {
-            project: "<default-project>".to_owned(),
-            ..StartRequest::new("w", input)
-        };
-        ids.push(runtime.start(request).await.unwrap());
-    }
+    let ids = start(&runtime).await;
     let (_, before) = journal.change_bounds().unwrap().unwrap();
     let connected = Arc::new(tokio::sync::Semaphore::new(0));
     let mut watching = JoinSet::new();
@@ -239,46 +296,14 @@ async fn main() {
     serving.await.unwrap();
     let (_, last) = journal.change_bounds().unwrap().unwrap();
     let figures = journal.figures();
-    let mut one = Vec::new();
-    let mut every = Vec::new();
-    for (root, got) in watched {
-        let times = if root.is_some() { &mut one } else { &mut every };
-        times.extend(&got.micros);
-        let filter = ChangeFilter {
-            root_execution_id: root.clone(),
-            ..ChangeFilter::default()
-        };
-        let should = match root {
-            Some(_) => journal
-                .changes(before, usize::MAX, &filter)
-                .unwrap()
-                .changes
-                .len(),
-            None => usize::try_from(last - before).unwrap(),
-        };
-        assert_eq!(got.count, should, "a subscriber missed something");
-    }
+    let (one, every) = sorted(watched, &journal, before, last);
     println!(
         "{:.0} actions and {:.0} changes a second, {:.0} commits a second, for {took:.1} s",
         per_second(EXECUTIONS * SECONDS, took),
         per_second(usize::try_from(last - before).unwrap(), took),
         per_second(usize::try_from(figures.commits).unwrap(), took),
     );
-    println!("from the commit to the subscriber, ms:       p50      p99      max   events");
-    let mut worst = 0.0_f64;
-    for (name, times) in [("one execution each", &mut one), ("everything", &mut every)] {
-        times.sort_unstable();
-        let at = |share: usize| millis(times[(times.len() - 1) * share / 100]);
-        println!(
-            "{:>4} who watch {name:<20} {:>9.1} {:>8.1} {:>8.1} {:>8}",
-            if name == "everything" { OF_ALL } else { OF_ONE },
-            at(50),
-            at(99),
-            at(100),
-            times.len()
-        );
-        worst = worst.max(at(99));
-    }
+    let worst = table(&one, &every);
     runtime.shutdown(Duration::ZERO).await;
     assert!(
         worst <= MOST_MILLIS,

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ostro_core::Clock;
 use ostro_journal::Journal;
+use ostro_openstack::{Delegations, Delegator, Target};
 use ostro_runtime::{Library, Runtime};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -20,6 +21,7 @@ use crate::actions::Actions;
 use crate::api;
 use crate::catalogue::Catalogue;
 use crate::cron;
+use crate::delegation::{self, As, Delegating};
 use crate::events::{self, EventSettings, Events};
 use crate::fault::Fault;
 use crate::feed::{Feed, FeedSettings};
@@ -56,7 +58,7 @@ pub enum ServerError {
 
 /// Mistral's API over a runtime.
 pub struct Server {
-    app: App,
+    pub(crate) app: App,
 }
 
 /// What all routes share.
@@ -67,6 +69,7 @@ pub(crate) struct App {
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) delegating: Arc<Delegating>,
     pub(crate) single: Arc<Single>,
     pub(crate) maintenance: Arc<Maintenance>,
     pub(crate) identity: Identity,
@@ -92,6 +95,7 @@ impl Server {
         let app = App {
             catalogue,
             runtime,
+            delegating: Arc::new(Delegating::none(journal.clone())),
             journal,
             clock,
             feed: feed.map_err(|_| ServerError::Catalogue)?,
@@ -148,6 +152,15 @@ impl Server {
         Ok(self)
     }
 
+    /// The same, where what callers start acts as they do on a cloud: whatever runs actions learns
+    /// from `delegations` as whom. To be called before executions are brought back, since these
+    /// act by it, too.
+    pub fn with_delegations(mut self, delegations: Arc<Delegations>) -> Result<Self, ServerError> {
+        let delegating = Delegating::open(self.app.journal.clone(), delegations);
+        self.app.delegating = Arc::new(delegating.map_err(|_| ServerError::Catalogue)?);
+        Ok(self)
+    }
+
     /// Answers what comes to `listener` until `stop` is ready, and then what is under way.
     pub async fn serve(
         self,
@@ -156,6 +169,10 @@ impl Server {
     ) -> Result<(), ServerError> {
         self.app.settle_actions().await;
         Maintenance::go_on(&self.app);
+        let notices = self.app.runtime.subscribe();
+        delegation::watch::look_at_doubtful(&self.app).await;
+        let looking = tokio::spawn(delegation::watch::looking(self.app.clone(), notices));
+        let deleting = tokio::spawn(delegation::watch::deleting(self.app.clone()));
         let cron = tokio::spawn(cron::watch(self.app.clone()));
         let zaqar = self.app.zaqar.clone();
         let swept = zaqar.clone().map(|zaqar| tokio::spawn(zaqar.watch()));
@@ -189,6 +206,8 @@ impl Server {
                 "what listens for events does not stop: what it began is delivered again"
             );
         }
+        looking.abort();
+        deleting.abort();
         Ok(())
     }
 }
@@ -231,6 +250,24 @@ pub(crate) struct Request {
     pub(crate) url: String,
     /// Where the caller thinks the server is.
     pub(crate) base: String,
+    /// The cloud that what the caller starts acts on, where that is not the operator's.
+    target: Option<Target>,
+}
+
+impl Request {
+    /// As whom what the caller starts acts.
+    pub(crate) fn acts(&self) -> As {
+        match (&self.target, &self.caller.user) {
+            (Some(target), _) => As::Target(Box::new(target.clone())),
+            (None, Some(user)) => As::User(Delegator {
+                token: user.token.clone(),
+                user_id: user.id.clone(),
+                project_id: self.caller.project.clone(),
+                roles: user.roles.clone(),
+            }),
+            (None, None) => As::Operator,
+        }
+    }
 }
 
 impl FromRequestParts<App> for Request {
@@ -240,6 +277,8 @@ impl FromRequestParts<App> for Request {
         // Where nobody has looked who asks, nobody is answered.
         let caller = parts.extensions.get::<Caller>().cloned();
         let caller = caller.ok_or_else(|| Fault::forbidden("It is not known who asks"))?;
+        let header = |name: &str| parts.headers.get(name)?.to_str().ok();
+        let target = Target::read(header).map_err(Fault::invalid)?;
         let base = base(&parts.headers);
         // Inside of a nest of routes the address is without what leads there.
         let whole = parts.extensions.get::<OriginalUri>();
@@ -250,6 +289,7 @@ impl FromRequestParts<App> for Request {
             query: Pairs::parse(parts.uri.query()),
             url: format!("{base}{path}"),
             base,
+            target,
         })
     }
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::catalogue::cron_trigger::CronTrigger;
+use crate::delegation::As;
 use crate::fault::Fault;
 use crate::identity::Caller;
 use crate::maintenance::Status;
@@ -60,7 +61,9 @@ async fn fire(app: &App, trigger: &CronTrigger) -> Result<(), Fault> {
         }
         Ok(())
     });
-    noted.await
+    noted.await?;
+    app.delegating.doubt(&trigger.id);
+    Ok(())
 }
 
 /// What a trigger wants started. The description is Mistral's (`mistral/services/periodic.py`).
@@ -75,6 +78,7 @@ fn wanted(trigger: &CronTrigger, id: Uuid) -> Wanted {
         input: trigger.workflow_input.clone(),
         params: trigger.workflow_params.clone(),
         description: description.to_string(),
+        acts: As::Trigger(trigger.id.clone()),
         ..Wanted::default()
     }
 }

@@ -12,6 +12,7 @@ use self::keystone::Keystone;
 pub use self::keystone::KeystoneSettings;
 pub(crate) use self::keystone::Refusal;
 use crate::policy::{Credential, Policy};
+use crate::zaqar::Authenticate;
 
 /// How callers say who they are.
 #[derive(Debug, Default)]
@@ -42,6 +43,12 @@ impl Identity {
     /// Whether callers are asked who they are.
     pub(crate) fn asks(&self) -> bool {
         self.keystone.is_some()
+    }
+
+    /// What knows the tokens that are sent over websockets; none where nobody is asked.
+    pub(crate) fn of_tokens(&self) -> Option<Arc<dyn Authenticate>> {
+        let keystone = Arc::clone(self.keystone.as_ref()?);
+        Some(keystone)
     }
 
     /// Who sends a request with these headers, at `now` in milliseconds since 1970 UTC.
@@ -87,10 +94,6 @@ pub(crate) struct User {
     /// Whether the project is the one of administrators, where the cloud has one.
     pub(crate) is_admin_project: bool,
     /// The token itself, to act for the user with.
-    #[expect(
-        dead_code,
-        reason = "what acts for users, by trusts or at once, takes it from here"
-    )]
     pub(crate) token: SecretString,
     /// When it ends, in milliseconds since 1970 UTC.
     pub(crate) expires: i64,

@@ -20,6 +20,7 @@ mod api;
 mod app;
 mod catalogue;
 mod cron;
+mod delegation;
 mod events;
 mod fault;
 mod feed;

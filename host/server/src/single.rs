@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::app::App;
+use crate::delegation::As;
 use crate::fault::Fault;
 use crate::records::{all_pages, unknown_action};
 
@@ -55,6 +56,8 @@ pub(crate) struct Call {
     /// How long it may take.
     pub(crate) timeout: Option<Duration>,
     pub(crate) runner: Arc<dyn ActionRunner>,
+    /// As whom it acts.
+    pub(crate) acts: As,
 }
 
 /// How an action stands after somebody has said so.
@@ -100,6 +103,7 @@ impl App {
     pub(crate) async fn run_action(&self, call: &Call) -> ActionOutcome {
         // The semaphore is never closed.
         let _slot = self.single.slots.acquire().await;
+        let _acting = self.delegating.action(call.id.as_str(), &call.acts);
         let run = call.runner.run(call.action());
         let Some(timeout) = call.timeout else {
             return run.await;
@@ -270,6 +274,7 @@ impl Call {
                 attempt: 1,
                 timeout: self.timeout,
             },
+            root: ExecutionId::new(self.id.as_str()),
             progress: Arc::new(Log),
         }
     }

@@ -5,8 +5,10 @@ use ostro_journal::ExecutionRow;
 use ostro_lang::{Workflow, WorkflowKind, bind_input, invalid_input};
 use ostro_runtime::StartRequest;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::app::App;
+use crate::delegation::As;
 use crate::fault::Fault;
 use crate::identity::Caller;
 use crate::python::{class, python};
@@ -27,6 +29,8 @@ pub(crate) struct Wanted {
     pub(crate) description: String,
     /// The execution that it is another run of.
     pub(crate) source: Option<ExecutionId>,
+    /// As whom it acts.
+    pub(crate) acts: As,
 }
 
 /// Starts an execution, unless there is one with the id that is wanted.
@@ -62,6 +66,13 @@ pub(crate) async fn start(
             .map_err(|problems| Fault::invalid(invalid_input(workflow, &problems)))?;
         reaches(workflow, task_name.as_ref())?;
     }
+    // It has to be known before it starts.
+    let new = || (!matches!(wanted.acts, As::Operator)).then(|| Uuid::now_v7().to_string());
+    let id = wanted.id.or_else(new);
+    let _pin = match &id {
+        Some(id) => app.delegating.execution(id, &wanted.acts).await?,
+        None => None,
+    };
     let request = StartRequest {
         workflow: name,
         namespace,
@@ -73,7 +84,7 @@ pub(crate) async fn start(
         params: map(params),
         library: Some(library),
         source: wanted.source,
-        id: wanted.id.map(ExecutionId::new),
+        id: id.map(ExecutionId::new),
     };
     let id = app.runtime.start(request).await?;
     drop(held);

@@ -47,8 +47,9 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// How the server's own queues behave.
 #[derive(Clone)]
 pub struct ZaqarSettings {
-    /// Who says whose a token is. Without one nobody is asked: every connection is the default
-    /// project's, and only pages from this machine may open one.
+    /// Who says whose a token is, in the place of the server's Keystone. Without either nobody is
+    /// asked: every connection is the default project's, and only pages from this machine may open
+    /// one.
     pub authenticate: Option<Arc<dyn Authenticate>>,
     /// How many websockets there may be at a time.
     pub connections: usize,
@@ -180,9 +181,11 @@ impl Zaqar {
         self: &Arc<Self>,
         upgrade: WebSocketUpgrade,
         origin: Option<&str>,
+        keystone: Option<Arc<dyn Authenticate>>,
     ) -> Result<Response, Fault> {
+        let keystone = self.settings.authenticate.clone().or(keystone);
         // A browser lets any page connect to any address, and says only where the page is from.
-        if self.settings.authenticate.is_none() && !origin.is_none_or(is_local) {
+        if keystone.is_none() && !origin.is_none_or(is_local) {
             return Err(Fault::forbidden(
                 "nobody is asked who they are, so only pages of this machine may connect",
             ));
@@ -197,7 +200,7 @@ impl Zaqar {
             .max_message_size(limits::FRAME_BYTES)
             .max_frame_size(limits::FRAME_BYTES);
         Ok(upgrade.on_upgrade(async move |socket| {
-            connection::serve(zaqar, socket).await;
+            connection::serve(zaqar, socket, keystone).await;
             drop(place);
         }))
     }

@@ -10,6 +10,8 @@ mod world;
 
 #[path = "api/actions.rs"]
 mod actions;
+#[path = "api/delegation.rs"]
+mod delegation;
 #[path = "api/event_triggers.rs"]
 mod event_triggers;
 #[path = "api/events.rs"]

@@ -32,6 +32,7 @@ pub(crate) async fn call(
             attempt: 1,
             timeout: None,
         },
+        root: ExecutionId::new("execution-1"),
         progress: Arc::new(Silent),
     };
     // Whatever is called: its input is nobody's business.

@@ -11,6 +11,7 @@ use anyhow::Result;
 use ostro_actions::{ActionDescription, Registry};
 use ostro_core::{ActionRunner, Value};
 use ostro_lang::{Definitions, Diagnostic, check};
+use ostro_openstack::Delegations;
 use ostro_packs::Grants;
 use ostro_runtime::Library;
 use ostro_server::{Actions, Held, PackProblem, Parameter, SystemAction, Zaqar};
@@ -29,6 +30,8 @@ pub(super) struct Active {
     base: Base,
     /// None where installed packs are left out.
     store: Option<Store>,
+    /// As whom executions act on a cloud.
+    delegations: Arc<Delegations>,
     /// The queues that they use, if these are the server's own.
     zaqar: Option<Arc<Zaqar>>,
     now: RwLock<Arc<Set>>,
@@ -58,6 +61,7 @@ impl Active {
     pub(super) fn open(
         sources: &Sources,
         store: Option<Store>,
+        delegations: Arc<Delegations>,
         zaqar: Option<Arc<Zaqar>>,
     ) -> Result<Self> {
         let base = Base::open(sources)?;
@@ -72,6 +76,7 @@ impl Active {
         Ok(Self {
             base,
             store,
+            delegations,
             zaqar,
             now: RwLock::new(Arc::new(set)),
             turn: Mutex::default(),
@@ -228,7 +233,8 @@ impl Actions for Active {
 
     fn runner(&self, definitions: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>) {
         let set = self.now();
-        let runner = set.registry.with_definitions(definitions);
+        let registry = set.registry.with_definitions(definitions);
+        let runner = registry.with_delegations(Arc::clone(&self.delegations));
         (set.origin.clone(), with_queues(runner, self.zaqar.as_ref()))
     }
 
@@ -271,7 +277,9 @@ impl ostro_runtime::RunnerSource for Restored {
             .registry(library.origin())
             .map_err(|error| format!("{error:#}"))?;
         let definitions = Arc::clone(library.definitions());
-        let registry = registry.with_definitions(definitions);
+        let registry = registry
+            .with_definitions(definitions)
+            .with_delegations(Arc::clone(&self.active.delegations));
         Ok(with_queues(registry, self.active.zaqar.as_ref()))
     }
 }

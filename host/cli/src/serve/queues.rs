@@ -30,6 +30,7 @@ impl ActionRunner for WithQueues {
         let project = Arc::clone(&call.context.project);
         let registry = self
             .registry
+            .for_call(&call)
             .with_cloud(|cloud| self.zaqar.cloud(&project, cloud));
         registry.run(call).await
     }

@@ -210,6 +210,7 @@ impl Crew {
                 attempt: 1,
                 timeout: None,
             },
+            root: self.run.clone(),
             progress: Arc::<Sink>::clone(sink),
         }
     }

@@ -173,6 +173,7 @@ fn build(raw: Raw) -> Result<CloudConfig, CloudError> {
         ca_file: raw.ca_file,
         verify: raw.verify,
         api_timeout: raw.api_timeout,
+        denied: None,
     })
 }
 
@@ -266,6 +267,7 @@ fn login(raw: &Raw, overrides: &mut BTreeMap<String, Url>) -> Result<Login, Clou
         method,
         values,
         scope,
+        trust: None,
     })))
 }
 
@@ -327,7 +329,7 @@ fn domain(raw: &Raw, prefix: &str) -> Option<Domain> {
 }
 
 /// `url` with the version of the Identity API, and a slash so that more can be joined.
-fn versioned(mut url: Url) -> Url {
+pub(crate) fn versioned(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/').to_owned();
     let version = if path.ends_with("/v3") { "" } else { "/v3" };
     url.set_path(&format!("{path}{version}/"));

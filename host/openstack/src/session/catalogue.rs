@@ -6,6 +6,7 @@ use openstack_sdk_auth_core::ServiceEndpoints;
 use ostro_core::RelativePath;
 use url::Url;
 
+use crate::session::guard;
 use crate::{CloudConfig, CloudError};
 
 /// Types that mean the same service, the official one first
@@ -68,6 +69,12 @@ impl Catalogue {
         service: &str,
         config: &CloudConfig,
     ) -> Result<Endpoint, CloudError> {
+        let endpoint = self.find(service, config)?;
+        guard::check(&endpoint.url, config)?;
+        Ok(endpoint)
+    }
+
+    fn find(&self, service: &str, config: &CloudConfig) -> Result<Endpoint, CloudError> {
         let aliases = names(service);
         for name in std::iter::once(&service).chain(aliases) {
             if let Some(url) = config.overrides.get(&name.replace('-', "_")) {
@@ -155,6 +162,14 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
+    /// The service that is at `url`.
+    pub(super) fn new(service: &str, url: Url) -> Self {
+        Self {
+            service: service.to_owned(),
+            url,
+        }
+    }
+
     /// The address of `path` below the endpoint. It has the endpoint's origin, whatever the path.
     ///
     /// A version that starts the path and that the endpoint's path already ends with is not

@@ -1,5 +1,6 @@
 //! One request and its answer: headers, bounds, redirects, and what is sent again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ostro_core::{ServiceRequest, ServiceResponse};
@@ -7,12 +8,14 @@ use ostro_egress::{method, reason};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Certificate, Client, Response};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
 use crate::session::Limits;
 use crate::session::catalogue::{Endpoint, official};
+use crate::session::given;
+use crate::session::guard::Guarded;
 use crate::session::headers;
 use crate::{CloudConfig, CloudError, Upload};
 
@@ -31,6 +34,7 @@ pub(super) enum Outcome {
 }
 
 /// The way to services.
+#[derive(Clone)]
 pub(super) struct Exchange {
     client: Client,
     /// Zaqar wants to know its clients apart.
@@ -53,6 +57,10 @@ impl Exchange {
             // A body is counted as it comes, so it must come as it is.
             .no_gzip()
             .no_deflate();
+        if let Some(denied) = &config.denied {
+            let guarded = Guarded::new(denied.clone());
+            builder = builder.no_proxy().dns_resolver(Arc::new(guarded));
+        }
         if let Some(path) = &config.ca_file {
             let pem = std::fs::read(path)
                 .map_err(|error| fail(format!("cacert {}: {error}", path.display())))?;
@@ -227,11 +235,7 @@ impl Exchange {
             set(name, value)?;
         }
         if let Some(token) = token {
-            let mut value = HeaderValue::from_str(token.expose_secret()).map_err(|_| {
-                CloudError::Authentication("the token holds characters that no header may".into())
-            })?;
-            value.set_sensitive(true);
-            headers.insert("x-auth-token", value);
+            headers.insert("x-auth-token", given::header(token)?);
         }
         Ok(headers)
     }

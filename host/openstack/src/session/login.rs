@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use openstack_sdk_auth_applicationcredential::ANCHOR as APPLICATION_CREDENTIAL;
-use openstack_sdk_auth_core::{Auth, AuthError, OpenStackAuthType};
+use openstack_sdk_auth_core::{Auth, AuthError, OpenStackAuthType, OpenStackMultifactorAuthMethod};
 use openstack_sdk_auth_password::ANCHOR as PASSWORD;
 use openstack_sdk_auth_token::ANCHOR as TOKEN;
 use ostro_egress::reason;
@@ -20,6 +20,8 @@ use url::Url;
 
 use crate::config::{KeystoneLogin, Login, Method};
 use crate::session::catalogue::Catalogue;
+use crate::session::given;
+use crate::session::trusted::Trusted;
 use crate::{CloudConfig, CloudError};
 
 /// A token is renewed this long before it expires, so that it outlives the request it is sent
@@ -33,6 +35,8 @@ pub(super) struct Identity {
     catalogue: Catalogue,
     /// Seconds since the epoch; none for a token without end.
     expires: Option<u64>,
+    /// The id of the user that Keystone knows; none where it was not asked.
+    user: Option<String>,
 }
 
 impl Identity {
@@ -42,6 +46,10 @@ impl Identity {
 
     pub(super) fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     fn is_fresh(&self) -> bool {
@@ -98,6 +106,11 @@ impl Account {
         {
             return Err(error.clone());
         }
+        if let Login::Given(given) = &self.config.login
+            && state.current.is_some()
+        {
+            return Err(given::spent(&self.config.label, given));
+        }
         match self.log_in().await {
             Ok(identity) => {
                 let identity = Arc::new(identity);
@@ -115,42 +128,102 @@ impl Account {
     }
 
     async fn log_in(&self) -> Result<Identity, CloudError> {
-        let Login::Keystone(login) = &self.config.login else {
-            return Ok(Identity {
+        let label = &self.config.label;
+        match &self.config.login {
+            Login::None => Ok(Identity {
                 token: None,
                 catalogue: Catalogue::default(),
                 expires: None,
-            });
-        };
-        let label = &self.config.label;
-        let KeystoneLogin {
-            auth_url,
-            method,
-            values,
-            scope,
-        } = &**login;
-        let method: &dyn OpenStackAuthType = match method {
-            Method::Password => &PASSWORD,
-            Method::Token => &TOKEN,
-            Method::ApplicationCredential => &APPLICATION_CREDENTIAL,
-        };
-        let auth = method
-            .auth(&self.client, auth_url, values, scope.as_ref(), None)
-            .await
-            .map_err(|error| explain(label, auth_url, &error))?;
-        let Auth::AuthToken(auth) = auth else {
-            return Err(CloudError::Authentication(format!(
-                "{label}: Keystone gave no token"
-            )));
-        };
-        let info = auth.auth_info.unwrap_or_default().token;
-        let catalogue = Catalogue::new(info.catalog.unwrap_or_default());
-        tracing::debug!(cloud = %label, services = %catalogue, "logged in");
-        Ok(Identity {
-            token: Some(auth.token),
-            catalogue,
-            expires: u64::try_from(info.expires_at.timestamp()).ok(),
-        })
+                user: None,
+            }),
+            Login::Keystone(login) => {
+                let identity = ask(&self.client, label, login).await?;
+                let services = &identity.catalogue;
+                tracing::debug!(cloud = %label, %services, "logged in");
+                Ok(identity)
+            }
+            Login::Given(given) => {
+                let (services, expires) = match &given.catalogue {
+                    Some(services) => (services.clone(), None),
+                    None => {
+                        let known = given::look_up(&self.client, &self.config, given).await?;
+                        let to_its_end = |expires| given::to_its_end(expires, MARGIN);
+                        (known.services, known.expires.map(to_its_end))
+                    }
+                };
+                Ok(Identity {
+                    token: Some(given.token.clone()),
+                    catalogue: Catalogue::new(services),
+                    expires,
+                    user: None,
+                })
+            }
+        }
+    }
+}
+
+/// Shows Keystone what `login` has.
+async fn ask(client: &Client, label: &str, login: &KeystoneLogin) -> Result<Identity, CloudError> {
+    let KeystoneLogin {
+        auth_url,
+        method,
+        values,
+        scope,
+        trust,
+    } = login;
+    let auth = match trust {
+        None => {
+            let method: &dyn OpenStackAuthType = match method {
+                Method::Password => &PASSWORD,
+                Method::Token => &TOKEN,
+                Method::ApplicationCredential => &APPLICATION_CREDENTIAL,
+            };
+            let auth = method.auth(client, auth_url, values, scope.as_ref(), None);
+            auth.await.map_err(|error| explain(label, auth_url, &error))
+        }
+        Some(trust) => {
+            let method: &dyn OpenStackMultifactorAuthMethod = match method {
+                Method::Password => &PASSWORD,
+                Method::Token => &TOKEN,
+                Method::ApplicationCredential => {
+                    return Err(CloudError::Authentication(format!(
+                        "{label}: nobody acts by a trust with an application credential: give \
+                         the host a user with a password"
+                    )));
+                }
+            };
+            let trusted = Trusted { method, trust };
+            let auth = trusted.auth(client, auth_url, values, None, None);
+            let explain = |error| distrusted(label, auth_url, trust, &error);
+            auth.await.map_err(explain)
+        }
+    };
+    let Auth::AuthToken(auth) = auth? else {
+        return Err(CloudError::Authentication(format!(
+            "{label}: Keystone gave no token"
+        )));
+    };
+    let info = auth.auth_info.unwrap_or_default().token;
+    Ok(Identity {
+        token: Some(auth.token),
+        catalogue: Catalogue::new(info.catalog.unwrap_or_default()),
+        expires: u64::try_from(info.expires_at.timestamp()).ok(),
+        user: Some(info.user.id).filter(|id| !id.is_empty()),
+    })
+}
+
+/// Why nobody acts by a trust.
+fn distrusted(label: &str, auth_url: &Url, trust: &str, error: &AuthError) -> CloudError {
+    match error {
+        AuthError::Identity(refusal) if (400..500).contains(&refusal.code) => {
+            CloudError::Authentication(format!(
+                "{label}: Keystone at {auth_url} does not let the host act by trust {trust}: {} \
+                 Whoever gave it may have deleted it, lost a role or been disabled; or the host's \
+                 own credentials are wrong",
+                sentence(&refusal.message)
+            ))
+        }
+        other => explain(label, auth_url, other),
     }
 }
 

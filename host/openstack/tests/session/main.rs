@@ -6,6 +6,7 @@
 mod config;
 mod keystone;
 mod server;
+mod trusts;
 
 use ostro_core::{Method, RelativePath, ServiceRequest};
 use ostro_openstack::{Cloud, CloudConfig, CloudError, Session};

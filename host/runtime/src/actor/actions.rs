@@ -51,6 +51,7 @@ impl Actor {
                 timeout: timeout
                     .map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or_default())),
             },
+            root: about.root_id.clone(),
             progress: Arc::new(Sink {
                 shared: Arc::clone(&self.shared),
                 record: Arc::clone(&self.record),

@@ -1,6 +1,6 @@
 //! What a turn changed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ostro_core::{ActionErrorKind, ActionOutcome, State, TaskExecutionId};
 use ostro_engine::{ActionView, Change as Engine, Event, EventKind, Execution, TaskView};
@@ -24,6 +24,7 @@ pub(crate) struct Told<'a> {
 
 /// Writes into `turn` what it changes, in the order in which that came about: what was left out;
 /// that the execution is there; what became of its actions; of itself and its tasks; what it starts.
+/// An action that the turn itself ran from beginning to end comes before the end of its task.
 pub(crate) fn tell(
     turn: &mut Turn,
     about: &ExecutionInfo,
@@ -44,13 +45,25 @@ pub(crate) fn tell(
         push(created(before));
     }
     let mut new: HashSet<TaskExecutionId> = HashSet::new();
+    let mut within: HashMap<TaskExecutionId, Vec<Change>> = HashMap::new();
     for (task, old) in after.changed_tasks(before) {
         for (action, was) in task.changed_actions(old) {
             if was == Some(action.state) {
                 continue;
             }
             if action.state.is_completed() {
-                push(Change::ActionEnded(action_state(task, &action, event)));
+                let ended = action_state(task, &action, event);
+                if was.is_some() {
+                    push(Change::ActionEnded(ended));
+                } else {
+                    let begun = ActionState {
+                        state: State::Running,
+                        error: None,
+                        ..ended.clone()
+                    };
+                    let both = [Change::ActionStarted(begun), Change::ActionEnded(ended)];
+                    within.entry(task.id().clone()).or_default().extend(both);
+                }
             } else if was.is_some() {
                 push(Change::ActionChanged(action_state(task, &action, event)));
             }
@@ -80,11 +93,14 @@ pub(crate) fn tell(
                     state: *state,
                     state_info: info.as_deref().map(cut),
                 };
-                push(if new.remove(id) {
-                    Change::TaskCreated(task)
-                } else {
-                    Change::TaskChanged(task)
-                });
+                if new.remove(id) {
+                    push(Change::TaskCreated(task));
+                    continue;
+                }
+                if state.is_completed() {
+                    within.remove(id).into_iter().flatten().for_each(&mut push);
+                }
+                push(Change::TaskChanged(task));
             }
             Engine::Items {
                 id,
@@ -109,6 +125,11 @@ pub(crate) fn tell(
                 state_info: task.state_info().map(cut),
             }));
         }
+    }
+    // Those whose task goes on.
+    for (task, _) in after.changed_tasks(before) {
+        let ended = within.remove(task.id());
+        ended.into_iter().flatten().for_each(&mut push);
     }
     for step in steps {
         match step {

@@ -187,7 +187,7 @@ impl Plan {
             queue: [1, 4, 4_096][dice.below(3)],
             snapshot_events: [1, 3, 10, 1_000_000][dice.below(4)],
             rest_millis: [0, 500, 60_000][dice.below(3)],
-            feed: seed % 4 != 0,
+            feed: !seed.is_multiple_of(4),
         }
     }
 

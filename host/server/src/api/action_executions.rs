@@ -309,6 +309,7 @@ async fn call(
         description: given.text("description").map(str::to_owned),
         timeout: seconds(timeout)?,
         runner: Arc::clone(library.runner()),
+        acts: request.acts(),
     })
 }
 

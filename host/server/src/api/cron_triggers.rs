@@ -120,6 +120,8 @@ async fn create(
         kept.workflow(&request.caller, identifier, "")?.clone()
     };
     check_input(&app, &request.caller, &workflow, &input).await?;
+    let id = uuid::Uuid::new_v4().to_string();
+    let _pin = app.delegating.trigger(&id, &request.acts()).await?;
     let created = app.catalogue.change(|kept, edits| {
         // It may have gone meanwhile.
         let workflow = kept.workflow(&request.caller, identifier, "")?;
@@ -133,7 +135,7 @@ async fn create(
             )));
         }
         let trigger = CronTrigger {
-            id: uuid::Uuid::new_v4().to_string(),
+            id,
             name: name.to_owned(),
             pattern: times.pattern,
             workflow_id: workflow.id.clone(),
@@ -168,9 +170,9 @@ async fn delete(
             return Err(unknown(&identifier));
         }
         edits.drop::<CronTrigger>(&found.id);
-        Ok(())
+        Ok(found.id.clone())
     });
-    deleted.await?;
+    app.delegating.doubt(&deleted.await?);
     Ok(StatusCode::NO_CONTENT)
 }
 

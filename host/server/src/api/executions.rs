@@ -207,7 +207,8 @@ async fn create(
     body: String,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
     let given = SHAPE.read(&headers, &body)?;
-    let wanted = wanted::wanted(&app, &request.caller, &given).await?;
+    let mut wanted = wanted::wanted(&app, &request.caller, &given).await?;
+    wanted.acts = request.acts();
     let row = start(&app, &request.caller, wanted).await?;
     Ok((StatusCode::CREATED, Json(row::execution(&row).into())))
 }

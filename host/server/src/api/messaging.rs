@@ -11,7 +11,7 @@ use crate::fault::Fault;
 
 /// Who asks is said in the frames, and found out there.
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/zaqar", None, queues)
+    Routes::new().get("/zaqar", None, queues).open()
 }
 
 async fn queues(
@@ -34,5 +34,5 @@ pub(super) fn connect(
     let origin = headers.get(header::ORIGIN);
     // One that is no text is from nowhere that is known.
     let origin = origin.map(|origin| origin.to_str().unwrap_or_default());
-    zaqar.upgrade(upgrade, origin)
+    zaqar.upgrade(upgrade, origin, app.identity.of_tokens())
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use ostro_core::State as Status;
-use ostro_journal::{ExecutionColumn, Op, Query, TaskColumn, TaskRecord};
+use ostro_journal::{ExecutionColumn, ExecutionRow, Op, Query, TaskColumn, TaskRecord};
 use serde_json::{Map, Value};
 
 use super::executions::{self, EXECUTIONS};
@@ -12,6 +12,7 @@ use super::given::Shape;
 use super::routes::Routes;
 use super::{action_executions, subexecutions, update};
 use crate::app::{App, Request};
+use crate::delegation::Pin;
 use crate::fault::Fault;
 use crate::query::{self, Listing, Resource};
 use crate::row;
@@ -244,6 +245,7 @@ async fn change(
     } else {
         update::changed_env(&app, &execution, env).await?
     };
+    let _pin = delegated(&app, &request, &execution).await?;
     if skip {
         app.runtime.skip(&execution.id, &task.id, env).await?;
     } else {
@@ -263,10 +265,25 @@ async fn change(
     Ok(Json(with_result(&record).into()))
 }
 
+/// Has the root of an execution act as the caller does, where it has ended and runs again.
+async fn delegated(
+    app: &App,
+    request: &Request,
+    execution: &ExecutionRow,
+) -> Result<Option<Pin>, Fault> {
+    let root = match &execution.root_execution_id {
+        Some(root) => app.execution(&request.caller, root.as_str()).await?,
+        None => execution.clone(),
+    };
+    let (has_ended, acts) = (root.state.is_completed(), request.acts());
+    let again = app.delegating.again(root.id.as_str(), has_ended, &acts);
+    again.await
+}
+
 async fn has_items(
     app: &App,
     record: &TaskRecord,
-    execution: &ostro_journal::ExecutionRow,
+    execution: &ExecutionRow,
 ) -> Result<bool, Fault> {
     let execution = app.state_of(execution).await?;
     let task = execution.task(&record.row.id);

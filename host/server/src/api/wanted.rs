@@ -2,6 +2,7 @@
 
 use super::given::Given;
 use crate::app::App;
+use crate::delegation::As;
 use crate::fault::Fault;
 use crate::identity::Caller;
 use crate::start::{Wanted, merged, object};
@@ -35,6 +36,7 @@ pub(super) async fn wanted(app: &App, caller: &Caller, given: &Given) -> Result<
             params: own("params"),
             description: description.to_owned(),
             source: None,
+            acts: As::default(),
         });
     };
     let source = app.execution(caller, source).await?;
@@ -55,5 +57,6 @@ pub(super) async fn wanted(app: &App, caller: &Caller, given: &Given) -> Result<
         params: merged(params, own("params")),
         description: note.trim().to_owned(),
         source: Some(source.id),
+        acts: As::default(),
     })
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::http::HeaderMap;
 use ostro_core::{Method, RelativePath, ServiceRequest};
 use ostro_openstack::{Cloud as _, CloudError, Session};
@@ -16,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::User;
 use super::tokens::Tokens;
+use crate::zaqar::{Authenticate, Authenticated, NotAuthenticated};
 
 /// How many tokens Keystone is asked about at a time.
 const AT_A_TIME: usize = 32;
@@ -72,6 +74,21 @@ pub(super) struct Keystone {
     turns: Semaphore,
 }
 
+/// Tokens that come over websockets.
+#[async_trait]
+impl Authenticate for Keystone {
+    async fn authenticate(&self, token: &str) -> Result<Authenticated, NotAuthenticated> {
+        let known = self.known(token).await;
+        let known = known.map_err(|_| NotAuthenticated::Unavailable)?;
+        let user = known.ok_or(NotAuthenticated::Refused)?;
+        let project = user.project.clone().ok_or(NotAuthenticated::Refused)?;
+        Ok(Authenticated {
+            project,
+            expires_at: Some(user.expires),
+        })
+    }
+}
+
 impl Keystone {
     pub(super) fn new(settings: KeystoneSettings) -> Self {
         Self {
@@ -95,15 +112,20 @@ impl Keystone {
         if token.is_empty() {
             return Err(refused("Authentication required"));
         }
-        if token.len() > MAX_TOKEN {
-            return Err(invalid());
-        }
-        let known = self.tokens.get(token, || self.ask(token)).await;
+        let known = self.known(token).await;
         let user = known.map_err(Refusal::Unavailable)?.ok_or_else(invalid)?;
         if user.expires <= now {
             return Err(invalid());
         }
         Ok(user)
+    }
+
+    /// Whose token it is, as far as is remembered or Keystone says.
+    async fn known(&self, token: &str) -> Result<Option<Arc<User>>, String> {
+        if token.len() > MAX_TOKEN {
+            return Ok(None);
+        }
+        self.tokens.get(token, || self.ask(token)).await
     }
 
     /// Whose token Keystone says it is; none where it does not count. The error is for the caller.

@@ -1,6 +1,8 @@
 //! The rules that there are, with their defaults: those of Mistral 23 (`mistral/policies`), and
 //! Ostro's own.
 
+use crate::packs::PACK_RULES;
+
 /// What an administrator is: as Mistral has it, whoever has the role `admin`.
 pub(super) const ADMIN_ONLY: (&str, &str) = ("admin_only", "is_admin:True");
 
@@ -97,7 +99,11 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     let admins = FOR_ADMINS.iter().map(|name| (*name, "rule:admin_only"));
     let owners = FOR_OWNERS.iter().map(|name| (*name, "rule:admin_or_owner"));
     let bases = [ADMIN_ONLY, ADMIN_OR_OWNER].into_iter();
-    bases.chain(admins).chain(owners).chain(OWN)
+    bases
+        .chain(admins)
+        .chain(owners)
+        .chain(OWN)
+        .chain(PACK_RULES)
 }
 
 #[cfg(test)]
@@ -106,6 +112,6 @@ mod tests {
 
     #[test]
     fn mistral_has_72_rules() {
-        assert_eq!(all().count() - OWN.len(), 72);
+        assert_eq!(all().count() - OWN.len() - PACK_RULES.len(), 72);
     }
 }

@@ -14,7 +14,7 @@ use super::action::{Action, Answer, Asker};
 use super::frame::Form;
 use super::push::{Outgoing, Waiting};
 use super::request::Request;
-use super::{NotAuthenticated, Zaqar};
+use super::{Authenticate, NotAuthenticated, Zaqar};
 
 /// Zaqar's own code for a token that has come to its end.
 const EXPIRED: u16 = 4003;
@@ -35,6 +35,8 @@ enum Standing {
 
 struct Connection {
     socket: WebSocket,
+    /// Who says whose a token is; none where nobody is asked.
+    keystone: Option<Arc<dyn Authenticate>>,
     asker: Asker,
     standing: Standing,
 }
@@ -48,16 +50,21 @@ enum End {
 }
 
 /// Serves a websocket until it ends.
-pub(super) async fn serve(zaqar: Arc<Zaqar>, socket: WebSocket) {
+pub(super) async fn serve(
+    zaqar: Arc<Zaqar>,
+    socket: WebSocket,
+    keystone: Option<Arc<dyn Authenticate>>,
+) {
     let settings = &zaqar.settings;
     let (to, waiting) = Outgoing::new(settings.waiting_frames, settings.waiting_bytes);
-    let standing = if settings.authenticate.is_some() {
+    let standing = if keystone.is_some() {
         Standing::Unknown
     } else {
         Standing::Anybody
     };
     let mut connection = Connection {
         socket,
+        keystone,
         asker: Asker {
             zaqar: Arc::clone(&zaqar),
             id: Uuid::new_v4().to_string(),
@@ -192,11 +199,20 @@ impl Connection {
 
     /// Finds out who is at the other end.
     async fn authenticate(&mut self, request: &Request) -> Answer {
-        let zaqar = Arc::clone(&self.asker.zaqar);
-        if let Some(keystone) = &zaqar.settings.authenticate {
+        if let Some(keystone) = &self.keystone {
+            let now = self.asker.zaqar.clock.now_millis();
             let known = keystone.authenticate(request.header("X-Auth-Token"));
             match known.await {
+                Ok(known) if known.expires_at.is_some_and(|until| until <= now) => {
+                    return Answer::wrong(401, "Authentication failed.");
+                }
                 Ok(known) => {
+                    // What was for another project ends with who they were.
+                    if !matches!(&self.standing, Standing::Known { project, .. }
+                        if *project == known.project)
+                    {
+                        self.asker.end();
+                    }
                     self.standing = Standing::Known {
                         project: known.project,
                         until: known.expires_at,

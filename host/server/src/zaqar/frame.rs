@@ -9,6 +9,9 @@ use serde::{Deserialize as _, Serialize as _};
 use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
+/// How deep values may be nested; as deep as JSON is read, too.
+const DEPTH: usize = 128;
+
 /// In which of the two forms frames are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -42,6 +45,7 @@ impl Form {
 
 fn unpack(data: &[u8]) -> Result<Value, String> {
     let mut reader = rmp_serde::Deserializer::new(Cursor::new(data));
+    reader.set_max_depth(DEPTH);
     let value = Value::deserialize(&mut reader).map_err(|error| format!("ValueError: {error}"))?;
     let end = usize::try_from(reader.into_inner().position()).unwrap_or(usize::MAX);
     if end < data.len() {
@@ -136,7 +140,11 @@ mod tests {
         ] {
             assert!(Form::Binary.read(broken).is_err(), "{broken:?}");
         }
-        let deep = vec![0x91; 100_000];
-        assert!(Form::Binary.read(&deep).is_err());
+        // A list in a list in a list: deep, and too deep.
+        let nested = |depth: usize| [vec![0x91; depth], vec![0xc0]].concat();
+        assert!(Form::Binary.read(&nested(100)).is_ok());
+        assert!(Form::Binary.read(&nested(200)).is_err());
+        assert!(Form::Binary.read(&vec![0x91; 100_000]).is_err());
+        assert!(Form::Text.read("[".repeat(100_000).as_bytes()).is_err());
     }
 }

@@ -302,7 +302,7 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_lost_connections_and_resta
     let mut started = Vec::new();
     for round in 0..3 {
         let journal = reopened(dir.path()).await;
-        let world = World::with(journal, small.clone()).await;
+        let world = World::with_feed(journal, small.clone()).await;
         if round == 0 {
             world.define(WORKFLOWS).await;
         }
@@ -322,7 +322,7 @@ async fn nothing_is_lost_and_nothing_comes_twice_over_lost_connections_and_resta
     let all = journal
         .changes(0, usize::MAX, &ChangeFilter::default())
         .unwrap();
-    let world = World::with(journal, small).await;
+    let world = World::with_feed(journal, small).await;
     let seen = events.last().and_then(|event| event.id);
     let mut stream = Stream::open(&world, "/v2/events?from=start", seen).await;
     let left = all.changes.len() - events.len();
@@ -354,7 +354,7 @@ async fn whoever_missed_what_is_not_kept_any_more_is_told() {
         ring_changes: 4,
         ..FeedSettings::default()
     };
-    let world = World::with(Journal::ephemeral(&options).unwrap(), settings).await;
+    let world = World::with_feed(Journal::ephemeral(&options).unwrap(), settings).await;
     world.define(WORKFLOWS).await;
     for _ in 0..4 {
         world.run("bare", "SUCCESS").await;
@@ -385,7 +385,7 @@ async fn a_slow_subscriber_holds_up_nobody_and_misses_nothing() {
         ring_bytes: 1 << 20,
         ..FeedSettings::default()
     };
-    let world = World::with(Journal::ephemeral(&Options::default()).unwrap(), settings).await;
+    let world = World::with_feed(Journal::ephemeral(&Options::default()).unwrap(), settings).await;
     world.define(WORKFLOWS).await;
     let mut slow = Stream::open(&world, "/v2/events?from=start", None).await;
     let mut fast = Stream::open(&world, "/v2/events?from=start", None).await;
@@ -406,7 +406,7 @@ async fn no_more_may_watch_than_there_is_room_for() {
         max_subscribers: 2,
         ..FeedSettings::default()
     };
-    let world = World::with(Journal::ephemeral(&Options::default()).unwrap(), settings).await;
+    let world = World::with_feed(Journal::ephemeral(&Options::default()).unwrap(), settings).await;
     let one = Stream::open(&world, "/v2/events", None).await;
     let _two = Stream::open(&world, "/v2/events", None).await;
     let url = format!("{}/v2/events", world.at);
@@ -429,7 +429,7 @@ async fn a_silent_stream_shows_that_it_is_there_and_ends_when_the_server_stops()
         keep_alive: Duration::from_millis(50),
         ..FeedSettings::default()
     };
-    let world = World::with(Journal::ephemeral(&Options::default()).unwrap(), settings).await;
+    let world = World::with_feed(Journal::ephemeral(&Options::default()).unwrap(), settings).await;
     world.define(WORKFLOWS).await;
     world.run("bare", "SUCCESS").await;
     let mut stream = Stream::open(&world, "/v2/events?after=7", None).await;

@@ -165,7 +165,7 @@ impl World {
     }
 
     /// A server with what `journal` has, whose feed is served as `feed` says.
-    pub(crate) async fn with(journal: Journal, feed: FeedSettings) -> Self {
+    pub(crate) async fn with_feed(journal: Journal, feed: FeedSettings) -> Self {
         Self::open(journal, |server| server.with_feed(feed).unwrap()).await
     }
 
@@ -176,17 +176,27 @@ impl World {
 
     /// The same, with a server that `configured` makes of the usual one.
     pub(crate) async fn open(journal: Journal, configured: impl FnOnce(Server) -> Server) -> Self {
+        Self::with(journal, Arc::new(Known), configured).await
+    }
+
+    /// The same, with `known` as actions.
+    pub(crate) async fn with<K: Actions + ActionRunner + RunnerSource + 'static>(
+        journal: Journal,
+        known: Arc<K>,
+        configured: impl FnOnce(Server) -> Server,
+    ) -> Self {
         let clock = Arc::new(SystemClock);
-        let library = Library::new(Vec::new(), Value::Null).with_runner(Arc::new(Known));
+        let runner: Arc<dyn ActionRunner> = known.clone();
+        let library = Library::new(Vec::new(), Value::Null).with_runner(runner);
         let options = ostro_runtime::Options {
             feed: true,
             ..ostro_runtime::Options::default()
         };
-        let source = Arc::new(Known);
+        let source = known.clone();
         let runtime = Runtime::sourced(journal.clone(), library, source, clock.clone(), options);
-        runtime.recover().await.unwrap();
-        let server = Server::new(runtime.clone(), journal.clone(), Arc::new(Known), clock);
+        let server = Server::new(runtime.clone(), journal.clone(), known, clock);
         let server = configured(server.unwrap());
+        runtime.recover().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -221,8 +231,22 @@ impl World {
     }
 
     async fn send(&self, method: Method, path: &str, body: &str) -> (u16, Json) {
+        self.send_with(method, path, &[], body).await
+    }
+
+    /// Sends a request with these headers.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Json) {
         let url = format!("{}{path}", self.at);
         let mut request = self.client.request(method, url).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if body.starts_with('{') {
             request = request.header("content-type", "application/json");
         }

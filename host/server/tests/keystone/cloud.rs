@@ -249,11 +249,27 @@ impl Asker<'_> {
             request = request.header(name, value);
         }
         let request = request.body(body.to_owned());
-        let answer = request.send().await.unwrap();
+        let mut answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let kind = headers.get("content-type");
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let mut body = Vec::new();
+        if kind.starts_with("text/event-stream") {
+            // It has no end: what comes at once is all that there is so far.
+            let pause = Duration::from_millis(300);
+            while let Ok(chunk) = tokio::time::timeout(pause, answer.chunk()).await {
+                match chunk.unwrap() {
+                    Some(chunk) if body.len() < 1 << 20 => body.extend_from_slice(&chunk),
+                    _ => break,
+                }
+            }
+        } else {
+            body = answer.bytes().await.unwrap().to_vec();
+        }
         Answer {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            text: answer.text().await.unwrap(),
+            status,
+            headers,
+            text: String::from_utf8(body).unwrap(),
         }
     }
 

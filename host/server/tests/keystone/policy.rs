@@ -31,6 +31,8 @@ async fn administrators_see_all_projects_and_share_with_them() {
         ),
         ("PUT", "/maintenance", r#"{"status": "RUNNING"}"#),
         ("GET", "/v2/code_sources", ""),
+        ("POST", "/v2/packs", "{}"),
+        ("POST", "/v2/packs/acme/rollback", ""),
     ] {
         let refused = member.send(method, path, body).await;
         assert_eq!(

@@ -271,6 +271,27 @@ async fn a_connection_ends_with_its_token() {
 }
 
 #[tokio::test]
+async fn whoever_becomes_another_is_told_no_more() {
+    let world = World::new(with_tokens()).await;
+    let mut client = world.client_of(crate::world::TOKEN).await;
+    client
+        .done("subscription_create", json!({"queue_name": "q"}))
+        .await;
+    let headers = json!({"X-Auth-Token": "another", "X-Project-ID": ""});
+    let frame = json!({"action": "authenticate", "headers": headers});
+    client.put(Message::text(frame.to_string())).await;
+    client.next(false).await;
+    let mut first = world.client_of(crate::world::TOKEN).await;
+    let body = json!({"queue_name": "q", "messages": [{"body": "theirs"}]});
+    first.done("message_post", body).await;
+    assert!(client.is_quiet().await);
+    let left = first
+        .done("subscription_list", json!({"queue_name": "q"}))
+        .await;
+    assert_eq!(left, json!({"subscriptions": []}));
+}
+
+#[tokio::test]
 async fn whoever_does_not_say_who_they_are_is_not_kept() {
     let settings = ZaqarSettings {
         patience: Duration::from_millis(100),
