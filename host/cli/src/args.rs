@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
 pub(crate) use packs::{Action, Complete, Dev, Expect, Lang, Pack, PackDiffArgs, Record, Replay};
-pub(crate) use serve::{Queues, Serve};
+pub(crate) use serve::{AuthKind, Queues, Serve};
 pub(crate) use store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
 pub(crate) use validation::{Packs, Validation, ValidationRun};
 pub(crate) use workflow::{Workflow, WorkflowDiff};
@@ -121,7 +121,7 @@ pub(crate) enum Command {
 }
 
 /// Where actions come from, beside those that are built in.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, PartialEq, Args)]
 pub(crate) struct Sources {
     /// A pack whose actions are needed: its folder, or the file that `ostro pack build` made.
     /// It is granted what its pack.yaml asks for, unless --grants says otherwise, and takes the
@@ -234,7 +234,7 @@ pub(crate) struct Run {
 }
 
 /// Where executions are kept.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub(crate) struct State {
     /// The folder in which executions are kept; `ostro` in the user's state folder without it.
     #[arg(long, value_name = "DIR", env = "OSTRO_STATE_DIR", value_hint = ValueHint::DirPath)]

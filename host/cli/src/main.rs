@@ -42,8 +42,11 @@ use errors::Exit;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     terminal::set_colors(cli.global.color);
-    set_up_log(cli.global.verbose);
-    let result = carry_out(&cli.command, cli.global.verbose > 0);
+    // A server sets up its own, as it is configured.
+    if !matches!(cli.command, Command::Serve(_)) {
+        set_up_log(cli.global.verbose);
+    }
+    let result = carry_out(&cli.command, cli.global.verbose);
     let exit = result.unwrap_or_else(|error| {
         errors::show(&error);
         Exit::Usage
@@ -52,7 +55,8 @@ fn main() -> ExitCode {
 }
 
 /// Carries out a command.
-fn carry_out(command: &Command, verbose: bool) -> Result<Exit> {
+fn carry_out(command: &Command, verbosity: u8) -> Result<Exit> {
+    let verbose = verbosity > 0;
     match command {
         Command::Run(args) => run::run(args, verbose),
         Command::Lint(args) => lint::lint(args),
@@ -64,7 +68,7 @@ fn carry_out(command: &Command, verbose: bool) -> Result<Exit> {
         Command::Action(command) => action::action(command, verbose),
         Command::Validation(command) => validation::validation(command),
         Command::Backup(command) => backup::backup(command),
-        Command::Serve(args) => serve::serve(args),
+        Command::Serve(args) => serve::serve(args, verbosity),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Execution(command) => execution::execution(command, verbose),
     }
@@ -73,11 +77,8 @@ fn carry_out(command: &Command, verbose: bool) -> Result<Exit> {
 /// Tells what happens inside on standard error, if that was asked for. RUST_LOG says what
 /// exactly.
 fn set_up_log(verbose: u8) {
-    let default = match verbose {
-        0 => return,
-        1 => "ostro=info",
-        2 => "ostro=debug",
-        _ => "ostro=trace,info",
+    let Some(default) = log_level(verbose) else {
+        return;
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
@@ -85,6 +86,16 @@ fn set_up_log(verbose: u8) {
         .with_writer(std::io::stderr)
         .with_ansi(console::colors_enabled_stderr())
         .init();
+}
+
+/// What so many `-v` ask for.
+fn log_level(verbose: u8) -> Option<&'static str> {
+    match verbose {
+        0 => None,
+        1 => Some("ostro=info"),
+        2 => Some("ostro=debug"),
+        _ => Some("ostro=trace,info"),
+    }
 }
 
 /// Runs `future` to its end. What it leaves behind is not waited for.

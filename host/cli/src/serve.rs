@@ -1,38 +1,54 @@
 //! `ostro serve`: Mistral's API v2, until somebody says stop.
 
 mod active;
+mod config;
 mod follow;
+mod log;
+mod notify;
 mod packs;
 mod queues;
+mod reload;
+mod signals;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use ostro_journal::{Journal, Options};
 use ostro_runtime::{Library, Runtime, SystemClock};
 use ostro_server::{Actions as _, Packs, PacksSettings, Server, Zaqar, ZaqarSettings};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 
 use self::active::{Active, Restored};
+use self::config::Config;
+use self::log::Log;
+use self::notify::Notify;
 use self::packs::Operated;
+use self::reload::Reload;
+use self::signals::{Signals, told_to_stop};
 use crate::args::{Queues, Serve};
-use crate::errors::{Exit, hinted};
+use crate::errors::Exit;
 use crate::state::StateDir;
 use crate::{sources, terminal};
 
 /// How long executions may take to come to a place where they can stop.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Carries out `ostro serve`.
-pub(crate) fn serve(args: &Serve) -> Result<Exit> {
-    check_listen(args.listen)?;
-    let state = StateDir::new(args.state.state_dir.as_deref())?;
+/// Carries out `ostro serve`. `verbose` counts the `-v` of the command line.
+pub(crate) fn serve(args: &Serve, verbose: u8) -> Result<Exit> {
+    let config = Config::read(args)?;
+    if args.check {
+        terminal::complain(&config.praise());
+        return Ok(Exit::Success);
+    }
+    let log = Log::start(&config, verbose)?;
+    allow_many_files();
+    let state = StateDir::new(config.state.state_dir.as_deref())?;
     state.make()?;
     let journal = Journal::open(&state.server(), &Options::default())?;
     let clock = Arc::new(SystemClock);
-    let zaqar = match args.zaqar {
+    let zaqar = match config.queues {
         Queues::Own => Some(Zaqar::open(
             journal.clone(),
             Arc::clone(&clock) as _,
@@ -40,21 +56,27 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
         )?),
         Queues::Cloud => None,
     };
-    let store = (!args.sources.no_packs).then(|| state.store());
-    let delegations = Arc::new(sources::delegations(&args.sources)?);
-    let active = Active::open(
-        &args.sources,
+    let store = (!config.sources.no_packs).then(|| state.store());
+    let delegations = sources::delegations(&config.sources)?;
+    let delegations = Arc::new(if config.identity.is_asked {
+        delegations.required()
+    } else {
+        delegations
+    });
+    let active = Arc::new(Active::open(
+        &config.sources,
         store.clone(),
         Arc::clone(&delegations),
         zaqar.clone(),
-    )?;
-    let active = Arc::new(active);
+    )?);
     crate::block_on(async {
+        let signals = Signals::new()?;
+        let notify = Arc::new(Notify::from_environment());
         let (origin, runner) = active.runner(Arc::default());
         let library = Library::new(Vec::new(), origin).with_runner(runner);
         let source = Restored {
             active: Arc::clone(&active),
-            state: args.state.clone(),
+            state: config.state.clone(),
         };
         let runtime = Runtime::sourced(
             journal.clone(),
@@ -63,7 +85,7 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
             Arc::clone(&clock) as _,
             ostro_runtime::Options {
                 feed: true,
-                ..ostro_runtime::Options::default()
+                ..config.executions.clone()
             },
         );
         let following = store.map(|store| follow::follow(Arc::clone(&active), &store));
@@ -73,26 +95,45 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
         let server = Server::new(runtime.clone(), journal.clone(), active, clock)?
             .with_delegations(delegations)?;
         let going_on = runtime.recover().await?;
-        let mut server = server.with_packs(PacksSettings {
+        let server = server.with_packs(PacksSettings {
             packs: following
                 .is_some()
                 .then(|| Arc::new(operated) as Arc<dyn Packs>),
-            from_paths: args.packs_from_paths,
-            unsigned: args.unsigned_packs,
-            ..PacksSettings::default()
+            ..config.packs_api.clone()
         });
-        if let Some(zaqar) = zaqar {
-            server = server.with_zaqar(zaqar);
-        }
-        let listener = TcpListener::bind(args.listen)
+        let server = match zaqar {
+            None => server,
+            Some(zaqar) => server.with_zaqar(zaqar),
+        };
+        let server = set_up(server, &config)?;
+        let listener = TcpListener::bind(config.listen)
             .await
-            .with_context(|| format!("cannot listen at {}", args.listen))?;
-        let at = listener.local_addr()?;
-        terminal::complain(&format!("listening at http://{at}/v2"));
+            .with_context(|| format!("cannot listen at {}", config.listen))?;
+        let scheme = if config.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let at = format!("{scheme}://{}/v2", listener.local_addr()?);
+        terminal::complain(&format!("listening at {at}"));
         if going_on > 0 {
             terminal::complain(&format!("{going_on} executions go on"));
         }
-        server.serve(listener, told_to_stop()).await?;
+        let reload = Reload {
+            args,
+            live: server.live(),
+            log: &log,
+            notify: &notify,
+            status: format!("listening at {at}"),
+        };
+        notify.ready(&reload.status);
+        let grace = config.http.grace;
+        let stop = told_to_stop(signals.stop, Arc::clone(&notify), grace);
+        tokio::select! {
+            ended = server.serve(listener, stop) => ended?,
+            () = reload.at_each(signals.reload, config) => {}
+            () = notify.stay_alive() => {}
+        }
         runtime.shutdown(GRACE).await;
         journal.close();
         drop(following);
@@ -100,32 +141,28 @@ pub(crate) fn serve(args: &Serve) -> Result<Exit> {
     })?
 }
 
-/// Whoever is let in may do everything, so that nobody else may be.
-fn check_listen(listen: SocketAddr) -> Result<()> {
-    if listen.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(hinted(
-        anyhow!("--listen {listen}: nobody is asked who they are, so only this machine may ask"),
-        "take 127.0.0.1, and a proxy that asks people who they are in front of it",
-    ))
+/// `server`, with all that is configured of it.
+fn set_up(server: Server, config: &Config) -> Result<Server> {
+    let server = server
+        .with_auth(config.identity.auth(&config.sources)?)
+        .with_policy(config.identity.policy()?)
+        .with_events(config.events.clone())
+        .with_limits(config.limits.clone())
+        .with_listen(config.http.clone());
+    Ok(match &config.tls {
+        None => server,
+        Some(tls) => server.with_tls(tls)?,
+    })
 }
 
-/// Ready at Ctrl-C, and at SIGTERM.
-async fn told_to_stop() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-    }
-    // Where signals cannot be heard, the process ends as the system ends it.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+/// Each connection is a file, and more of them may be open than a shell allows at first.
+fn allow_many_files() {
+    let files = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: files.maximum,
+        ..files
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "no more files may be open");
     }
 }

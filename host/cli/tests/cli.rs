@@ -7,6 +7,8 @@
 //! built first. What differs from run to run is replaced before texts are compared:
 //! durations by `[time]`, ids by `[id]`. `UPDATE_CASES=1` writes what the binary says.
 
+#[path = "cli/serve.rs"]
+mod serve;
 #[path = "cli/validations.rs"]
 mod validations;
 
@@ -39,6 +41,12 @@ fn trials() -> std::io::Result<Vec<Trial>> {
         Trial::test("a_reader_who_leaves_early_is_no_error", broken_pipe),
         Trial::test("ctrl_c_cancels_the_workflow", ctrl_c),
         Trial::test("a_second_ctrl_c_leaves_at_once", ctrl_c_twice),
+        Trial::test("a_server_is_managed_by_systemd", serve::managed),
+        Trial::test("a_server_tells_abstract_sockets", serve::abstract_socket),
+        Trial::test(
+            "a_second_ctrl_c_ends_a_server_at_once",
+            serve::stopped_twice,
+        ),
         Trial::test("ctrl_c_ends_validations", validations::ctrl_c),
         Trial::test("validation_reports_are_well_formed", validations::reports),
         Trial::test("validation_history_keeps_the_newest", validations::history),

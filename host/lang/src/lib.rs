@@ -61,7 +61,7 @@ pub use jinja::{JinjaError, JinjaTemplate};
 pub use lint::{LintOptions, Report, lint};
 pub use location::Location;
 pub use ostro_yaql::{Budget, Host, NoHost};
-pub use parse::{Parsed, parse, parse_template};
+pub use parse::{Parsed, Placed, PlacedEntry, PlacedKind, parse, parse_template, read_placed};
 pub use spec::{
     AdHocAction, EngineCommand, Input, Join, OnState, Policies, Publish, Retry, Target, Task,
     Transition, Transitions, WithItems, Work, Workbook, Workflow, WorkflowKind,

@@ -10,6 +10,7 @@ mod context;
 mod document;
 mod graph;
 mod inline;
+mod placed;
 mod policies;
 mod publish;
 mod task;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use ostro_core::Value;
 
+pub use placed::{Placed, PlacedEntry, PlacedKind, read_placed};
 pub(crate) use template::outside_template;
 
 use crate::yaml::{MAX_BYTES, Place, Trace};

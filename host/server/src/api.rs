@@ -40,9 +40,7 @@ pub use self::routes::Route;
 use self::routes::Routes;
 use crate::app::App;
 use crate::fault::Fault;
-
-/// How large a body may be.
-const MAX_BODY: usize = 16 << 20;
+use crate::limits;
 
 /// A request that has begun comes to its end, whoever hangs up: what is durable is known to the
 /// host, too.
@@ -107,9 +105,12 @@ fn router(app: App) -> Router {
     let gate = Gate::new(app.clone(), declared);
     router
         .layer(from_fn(strangers::explain))
+        .layer(from_fn_with_state(app.clone(), limits::of_project))
         .layer(from_fn(to_its_end))
         .layer(from_fn_with_state(app.clone(), maintenance::hold))
         .layer(from_fn_with_state(gate, access::check))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        // What has arrived is within the limits.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(app.clone(), limits::arrive))
         .with_state(app)
 }

@@ -1,11 +1,10 @@
 //! The server: what all routes share, and how it is started.
 
-use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::ServiceExt;
-use axum::extract::{FromRequestParts, OriginalUri, Request as HttpRequest};
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use ostro_core::Clock;
@@ -26,11 +25,14 @@ use crate::events::{self, EventSettings, Events};
 use crate::fault::Fault;
 use crate::feed::{Feed, FeedSettings};
 use crate::identity::{Auth, Caller, Identity};
+use crate::limits::{LimitSettings, Limits};
+use crate::listen::{FORWARDED, ListenSettings, listen};
 use crate::maintenance::Maintenance;
 use crate::packs::{Installing, PacksSettings};
 use crate::policy::Policy;
 use crate::query::Pairs;
 use crate::single::Single;
+use crate::tls::{Tls, TlsSettings};
 use crate::zaqar::Zaqar;
 
 /// How long what listens may take to stop.
@@ -51,14 +53,44 @@ pub enum ServerError {
     /// [`EventDefinitions`](crate::EventDefinitions) cannot be read.
     #[error("event definitions: {0}")]
     EventDefinitions(String),
-    /// Connections cannot be taken.
-    #[error("cannot take connections: {0}")]
-    Listen(#[from] io::Error),
+    /// A file that TLS needs cannot be read.
+    #[error("{}: this TLS {what} cannot be read: {reason}", path.display())]
+    Tls {
+        /// What the file is to hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A certificate and a key cannot be used together.
+    #[error("{} and {}: this TLS certificate and key cannot be used together: {reason}",
+        certificate.display(), key.display())]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no TLS that could have another certificate.
+    #[error("the server listens without TLS, and does so until it is started again")]
+    NoTls,
 }
 
 /// Mistral's API over a runtime.
 pub struct Server {
     pub(crate) app: App,
+    listen: ListenSettings,
+    tls: Option<Arc<Tls>>,
+}
+
+/// What can be changed of a server while it runs.
+#[derive(Clone)]
+pub struct Live {
+    limits: Arc<Limits>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// What all routes share.
@@ -77,6 +109,7 @@ pub(crate) struct App {
     pub(crate) zaqar: Option<Arc<Zaqar>>,
     pub(crate) packs: Arc<Installing>,
     pub(crate) events: Arc<Events>,
+    pub(crate) limits: Arc<Limits>,
 }
 
 impl Server {
@@ -105,8 +138,13 @@ impl Server {
             zaqar: None,
             packs: Arc::new(PacksSettings::default().into()),
             events: Arc::new(Events::new(EventSettings::default())),
+            limits: Arc::default(),
         };
-        Ok(Self { app })
+        Ok(Self {
+            app,
+            listen: ListenSettings::default(),
+            tls: None,
+        })
     }
 
     /// The same, where callers say who they are by `auth`; otherwise nobody is asked.
@@ -161,7 +199,38 @@ impl Server {
         Ok(self)
     }
 
-    /// Answers what comes to `listener` until `stop` is ready, and then what is under way.
+    /// With these bounds of what comes over HTTP.
+    #[must_use]
+    pub fn with_limits(self, settings: LimitSettings) -> Self {
+        self.app.limits.set(settings);
+        self
+    }
+
+    /// Listening like this.
+    #[must_use]
+    pub fn with_listen(self, settings: ListenSettings) -> Self {
+        Self {
+            listen: settings,
+            ..self
+        }
+    }
+
+    /// Over TLS, and nothing else.
+    pub fn with_tls(self, settings: &TlsSettings) -> Result<Self, ServerError> {
+        let tls = Some(Arc::new(Tls::open(settings)?));
+        Ok(Self { tls, ..self })
+    }
+
+    /// What can be changed while it runs.
+    pub fn live(&self) -> Live {
+        Live {
+            limits: Arc::clone(&self.app.limits),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// Answers what comes to `listener` until `stop` is ready, and then what is under way, as long
+    /// as [`ListenSettings::grace`] allows.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -186,12 +255,9 @@ impl Server {
             // Whoever watches has no end of their own.
             feed.stop();
         };
-        axum::serve(
-            listener,
-            ServiceExt::<HttpRequest>::into_make_service(api::service(self.app)),
-        )
-        .with_graceful_shutdown(stop)
-        .await?;
+        let limits = Arc::clone(&self.app.limits);
+        let routes = api::service(self.app);
+        listen(listener, routes, limits, self.tls, self.listen, stop).await;
         cron.abort();
         if let Some(swept) = swept {
             swept.abort();
@@ -209,6 +275,20 @@ impl Server {
         looking.abort();
         deleting.abort();
         Ok(())
+    }
+}
+
+impl Live {
+    /// From now on these are the bounds. What is under way stays so.
+    pub fn set_limits(&self, settings: LimitSettings) {
+        self.limits.set(settings);
+    }
+
+    /// Has new connections see the certificate that the files hold now. Where they cannot be
+    /// read, all stays as it is.
+    pub fn reload_tls(&self, settings: &TlsSettings) -> Result<(), ServerError> {
+        let tls = self.tls.as_ref().ok_or(ServerError::NoTls)?;
+        tls.reload(settings)
     }
 }
 
@@ -306,5 +386,13 @@ pub(crate) fn base(headers: &HeaderMap) -> String {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    format!("http://{}", host.unwrap_or("localhost"))
+    // Whoever takes connections sets it, or has checked that it may be believed.
+    let scheme = headers
+        .get(FORWARDED)
+        .and_then(|scheme| scheme.to_str().ok());
+    let scheme = match scheme {
+        Some("https") => "https",
+        _ => "http",
+    };
+    format!("{scheme}://{}", host.unwrap_or("localhost"))
 }

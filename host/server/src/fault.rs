@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 pub(crate) struct Fault {
     status: StatusCode,
     message: String,
+    /// When to come back, in seconds.
+    retry_after: Option<u64>,
 }
 
 /// The same as resources give it that take definitions as text
@@ -24,6 +26,7 @@ impl Fault {
         Self {
             status,
             message: message.into(),
+            retry_after: (status == StatusCode::TOO_MANY_REQUESTS).then_some(1),
         }
     }
 
@@ -82,7 +85,15 @@ impl Fault {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
-    /// The body is larger than may be.
+    /// A limit is reached, and may not be in some seconds.
+    pub(crate) fn come_back(message: impl Into<String>, retry_after: u64) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
+    }
+
+    /// The body is larger than what is read.
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
@@ -90,6 +101,16 @@ impl Fault {
     /// There are as many as there may be.
     pub(crate) fn too_many(message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+    }
+
+    /// The address is longer than what is read.
+    pub(crate) fn long_address(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, message)
+    }
+
+    /// The request does not come.
+    pub(crate) fn slow(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, message)
     }
 
     /// The body is of a kind that is not read.
@@ -105,8 +126,18 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        (self.status, axum::Json(self.body())).into_response()
+        let answer = (self.status, axum::Json(self.body())).into_response();
+        later(answer, self.retry_after)
     }
+}
+
+/// `answer`, which says when to come back.
+fn later(mut answer: Response, retry_after: Option<u64>) -> Response {
+    if let Some(seconds) = retry_after {
+        let headers = answer.headers_mut();
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    answer
 }
 
 impl From<Fault> for TextFault {
@@ -119,7 +150,8 @@ impl IntoResponse for TextFault {
     fn into_response(self) -> Response {
         let kind = [(header::CONTENT_TYPE, "application/json;charset=utf-8")];
         let body = json!({"faultstring": self.0.message}).to_string();
-        (self.0.status, kind, body).into_response()
+        let answer = (self.0.status, kind, body).into_response();
+        later(answer, self.0.retry_after)
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Where to look: `api` has one file a resource; `start` is how executions begin, whoever wants
 //! them; `query` is how lists are asked for; `fault` is what is answered where something is wrong;
-//! [`Zaqar`] is the queues that watchers and executions share.
+//! [`Zaqar`] is the queues that watchers and executions share; `listen` takes connections, and `limits` is how much of all that there may be.
 //!
 //! Architecture Invariant: a request that has begun comes to its end, whoever hangs up. What is
 //! durable is known to the host, too.
@@ -25,6 +25,8 @@ mod events;
 mod fault;
 mod feed;
 mod identity;
+mod limits;
+mod listen;
 mod maintenance;
 mod packs;
 mod policy;
@@ -34,17 +36,21 @@ mod records;
 mod row;
 mod single;
 mod start;
+mod tls;
 mod zaqar;
 
 pub use actions::{Actions, Held, Parameter, SystemAction};
 pub use api::{Route, routes};
-pub use app::{Server, ServerError};
+pub use app::{Live, Server, ServerError};
 pub use events::{AmqpUrl, EventDefinitions, EventSettings};
 pub use feed::FeedSettings;
 pub use identity::{Auth, KeystoneSettings};
+pub use limits::LimitSettings;
+pub use listen::ListenSettings;
 pub use packs::{
     Installation, PACK_RULES, PackProblem, PackRefusal, PackRefusalKind, PackSource, PackVersion,
     Packs, PacksSettings, Stored,
 };
 pub use policy::Policy;
+pub use tls::TlsSettings;
 pub use zaqar::{Authenticate, Authenticated, NotAuthenticated, Zaqar, ZaqarSettings};

@@ -5,6 +5,8 @@
     reason = "helpers of tests fail the test that they help"
 )]
 
+#[path = "api/wire.rs"]
+mod wire;
 #[path = "api/world.rs"]
 mod world;
 
@@ -20,11 +22,19 @@ mod events;
 mod executions;
 #[path = "api/identity.rs"]
 mod identity;
+#[path = "api/limits.rs"]
+mod limits;
 #[path = "api/lists.rs"]
 mod lists;
+#[path = "api/load.rs"]
+mod load;
 #[path = "api/maintenance.rs"]
 mod maintenance;
 #[path = "api/packs.rs"]
 mod packs;
+#[path = "api/stop.rs"]
+mod stop;
 #[path = "api/tasks.rs"]
 mod tasks;
+#[path = "api/tls.rs"]
+mod tls;

@@ -1,8 +1,9 @@
 //! The command line of `ostro serve`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::{Sources, State};
 
@@ -10,20 +11,46 @@ use super::{Sources, State};
 ///
 /// What is defined and what runs is kept in the state folder. What was under way when the server
 /// stopped goes on when it is started again.
+///
+/// At Ctrl-C or SIGTERM what is under way is answered; a second one ends the server at once. SIGHUP
+/// has the settings read again: the limits, the log and the TLS certificate are changed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   Serve to this machine
     ostro serve
+  Serve as a file says, and look first whether all of it is right
+    ostro serve --config /etc/ostro/ostro.yaml --check
   Use Mistral's own client with it
     mistral --os-mistral-url http://127.0.0.1:8989/v2 --auth-type none workflow-list")]
 pub(crate) struct Serve {
-    /// Where to listen. Nobody is asked who they are, so only this machine may be let in: an
-    /// address of 127.0.0.0/8 or ::1.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8989")]
-    pub(crate) listen: SocketAddr,
-    /// Whose queues `zaqar.*` and components use.
-    #[arg(long, value_enum, default_value_t = Queues::Own)]
-    pub(crate) zaqar: Queues,
+    /// A file with settings. Variables of the environment go over it, as OSTRO_LIMITS_REQUESTS over
+    /// `limits.requests`, and flags over both.
+    #[arg(long, value_name = "FILE", env = "OSTRO_CONFIG", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Only look whether all settings are right.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Where to listen; 127.0.0.1:8989 without it. Where nobody is asked who they are, only this
+    /// machine may be let in: an address of 127.0.0.0/8 or ::1.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Serve over TLS: the PEM file with the certificate, and those that lead to its authority.
+    /// SIGHUP has it read again.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The PEM file with the certificate's private key.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// How callers say who they are: not at all, or by a token of the cloud's Keystone.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) auth: Option<AuthKind>,
+    /// A file with policy rules in oslo.policy's form, which go over Mistral's; they hold with
+    /// `--auth keystone`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy_file: Option<PathBuf>,
+    /// Whose queues `zaqar.*` and components use; the server's own without it.
+    #[arg(long, value_enum)]
+    pub(crate) zaqar: Option<Queues>,
     /// Let callers of /v2/packs name files and folders of this machine, too, as where a pack is.
     #[arg(long)]
     pub(crate) packs_from_paths: bool,
@@ -43,4 +70,13 @@ pub(crate) enum Queues {
     Own,
     /// Those of the cloud's Zaqar.
     Cloud,
+}
+
+/// How callers say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthKind {
+    /// Nobody is asked: whoever reaches the server may do everything.
+    None,
+    /// By a token of Keystone, the one of --cloud. Executions act as who started them.
+    Keystone,
 }

@@ -260,7 +260,7 @@ impl Session {
         let (name, command) = (name(command), Arc::clone(command));
         // Ctrl-C is for what runs now: a workflow is cancelled, and ends in its own time.
         let ran = self
-            .work(Duration::MAX, move || crate::carry_out(&command, false))
+            .work(Duration::MAX, move || crate::carry_out(&command, 0))
             .await?;
         match ran {
             Ended::Interrupted | Ended::Done(Ok(Exit::Interrupted)) => {

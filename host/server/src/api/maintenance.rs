@@ -9,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::MAX_BODY;
 use super::given::Shape;
 use super::routes::Routes;
 use super::strangers;
@@ -101,8 +100,9 @@ pub(super) async fn hold(State(app): State<App>, request: HttpRequest, next: Nex
     }
     if puts && path.starts_with("/v2/executions") {
         let (parts, body) = request.into_parts();
-        let Ok(body) = to_bytes(body, MAX_BODY).await else {
-            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        // It has arrived, within the limits.
+        let Ok(body) = to_bytes(body, usize::MAX).await else {
+            return StatusCode::BAD_REQUEST.into_response();
         };
         let given: Value = serde_json::from_slice(&body).unwrap_or_default();
         if given.get("state").and_then(Value::as_str) == Some("CANCELLED") {

@@ -41,13 +41,16 @@ pub struct KeystoneSettings {
 }
 
 impl KeystoneSettings {
+    /// How long an answer of Keystone's counts, unless somebody says otherwise.
+    pub const REMEMBER: Duration = Duration::from_mins(5);
+
     /// Those of keystonemiddleware, with the Keystone of `session`.
     pub fn new(session: Session) -> Self {
         let address = session.auth_url().map(ToString::to_string);
         Self {
             session,
             address: address.unwrap_or_default(),
-            remember: Duration::from_mins(5),
+            remember: Self::REMEMBER,
             max_tokens: 10_000,
         }
     }

@@ -11,7 +11,7 @@ use ostro_core::{
 use ostro_journal::{Journal, Options};
 use ostro_lang::{Definitions, Diagnostic};
 use ostro_runtime::{Library, RunnerSource, Runtime, SystemClock};
-use ostro_server::{Actions, FeedSettings, Parameter, Server, SystemAction};
+use ostro_server::{Actions, FeedSettings, Live, Parameter, Server, SystemAction};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
@@ -140,6 +140,7 @@ pub(crate) struct World {
     pub(crate) runtime: Runtime,
     pub(crate) client: reqwest::Client,
     pub(crate) at: String,
+    pub(crate) live: Live,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -167,6 +168,14 @@ impl World {
     /// A server with what `journal` has, whose feed is served as `feed` says.
     pub(crate) async fn with_feed(journal: Journal, feed: FeedSettings) -> Self {
         Self::open(journal, |server| server.with_feed(feed).unwrap()).await
+    }
+
+    /// As [`World::new`], with a server that is set up so.
+    pub(crate) async fn set_up(set_up: impl FnOnce(Server) -> Server) -> Self {
+        let journal = Journal::ephemeral(&Options::default()).unwrap();
+        let world = Self::open(journal, set_up).await;
+        world.define(WORKFLOWS).await;
+        world
     }
 
     /// A server with what `journal` has.
@@ -197,6 +206,7 @@ impl World {
         let server = Server::new(runtime.clone(), journal.clone(), known, clock);
         let server = configured(server.unwrap());
         runtime.recover().await.unwrap();
+        let live = server.live();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -216,6 +226,7 @@ impl World {
             runtime,
             client: reqwest::Client::new(),
             at,
+            live,
             stop: Some(stop),
             serving,
         }
@@ -228,6 +239,11 @@ impl World {
         ended.await.unwrap().unwrap();
         self.runtime.shutdown(Duration::ZERO).await;
         self.journal.close();
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.at.strip_prefix("http://").unwrap()
     }
 
     async fn send(&self, method: Method, path: &str, body: &str) -> (u16, Json) {

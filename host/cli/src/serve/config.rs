@@ -1,0 +1,270 @@
+//! What the server is told: by `ostro.yaml`, by the environment, which goes over it, and by flags,
+//! which go over both.
+//!
+//! A section of the file is a file here: a type that reads itself, says what is wrong with it, and
+//! can be compared with what a newer file says.
+
+mod events;
+mod executions;
+mod identity;
+mod limits;
+mod packs_api;
+mod reader;
+mod sources;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use ostro_server::{EventSettings, LimitSettings, ListenSettings, PacksSettings, TlsSettings};
+use tracing_subscriber::EnvFilter;
+
+use identity::IdentityConfig;
+use reader::{Mistake, Reader, Section};
+
+use crate::args::{Queues, Serve, Sources, State};
+use crate::errors::hinted;
+
+/// Where the server listens, if nobody says.
+const LISTEN: &str = "127.0.0.1:8989";
+/// What is logged, if nobody says.
+const LOG: &str = "warn";
+
+/// All that the server is told.
+pub(crate) struct Config {
+    /// The file that it is in, if it is in one.
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) http: ListenSettings,
+    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) limits: LimitSettings,
+    /// What is logged, as `RUST_LOG` says it.
+    pub(crate) log: String,
+    pub(crate) state: State,
+    pub(crate) sources: Sources,
+    pub(crate) executions: ostro_runtime::Options,
+    pub(crate) identity: IdentityConfig,
+    pub(crate) events: EventSettings,
+    pub(crate) packs_api: PacksSettings,
+    /// Whose queues executions use.
+    pub(crate) queues: Queues,
+}
+
+impl Config {
+    /// Reads all of it. The error names every mistake.
+    pub(crate) fn read(args: &Serve) -> Result<Self> {
+        let (config, mistakes) = Self::understood(args, environment());
+        match &mistakes[..] {
+            [] => Ok(config),
+            mistakes => Err(told(args.config.as_deref(), mistakes)),
+        }
+    }
+
+    /// What can be understood, and all mistakes.
+    fn understood(args: &Serve, environment: BTreeMap<String, String>) -> (Self, Vec<Mistake>) {
+        let file = args.config.clone();
+        Reader::read(args.config.as_deref(), environment, |section| {
+            Self::of(section, args, file)
+        })
+    }
+
+    fn of(section: &mut Section<'_>, args: &Serve, file: Option<PathBuf>) -> Self {
+        let identity = identity::read(section, args);
+        let listen = listen(section, args.listen, identity.is_asked);
+        let mut http = ListenSettings::default();
+        section.time("stop_within", &mut http.grace);
+        if let Some((forwarded, _)) = section.truth("forwarded") {
+            http.forwarded = forwarded;
+        }
+        let state = section.path("state_dir").map(|(path, _)| path);
+        Self {
+            file,
+            listen,
+            http,
+            log: log(section),
+            // The flag's own variable is this one, too.
+            state: State {
+                state_dir: args.state.state_dir.clone().or(state),
+            },
+            tls: tls::read(section, args),
+            limits: limits::read(section),
+            executions: executions::read(section),
+            identity,
+            events: events::read(section),
+            packs_api: packs_api::read(section, args),
+            queues: queues(section, args.zaqar),
+            sources: sources::read(section, &args.sources),
+        }
+    }
+
+    /// That all of it is right.
+    pub(crate) fn praise(&self) -> String {
+        match &self.file {
+            Some(file) => format!("{}: all settings are right", file.display()),
+            None => "all settings are right".to_owned(),
+        }
+    }
+
+    /// As it is once what `newer` says otherwise is changed, as far as that can be.
+    pub(crate) fn with_live(self, newer: Self) -> Self {
+        let tls = if self.tls.is_some() { newer.tls } else { None };
+        Self {
+            limits: newer.limits,
+            log: newer.log,
+            tls: tls.or(self.tls),
+            ..self
+        }
+    }
+
+    /// What `newer` says otherwise, and only a new start can change.
+    pub(crate) fn fixed_differences(&self, newer: &Self) -> Vec<&'static str> {
+        let settings = [
+            ("listen", self.listen != newer.listen),
+            ("stop_within", self.http.grace != newer.http.grace),
+            ("forwarded", self.http.forwarded != newer.http.forwarded),
+            ("tls", self.tls.is_some() != newer.tls.is_some()),
+            ("state_dir", self.state != newer.state),
+            ("executions", self.executions != newer.executions),
+            (
+                "auth, policy_file or token_cache",
+                self.identity != newer.identity,
+            ),
+            ("zaqar", self.queues != newer.queues),
+            (
+                "packs, cloud, http_deny or ssh_proxy_commands",
+                self.sources != newer.sources,
+            ),
+        ];
+        let differ = settings.into_iter().filter(|(_, differs)| *differs);
+        differ.map(|(name, _)| name).collect()
+    }
+}
+
+/// All variables that are ours, and are text.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        let value = value.into_string().ok()?;
+        (name.starts_with("OSTRO_") && !value.is_empty()).then_some((name, value))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
+/// Whose queues executions use.
+fn queues(section: &mut Section<'_>, flag: Option<Queues>) -> Queues {
+    let given = section.parsed::<String>("zaqar");
+    match (flag, given) {
+        (Some(queues), _) => queues,
+        (None, None) => Queues::Own,
+        (None, Some((text, at))) => match text.as_str() {
+            "own" => Queues::Own,
+            "cloud" => Queues::Cloud,
+            _ => {
+                let message = format!("`zaqar`: {text:?} is neither own nor cloud");
+                section.mistake(&at, message, None);
+                Queues::Own
+            }
+        },
+    }
+}
+
+/// Where nobody is asked, whoever is let in may do everything, so that nobody else may be.
+fn listen(
+    section: &mut Section<'_>,
+    flag: Option<SocketAddr>,
+    callers_are_asked: bool,
+) -> SocketAddr {
+    let given = section.parsed("listen");
+    let given = flag.map(|flag| (flag, "--listen".to_owned())).or(given);
+    // The constant is an address.
+    let default = || SocketAddr::from(([127, 0, 0, 1], 8989));
+    let Some((listen, at)) = given else {
+        return LISTEN.parse().unwrap_or_else(|_| default());
+    };
+    if !listen.ip().is_loopback() && !callers_are_asked {
+        section.mistake(
+            &at,
+            format!("{listen}: nobody is asked who they are, so only this machine may ask"),
+            Some("take 127.0.0.1, or `auth: keystone`"),
+        );
+    }
+    listen
+}
+
+fn log(section: &mut Section<'_>) -> String {
+    let Some((filter, at)) = section.parsed::<String>("log") else {
+        return LOG.to_owned();
+    };
+    if EnvFilter::try_new(&filter).is_err() {
+        let hint = "write error, warn, info, debug or trace, or levels by part, as \
+                    `warn,ostro_runtime=debug`";
+        section.mistake(&at, format!("`log`: {filter:?} says no level"), Some(hint));
+    }
+    filter
+}
+
+/// All mistakes, as one error.
+fn told(file: Option<&Path>, mistakes: &[Mistake]) -> anyhow::Error {
+    let what = match file {
+        Some(file) => file.display().to_string(),
+        None => "the configuration".to_owned(),
+    };
+    let number = match mistakes.len() {
+        1 => "1 mistake".to_owned(),
+        number => format!("{number} mistakes"),
+    };
+    let mut lines = vec![format!("{what}: {number}")];
+    for Mistake { at, message, hint } in mistakes {
+        lines.push(format!("  {at}: {message}"));
+        lines.extend(hint.iter().map(|hint| format!("    {hint}")));
+    }
+    hinted(
+        anyhow!(crate::terminal::clean(&lines.join("\n"))),
+        "`ostro serve --check` looks at all settings without serving",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    /// What is understood of a command line.
+    fn understood(line: &[&str]) -> (Config, Vec<Mistake>) {
+        let line = ["ostro", "serve"].iter().chain(line);
+        let Command::Serve(args) = Cli::try_parse_from(line).unwrap().command else {
+            panic!("another command");
+        };
+        Config::understood(&args, BTreeMap::new())
+    }
+
+    #[test]
+    fn the_file_that_is_shipped_says_what_is_so_anyway() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/ostro.yaml");
+        let (shipped, mistakes) = understood(&["--config", file]);
+        assert_eq!(mistakes, []);
+        let (plain, mistakes) = understood(&[]);
+        assert_eq!(mistakes, []);
+        assert_eq!(plain.fixed_differences(&shipped), [""; 0]);
+        assert_eq!((plain.limits, plain.log), (shipped.limits, shipped.log));
+    }
+
+    #[test]
+    fn flags_go_over_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ostro.yaml");
+        std::fs::write(&file, "listen: 0.0.0.0:1\ncloud: one\nhttp_deny: [none]\n").unwrap();
+        let file = file.display().to_string();
+        let flags = ["--listen", "127.0.0.1:2", "--cloud", "two"];
+        let (config, mistakes) = understood(&[&["--config", &file], &flags[..]].concat());
+        assert_eq!(mistakes, []);
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.sources.cloud.as_deref(), Some("two"));
+        assert_eq!(config.sources.http_deny, ["none"]);
+    }
+}
