@@ -40,13 +40,23 @@ pub(crate) fn lines(before: &Execution, decision: &Decision) -> Vec<String> {
     lines
 }
 
+/// As much of a reason as the feed tells.
+fn told(info: Option<&str>) -> Option<String> {
+    const MOST: usize = 4096;
+    info.map(|info| match info.len() {
+        ..=MOST => info.to_owned(),
+        _ => format!("{}…", &info[..info.floor_char_boundary(MOST)]),
+    })
+}
+
 fn execution(state: State, info: Option<&str>) -> String {
-    format!("it is {state} {info:?}")
+    format!("it is {state} {:?}", told(info))
 }
 
 fn task(is_new: bool, id: &TaskExecutionId, state: State, info: Option<&str>) -> String {
     format!(
-        "{id} is {state} {info:?}{}",
+        "{id} is {state} {:?}{}",
+        told(info),
         if is_new { ", new" } else { "" }
     )
 }

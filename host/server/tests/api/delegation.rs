@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::extract::{Path, State};
@@ -21,6 +20,7 @@ use ostro_server::{Actions, Parameter, Server, SystemAction};
 use serde_json::{Value as JsonValue, json};
 use tokio::net::TcpListener;
 
+use crate::events::reopened;
 use crate::world::{Known, World, id, inner};
 
 const WORKFLOWS: &str = "
@@ -29,11 +29,14 @@ puts:
   input: [box]
   tasks: {one: {action: cloud.put box=<% $.box %>}}
 above:
-  tasks: {one: {workflow: puts box=below}}
+  tasks:
+    one:
+      workflow: puts box='below'
 later:
   tasks:
     one: {action: std.async_noop, on-success: two}
-    two: {action: cloud.put box=late}
+    two:
+      action: cloud.put box='late'
 ";
 
 const POST: reqwest::Method = reqwest::Method::POST;
@@ -268,9 +271,7 @@ async fn a_token_for_another_cloud_is_in_no_file_and_does_not_survive_the_host()
     let started = start(&first, &second, json!({"workflow_name": "later"})).await;
     let execution = id(&started);
     let task = first.task(&execution, "one").await;
-    first.runtime.shutdown(Duration::from_secs(1)).await;
-    drop(first);
-    journal.close();
+    first.stop().await;
     let mut files = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -285,7 +286,7 @@ async fn a_token_for_another_cloud_is_in_no_file_and_does_not_survive_the_host()
     }
     assert!(files > 0);
 
-    let again = world(Journal::open(folder.path(), &Options::default()).unwrap()).await;
+    let again = world(reopened(folder.path()).await).await;
     let path = format!("/v2/tasks/{}/action_executions", id(&task));
     let action = again.first(&path, "action_executions").await;
     let path = format!("/v2/action_executions/{}", id(&action));

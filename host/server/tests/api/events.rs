@@ -196,7 +196,7 @@ async fn a_sub_workflow_is_told_with_its_root_and_by_itself() {
     world
         .put(
             &format!("/v2/action_executions/{action}"),
-            json!({"state": "SUCCESS", "output": "1"}),
+            json!({"state": "SUCCESS", "output": "{}"}),
         )
         .await;
     assert_eq!(
@@ -280,7 +280,7 @@ async fn a_project_sees_its_own_only() {
 }
 
 /// The journal of `dir`, once the server before has let it go.
-async fn reopened(dir: &Path) -> Journal {
+pub(crate) async fn reopened(dir: &Path) -> Journal {
     for _ in 0..500 {
         match Journal::open(dir, &Options::default()) {
             Ok(journal) => return journal,
