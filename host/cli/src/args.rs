@@ -59,6 +59,11 @@ pub(crate) struct Global {
         global = true
     )]
     pub(crate) color: When,
+    /// Have a server carry out `run`, `execution` and `action`: the address of one, as
+    /// http://127.0.0.1:8989. Where it wants to know who asks, the cloud that --cloud, OS_CLOUD or
+    /// the OS_* variables name gives the token.
+    #[arg(long, value_name = "URL", env = "OSTRO_URL", global = true, value_hint = ValueHint::Url)]
+    pub(crate) url: Option<String>,
 }
 
 /// When to use colours.

@@ -318,7 +318,7 @@ impl Files {
 }
 
 /// The namespace and the path of what `-f` was given. A file with `=` in its name is that file.
-fn placed(given: &Path) -> (&str, &Path) {
+pub(crate) fn placed(given: &Path) -> (&str, &Path) {
     let parts = given.to_str().and_then(|text| text.split_once('='));
     match parts {
         Some((namespace, path)) if !given.exists() => (namespace, Path::new(path)),

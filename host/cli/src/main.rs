@@ -18,6 +18,7 @@ mod installed;
 mod lint;
 mod pack;
 mod recordings;
+mod remote;
 mod run;
 mod secrets;
 mod serve;
@@ -33,25 +34,37 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command};
 use errors::Exit;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     terminal::set_colors(cli.global.color);
     // A server sets up its own, as it is configured.
     if !matches!(cli.command, Command::Serve(_)) {
         set_up_log(cli.global.verbose);
     }
-    let result = carry_out(&cli.command, cli.global.verbose);
+    let asked = matches.value_source("url") == Some(ValueSource::CommandLine);
+    let result = elsewhere(&cli, asked);
+    let result = result.unwrap_or_else(|| carry_out(&cli.command, cli.global.verbose));
     let exit = result.unwrap_or_else(|error| {
         errors::show(&error);
         Exit::Usage
     });
     ExitCode::from(exit.code())
+}
+
+/// Has a server carry out the command, where one is named that can. `asked` says that it was named
+/// on the command line, so that it is meant for this command.
+fn elsewhere(cli: &Cli, asked: bool) -> Option<Result<Exit>> {
+    let url = cli.global.url.as_deref().filter(|url| !url.is_empty())?;
+    let done = remote::carry_out(url, &cli.command, cli.global.verbose > 0);
+    done.or_else(|| asked.then(|| Err(remote::refused(url))))
 }
 
 /// Carries out a command.

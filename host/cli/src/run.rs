@@ -2,10 +2,9 @@
 
 mod lines;
 pub(crate) mod live;
-mod plain;
+pub(crate) mod plain;
 pub(crate) mod report;
 mod trace;
-pub(crate) mod tree;
 mod watch;
 
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use ostro_actions::Registry;
 use ostro_core::{ExecutionId, Map, State, Value};
 use ostro_journal::Journal;
 use ostro_lang::{Template, Workflow, WorkflowKind, bind_input};
+use ostro_runtime::tree::{ExecutionNode, tree};
 use ostro_runtime::{Library, Options, Runtime, StartRequest, Subscription, SystemClock};
 
 use crate::args::{Output, Run};
@@ -209,7 +209,7 @@ impl Host {
             }
             Watched::Ended { told, interrupted } => (told, interrupted),
         };
-        let root = tree::tree(runtime, id, &told)
+        let root = tree(runtime, id, &told)
             .with_context(|| format!("execution {id} has ended and is not kept"))?;
         if let Some(run) = kept {
             // What came of it is told all the same.
@@ -321,7 +321,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The tree of an execution as lines, however wide and long it is.
-pub(crate) fn outline(root: &tree::ExecutionNode, now: i64) -> Vec<String> {
+pub(crate) fn outline(root: &ExecutionNode, now: i64) -> Vec<String> {
     let frame = lines::Frame {
         now,
         tick: 0,

@@ -49,20 +49,18 @@ pub(crate) fn serve(args: &Serve, verbose: u8) -> Result<Exit> {
     let journal = Journal::open(&state.server(), &Options::default())?;
     let clock = Arc::new(SystemClock);
     let zaqar = match config.queues {
-        Queues::Own => Some(Zaqar::open(
-            journal.clone(),
-            Arc::clone(&clock) as _,
-            ZaqarSettings::default(),
-        )?),
+        Queues::Own => {
+            let settings = ZaqarSettings::default();
+            Some(Zaqar::open(journal.clone(), clock.clone(), settings)?)
+        }
         Queues::Cloud => None,
     };
     let store = (!config.sources.no_packs).then(|| state.store());
-    let delegations = sources::delegations(&config.sources)?;
-    let delegations = Arc::new(if config.identity.is_asked {
-        delegations.required()
-    } else {
-        delegations
-    });
+    let mut delegations = sources::delegations(&config.sources)?;
+    if config.identity.is_asked {
+        delegations = delegations.required();
+    }
+    let delegations = Arc::new(delegations);
     let active = Arc::new(Active::open(
         &config.sources,
         store.clone(),

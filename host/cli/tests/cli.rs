@@ -227,7 +227,14 @@ fn steady(text: &str, folder: &Path) -> String {
 }
 
 fn line_steady(line: &str) -> String {
-    for key in ["duration", "Duration", "started_at", "ended_at"] {
+    for key in [
+        "duration",
+        "Duration",
+        "began_at",
+        "finished_at",
+        "started_at",
+        "ended_at",
+    ] {
         let key = format!("\"{key}\": ");
         if let Some(start) = line.find(&key) {
             let comma = if line.ends_with(',') { "," } else { "" };

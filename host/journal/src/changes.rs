@@ -110,6 +110,8 @@ impl Journal {
     /// The numbers of the first change that is kept and of the last one; none where there is no
     /// change.
     pub fn change_bounds(&self) -> Result<Option<(u64, u64)>, JournalError> {
+        // The method itself is not general enough in its lifetimes.
+        #[expect(clippy::redundant_closure_for_method_calls)]
         self.read(|read| read.change_bounds())
     }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ostro_core::{ServiceRequest, ServiceResponse};
+use secrecy::ExposeSecret;
 use url::Url;
 use uuid::Uuid;
 
@@ -131,6 +132,17 @@ impl Session {
         self.ready()?.account.identity(None).await.map(drop)
     }
 
+    /// A token of the cloud, other than `refused`: for a service that is not in its catalogue.
+    pub async fn token(&self, refused: Option<&str>) -> Result<String, CloudError> {
+        let account = &self.ready()?.account;
+        let mut identity = account.identity(None).await?;
+        if refused.is_some() && shown(&identity) == refused {
+            identity = account.identity(Some(&identity)).await?;
+        }
+        let token = shown(&identity).map(str::to_owned);
+        token.ok_or_else(|| CloudError::Authentication("the login gives no token".to_owned()))
+    }
+
     /// What messages call the cloud: `cloud "admin"`, or `the OS_* environment`; none without one.
     pub fn label(&self) -> Option<&str> {
         self.0
@@ -217,6 +229,11 @@ impl Cloud for Session {
             Outcome::TokenRefused => Err(refused(ready, &request.service)),
         }
     }
+}
+
+/// The token of an identity, to be shown to a service.
+fn shown(identity: &Identity) -> Option<&str> {
+    identity.token().map(ExposeSecret::expose_secret)
 }
 
 fn refused(ready: &Ready, service: &str) -> CloudError {

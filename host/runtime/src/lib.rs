@@ -79,6 +79,7 @@ mod slots;
 mod snapshots;
 mod store;
 mod timers;
+pub mod tree;
 mod turn;
 
 pub use clock::SystemClock;

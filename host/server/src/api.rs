@@ -1,5 +1,6 @@
 //! The routes: one file a resource.
 
+mod about;
 mod access;
 mod action_executions;
 mod actions;
@@ -16,6 +17,7 @@ mod kept;
 mod maintenance;
 mod members;
 mod messaging;
+mod openapi;
 mod packs;
 mod report;
 mod root;
@@ -23,6 +25,7 @@ mod routes;
 mod strangers;
 mod subexecutions;
 mod tasks;
+mod tree;
 mod update;
 mod wanted;
 mod workbooks;
@@ -86,6 +89,7 @@ fn all() -> Routes {
         .merge(members::routes())
         .merge(messaging::routes())
         .merge(packs::routes())
+        .merge(openapi::routes())
         .merge(tasks::routes())
         .merge(workbooks::routes())
         .merge(workflows::routes());

@@ -42,7 +42,7 @@ use crate::fault::Fault;
 use crate::identity::Caller;
 
 /// How often what has expired is taken away.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// How the server's own queues behave.
 #[derive(Clone)]

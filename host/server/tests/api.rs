@@ -1,5 +1,6 @@
 //! The routes of executions, tasks and action executions, over HTTP.
 #![expect(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     reason = "helpers of tests fail the test that they help"

@@ -16,10 +16,10 @@ use crate::args::{Look, Output};
 use crate::errors::{Exit, hinted};
 use crate::run::live::Live;
 use crate::run::report;
-use crate::run::tree::{ExecutionNode, Told, tree};
 use crate::state::{RunDir, StateDir};
 use crate::terminal::{self, clean_line};
 use crate::text::{duration, seconds_between};
+use ostro_runtime::tree::{ExecutionNode, Told, tree};
 
 /// How often a journal is read while it is watched.
 const LOOK: Duration = Duration::from_millis(250);

@@ -137,7 +137,7 @@ fn accept(record: &Record, pack: &Pack, file: Option<&Path>) -> Result<Grants> {
     }
     let Asks { asks, beyond } = match obstacle::known_grants(record, pack) {
         Ok(known) => return Ok(known),
-        Err(asks) => asks,
+        Err(asks) => *asks,
     };
     let lines = lines(&beyond)?;
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {

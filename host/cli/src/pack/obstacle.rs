@@ -82,7 +82,7 @@ pub(crate) fn signer(
 
 /// What a pack is granted, where all that it asks for was accepted before, for this version or
 /// any other.
-pub(crate) fn known_grants(record: &Record, pack: &Pack) -> Result<Grants, Asks> {
+pub(crate) fn known_grants(record: &Record, pack: &Pack) -> Result<Grants, Box<Asks>> {
     if let Some(installed) = record.by_digest(&pack.digest) {
         return Ok(installed.grants.clone());
     }
@@ -101,5 +101,5 @@ pub(crate) fn known_grants(record: &Record, pack: &Pack) -> Result<Grants, Asks>
     } else {
         format!("{name} asks for more than was accepted before")
     };
-    Err(Asks { asks, beyond })
+    Err(Box::new(Asks { asks, beyond }))
 }

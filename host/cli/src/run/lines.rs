@@ -3,9 +3,9 @@
 use console::{Style, measure_text_width, truncate_str};
 use ostro_core::State;
 
-use crate::run::tree::{ExecutionNode, TaskNode};
 use crate::terminal::clean_line;
 use crate::text::duration;
+use ostro_runtime::tree::{ExecutionNode, TaskNode};
 
 /// What turns while something runs.
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];

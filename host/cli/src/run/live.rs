@@ -6,8 +6,8 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::run::lines::{Frame, lines};
-use crate::run::tree::ExecutionNode;
 use crate::terminal;
+use ostro_runtime::tree::ExecutionNode;
 
 /// How often the tree is drawn.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use console::{Style, style};
 use ostro_core::{Map, State, Value};
 
-use crate::run::tree::{ExecutionNode, TaskNode};
 use crate::terminal::{clean, clean_line};
 use crate::text::{blame, duration, kind, pretty};
+use ostro_runtime::tree::{ExecutionNode, TaskNode};
 
 /// How many failures are told; the JSON output has all.
 const MAX_FAILURES: usize = 20;

@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use crate::run::live::{INTERVAL, Live};
 use crate::run::plain;
 use crate::run::trace;
-use crate::run::tree::{Told, tree};
 use crate::state::{Completion, Request, RunDir};
 use crate::terminal;
+use ostro_runtime::tree::{Told, tree};
 
 /// How watching ended.
 pub(crate) enum Watched {

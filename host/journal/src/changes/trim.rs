@@ -35,9 +35,9 @@ impl Trimmer {
         let count = i64::try_from(self.limits.count.max(1)).unwrap_or(i64::MAX);
         let age = self.limits.age_millis.max(0);
         // What a step costs is worth it for many.
-        let (least, slack) = if idle { (1, 0) } else { (LEAST, age / 64) };
+        let (fewest, slack) = if idle { (1, 0) } else { (LEAST, age / 64) };
         let too_many = last.saturating_sub(count);
-        let by_count = (too_many - oldest + 1 >= least).then_some(too_many);
+        let by_count = (too_many - oldest + 1 >= fewest).then_some(too_many);
         let is_old = since < now.saturating_sub(age).saturating_sub(slack);
         let by_age = is_old.then(|| first_since(db, oldest, now.saturating_sub(age)));
         let by_age = by_age.transpose()?.map(|first| first - 1);

@@ -143,13 +143,12 @@ impl Account {
                 Ok(identity)
             }
             Login::Given(given) => {
-                let (services, expires) = match &given.catalogue {
-                    Some(services) => (services.clone(), None),
-                    None => {
-                        let known = given::look_up(&self.client, &self.config, given).await?;
-                        let to_its_end = |expires| given::to_its_end(expires, MARGIN);
-                        (known.services, known.expires.map(to_its_end))
-                    }
+                let (services, expires) = if let Some(services) = &given.catalogue {
+                    (services.clone(), None)
+                } else {
+                    let known = given::look_up(&self.client, &self.config, given).await?;
+                    let to_its_end = |expires| given::to_its_end(expires, MARGIN);
+                    (known.services, known.expires.map(to_its_end))
                 };
                 Ok(Identity {
                     token: Some(given.token.clone()),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ostro_core::{ActionErrorKind, ActionOutcome, State, TaskExecutionId};
+use ostro_core::{ActionErrorKind, ActionExecutionId, ActionOutcome, State, TaskExecutionId};
 use ostro_engine::{ActionView, Change as Engine, Event, EventKind, Execution, TaskView};
 use ostro_journal::Turn;
 
@@ -25,6 +25,10 @@ pub(crate) struct Told<'a> {
 /// Writes into `turn` what it changes, in the order in which that came about: what was left out;
 /// that the execution is there; what became of its actions; of itself and its tasks; what it starts.
 /// An action that the turn itself ran from beginning to end comes before the end of its task.
+#[expect(
+    clippy::too_many_lines,
+    reason = "what comes after what is best seen in one place"
+)]
 pub(crate) fn tell(
     turn: &mut Turn,
     about: &ExecutionInfo,
@@ -44,6 +48,15 @@ pub(crate) fn tell(
     if is_first {
         push(created(before));
     }
+    // What the turn ends at once, as the execution ends, never gets to its runner.
+    let handed: HashSet<&ActionExecutionId> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Run(call) => Some(&call.action.id),
+            _ => None,
+        })
+        .collect();
+    let mut over: HashSet<ActionExecutionId> = HashSet::new();
     let mut new: HashSet<TaskExecutionId> = HashSet::new();
     let mut within: HashMap<TaskExecutionId, Vec<Change>> = HashMap::new();
     for (task, old) in after.changed_tasks(before) {
@@ -53,8 +66,12 @@ pub(crate) fn tell(
             }
             if action.state.is_completed() {
                 let ended = action_state(task, &action, event);
+                over.insert(ended.id.clone());
                 if was.is_some() {
                     push(Change::ActionEnded(ended));
+                } else if handed.contains(&ended.id) {
+                    let ended = Change::ActionEnded(ended);
+                    within.entry(task.id().clone()).or_default().push(ended);
                 } else {
                     let begun = ActionState {
                         state: State::Running,
@@ -131,16 +148,27 @@ pub(crate) fn tell(
         let ended = within.remove(task.id());
         ended.into_iter().flatten().for_each(&mut push);
     }
+    begin(turn, about, event.now, steps, &over);
+}
+
+/// What begins by a turn: sub-workflows, and actions but for those that are `over`.
+fn begin(
+    turn: &mut Turn,
+    about: &ExecutionInfo,
+    now: i64,
+    steps: &[Step],
+    over: &HashSet<ActionExecutionId>,
+) {
     for step in steps {
         match step {
             Step::Start(prepared) => {
                 let child = prepared.record();
                 let created = created(&child.snapshot());
-                turn.change(change(&child.about, event.now, created));
+                turn.change(change(&child.about, now, created));
             }
             // Others wait, and are told of when they start.
-            Step::Run(call) if call.slot.is_some() => {
-                turn.change(change(about, event.now, started(&call.action)));
+            Step::Run(call) if call.slot.is_some() && !over.contains(&call.action.id) => {
+                turn.change(change(about, now, started(&call.action)));
             }
             _ => {}
         }

@@ -137,10 +137,8 @@ fn actions(changes: &[Change], execution: &Execution) -> Result<(), String> {
                 started.insert(&action.id);
             }
             Change::ActionStarted(action) => return Err(format!("{} starts late", action.id)),
-            Change::ActionEnded(action) => {
-                if ended.insert(&action.id, action.state).is_some() {
-                    return Err(format!("{} ended twice", action.id));
-                }
+            Change::ActionEnded(action) if ended.insert(&action.id, action.state).is_some() => {
+                return Err(format!("{} ended twice", action.id));
             }
             Change::ActionProgress(progress) if !started.contains(&progress.id) => {
                 return Err(format!("{} says something before it starts", progress.id));

@@ -42,7 +42,7 @@ const FIELDS: &[&str] = &[
     "params",
 ];
 
-const ACTIONS: Resource = Resource {
+pub(super) const ACTIONS: Resource = Resource {
     plural: "action_executions",
     fields: FIELDS,
     unfiltered: &["id", "workflow_namespace", "project_id", "params"],
@@ -71,18 +71,30 @@ const SHAPE: Shape = Shape {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/action_executions", "action_executions:list", list)
+        .about("List action executions")
+        .lists(&ACTIONS)
         .post("/action_executions", "action_executions:create", create)
+        .about("Run an action")
+        .takes(&SHAPE)
+        .gives(&ACTIONS)
         .get("/action_executions/{id}", "action_executions:get", one)
+        .about("Show an action execution")
+        .gives(&ACTIONS)
         .put(
             "/action_executions/{id}",
             "action_executions:update",
             change,
         )
+        .about("Tell from outside how an action stands")
+        .takes(&SHAPE)
+        .gives(&ACTIONS)
         .delete(
             "/action_executions/{id}",
             "action_executions:delete",
             delete,
         )
+        .about("Delete an action execution")
+        .gives_nothing()
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<JsonValue>, Fault> {

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::definitions::{Posted, Sort, namespace};
+use super::definitions::{NEW, Posted, Sort, namespace};
 use super::kept::listed;
 use super::routes::Routes;
 use crate::actions::SystemAction;
@@ -46,19 +46,42 @@ const SORT: Sort = Sort {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/actions", "actions:list", list)
+        .about("List actions")
+        .lists(&ACTIONS)
         .post("/actions", "actions:create", create)
+        .about("Define ad-hoc actions")
+        .takes_definitions()
+        .options(NEW)
         .put("/actions", "actions:update", update)
+        .about("Define ad-hoc actions anew")
+        .takes_definitions()
+        .options(NEW)
         .post("/actions/validate", None, validate)
+        .about("Tell what is wrong with ad-hoc actions")
+        .takes_definitions()
         .get("/actions/{identifier}", "actions:get", one)
+        .about("Show an action")
+        .gives(&ACTIONS)
+        .options(&["namespace", "fields"])
         .put("/actions/{identifier}", "actions:update", update_one)
+        .about("Define an ad-hoc action anew")
+        .takes_definitions()
+        .options(NEW)
         .delete("/actions/{identifier}", "actions:delete", delete)
+        .about("Delete an ad-hoc action")
+        .gives_nothing()
+        .options(&["namespace"])
         // Mistral's client writes the namespace so.
         .get("/actions/{identifier}/{namespace}", "actions:get", one_in)
+        .about("Show an action of a namespace")
+        .gives(&ACTIONS)
         .delete(
             "/actions/{identifier}/{namespace}",
             "actions:delete",
             delete_in,
         )
+        .about("Delete an ad-hoc action of a namespace")
+        .gives_nothing()
 }
 
 /// A list is of one namespace, the default one if none is named.

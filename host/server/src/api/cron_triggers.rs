@@ -70,13 +70,22 @@ const AHEAD: i64 = 60_000;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/cron_triggers", "cron_triggers:list", list)
+        .about("List cron triggers")
+        .lists(&TRIGGERS)
         .post("/cron_triggers", "cron_triggers:create", create)
+        .about("Set up a cron trigger")
+        .takes(&SHAPE)
+        .gives(&TRIGGERS)
         .get("/cron_triggers/{identifier}", "cron_triggers:get", one)
+        .about("Show a cron trigger")
+        .gives(&TRIGGERS)
         .delete(
             "/cron_triggers/{identifier}",
             "cron_triggers:delete",
             delete,
         )
+        .about("Delete a cron trigger")
+        .gives_nothing()
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

@@ -15,6 +15,9 @@ use crate::identity::Caller;
 /// How many things wrong with a text are told.
 const MOST: usize = 20;
 
+/// What an address may have where definitions are sent to it.
+pub(super) const NEW: &[&str] = &["namespace", "scope", "skip_validation"];
+
 /// JSON as these resources send it.
 pub(super) fn sent(status: StatusCode, body: &Value) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json;charset=utf-8")];

@@ -34,10 +34,23 @@ const ENVIRONMENTS: Resource = Resource {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/environments", "environments:list", list)
+        .about("List environments")
+        .lists(&ENVIRONMENTS)
         .post("/environments", "environments:create", create)
+        .about("Set up an environment")
+        .takes(&SHAPE)
+        .gives(&ENVIRONMENTS)
         .put("/environments", "environments:update", update)
+        .about("Change an environment")
+        .takes(&SHAPE)
+        .gives(&ENVIRONMENTS)
         .get("/environments/{name}", "environments:get", one)
+        .about("Show an environment")
+        .gives(&ENVIRONMENTS)
+        .options(&["export", "fields"])
         .delete("/environments/{name}", "environments:delete", delete)
+        .about("Delete an environment")
+        .gives_nothing()
 }
 
 /// What a caller says of an environment. What they leave out stays as it is.

@@ -56,10 +56,22 @@ const MAX_NAME: usize = 200;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/event_triggers", "event_triggers:list", list)
+        .about("List event triggers")
+        .lists(&TRIGGERS)
         .post("/event_triggers", "event_triggers:create", create)
+        .about("Set up an event trigger")
+        .takes(&SHAPE)
+        .gives(&TRIGGERS)
         .get("/event_triggers/{id}", "event_triggers:get", one)
+        .about("Show an event trigger")
+        .gives(&TRIGGERS)
         .put("/event_triggers/{id}", "event_triggers:update", update)
+        .about("Change an event trigger")
+        .takes(&SHAPE)
+        .gives(&TRIGGERS)
         .delete("/event_triggers/{id}", "event_triggers:delete", delete)
+        .about("Delete an event trigger")
+        .gives_nothing()
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

@@ -35,7 +35,13 @@ const CHOICES: [&str; 6] = [
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/events", "executions:list", of_project)
+        .about("Follow what changes in a project")
+        .gives_events()
+        .options(&CHOICES)
         .get("/executions/{id}/events", "executions:get", of_execution)
+        .about("Follow what changes of an execution and those below it")
+        .gives_events()
+        .options(&CHOICES)
 }
 
 /// All that changes in the caller's project.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::given::Shape;
 use super::kept::{all_projects, not_permitted};
 use super::routes::Routes;
-use super::{deletion, report, subexecutions, tasks, update, wanted};
+use super::{deletion, report, subexecutions, tasks, tree, update, wanted};
 use crate::app::{App, Request};
 use crate::fault::Fault;
 use crate::query::{self, Listing, Resource};
@@ -80,21 +80,47 @@ pub(super) const SHAPE: Shape = Shape {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/executions", "executions:list", list)
+        .about("List executions")
+        .lists(&EXECUTIONS)
         .post("/executions", "executions:create", create)
+        .about("Start an execution")
+        .takes(&SHAPE)
+        .gives(&EXECUTIONS)
         .get("/executions/{id}", "executions:get", one)
+        .about("Show an execution")
+        .gives(&EXECUTIONS)
         .put("/executions/{id}", "executions:update", change)
+        .about("Pause, resume, end or describe an execution")
+        .takes(&SHAPE)
+        .gives(&EXECUTIONS)
         .delete("/executions/{id}", "executions:delete", delete)
+        .about("Delete an execution")
+        .gives_nothing()
+        .options(&["force"])
         .get(
             "/executions/{id}/executions",
             "executions:get",
             subexecutions::of_execution,
         )
+        .about("List the executions below an execution")
+        .lists(&EXECUTIONS)
+        .options(&["errors_only", "max_depth"])
         .get(
             "/executions/{id}/report",
             "executions:get",
             report::of_execution,
         )
+        .about("Report on an execution and all below it")
+        .options(&["errors_only", "max_depth", "statistics_only"])
         .get("/executions/{id}/tasks", "tasks:list", tasks::of_execution)
+        .about("List the tasks of an execution")
+        .lists(&tasks::TASKS)
+        .get(
+            "/executions/{id}/tree",
+            "executions:get",
+            tree::of_execution,
+        )
+        .about("Show an execution with all below it")
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

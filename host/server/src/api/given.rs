@@ -7,7 +7,8 @@ use crate::fault::Fault;
 use crate::python::{class, python};
 
 /// What an object that a caller sends may have.
-pub(super) struct Shape {
+#[derive(Debug)]
+pub(crate) struct Shape {
     /// What Mistral calls it.
     pub(super) argument: &'static str,
     /// Which of its attributes are texts.

@@ -32,9 +32,13 @@ const SHAPE: Shape = Shape {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/info", None, info)
+        .about("Tell what this server says of itself")
         .open()
         .get("/maintenance", None, status)
+        .about("Show whether maintenance is under way")
         .put("/maintenance", "maintenance:update", change)
+        .about("Begin or end maintenance")
+        .takes(&SHAPE)
 }
 
 async fn status(State(app): State<App>) -> Json<Value> {

@@ -41,17 +41,28 @@ pub(super) fn routes() -> Routes {
     let one = "/workflows/{identifier}/members/{member}";
     Routes::new()
         .get(all, "members:list", list)
+        .about("List the projects that share a workflow")
         .post(all, "members:create", create)
+        .about("Offer a workflow to a project")
+        .takes(&SHAPE)
         .put(all, "members:update", no_member)
+        .about("Tell that a member is to be named")
         .delete(all, "members:delete", no_member)
+        .about("Tell that a member is to be named")
         .get(one, "members:get", show)
+        .about("Show how a project shares a workflow")
         .post(one, "members:create", no_offer)
+        .about("Tell that a project is named in the body")
         .put(one, "members:update", answer)
+        .about("Accept or reject a workflow that is offered")
+        .takes(&SHAPE)
         .delete(one, "members:delete", take_away)
+        .about("Share a workflow no longer with a project")
+        .gives_nothing()
 }
 
 /// Projects are told apart only where callers say who they are; and a workflow is meant by its id.
-fn check(app: &App, workflow: &str) -> Result<(), Response> {
+fn check(app: &App, workflow: &str) -> Result<(), Box<Response>> {
     let reason = if !app.identity.asks() {
         "Resource sharing feature can only be supported with authentication enabled."
     } else if uuid::Uuid::try_parse(workflow).is_err() {
@@ -60,7 +71,7 @@ fn check(app: &App, workflow: &str) -> Result<(), Response> {
         return Ok(());
     };
     let body = Json(json!({ "faultstring": reason }));
-    Err((StatusCode::BAD_REQUEST, body).into_response())
+    Err(Box::new((StatusCode::BAD_REQUEST, body).into_response()))
 }
 
 fn unknown(workflow: &str, member: &str) -> Fault {
@@ -75,7 +86,7 @@ async fn list(
     request: Request,
 ) -> Result<Response, Fault> {
     if let Err(refusal) = check(&app, &workflow) {
-        return Ok(refusal);
+        return Ok(*refusal);
     }
     request.query.only(&[])?;
     let kept = app.catalogue.kept();
@@ -93,7 +104,7 @@ async fn show(
     request: Request,
 ) -> Result<Response, Fault> {
     if let Err(refusal) = check(&app, &workflow) {
-        return Ok(refusal);
+        return Ok(*refusal);
     }
     request.query.only(&[])?;
     let kept = app.catalogue.kept();
@@ -111,7 +122,7 @@ async fn create(
     body: String,
 ) -> Result<Response, Fault> {
     if let Err(refusal) = check(&app, &id) {
-        return Ok(refusal);
+        return Ok(*refusal);
     }
     let given = SHAPE.read(&headers, &body)?;
     status(&given)?;
@@ -165,7 +176,7 @@ async fn answer(
     body: String,
 ) -> Result<Response, Fault> {
     if let Err(refusal) = check(&app, &id) {
-        return Ok(refusal);
+        return Ok(*refusal);
     }
     let given = SHAPE.read(&headers, &body)?;
     let status = status(&given)?.ok_or_else(|| Fault::invalid("Status must be provided."))?;
@@ -196,7 +207,7 @@ async fn take_away(
     request: Request,
 ) -> Result<Response, Fault> {
     if let Err(refusal) = check(&app, &id) {
-        return Ok(refusal);
+        return Ok(*refusal);
     }
     request.query.only(&[])?;
     let taken = app.catalogue.change(|kept, edits| {
@@ -219,7 +230,7 @@ async fn no_member(
     Path(workflow): Path<String>,
 ) -> Result<Response, Fault> {
     if let Err(refusal) = check(&app, &workflow) {
-        return Ok(refusal);
+        return Ok(*refusal);
     }
     Err(Fault::invalid("Member id must be provided."))
 }
@@ -230,7 +241,7 @@ async fn no_offer(
     Path((workflow, _)): Path<(String, String)>,
 ) -> Result<Response, Fault> {
     if let Err(refusal) = check(&app, &workflow) {
-        return Ok(refusal);
+        return Ok(*refusal);
     }
     Err(Fault::invalid(
         "The id of a new member stands in the body, as member_id",

@@ -11,7 +11,10 @@ use crate::fault::Fault;
 
 /// Who asks is said in the frames, and found out there.
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/zaqar", None, queues).open()
+    Routes::new()
+        .get("/zaqar", None, queues)
+        .about("Speak Zaqar's websocket protocol")
+        .open()
 }
 
 async fn queues(

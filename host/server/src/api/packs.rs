@@ -33,15 +33,25 @@ pub(super) fn routes() -> Routes {
     let below = |verb: &str| format!("{VERSION}/{verb}");
     Routes::new()
         .get("/packs", "packs:list", list)
+        .about("List installed packs")
         .post("/packs", "packs:install", install)
+        .about("Install a pack")
         .get("/packs/{name}", "packs:get", versions)
+        .about("List the versions of a pack")
         .post("/packs/{name}/rollback", "packs:rollback", roll_back)
+        .about("Activate what was active before")
         .get(VERSION, "packs:get", one)
+        .about("Show a version of a pack")
         .delete(VERSION, "packs:delete", remove)
+        .about("Delete a version of a pack")
         .post(&below("activate"), "packs:activate", activate)
+        .about("Have new executions get a version")
         .post(&below("deactivate"), "packs:activate", deactivate)
+        .about("Have new executions get a version no longer")
         .get(&below("diff"), "packs:diff", diff)
+        .about("Tell what a version changes, asks for and breaks")
         .put(&below("grants"), "packs:grants", grants)
+        .about("Grant a version something else")
 }
 
 /// A fault, with what was found where that is more than its text.

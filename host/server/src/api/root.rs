@@ -16,8 +16,11 @@ use crate::fault::Fault;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .any("/", None, versions)
+        .about("List the versions of the API")
         .any("/v2", None, redirect)
+        .about("Lead to this version of the API")
         .any("/v2/", None, v2)
+        .about("Show this version of the API")
         .open()
 }
 

@@ -6,15 +6,20 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{self, MethodFilter, MethodRouter};
 
+use super::about::{About, Gives, Takes};
+use super::given::Shape;
 use crate::app::App;
+use crate::query::Resource;
 
 /// A route, as it is declared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Its method; none for all. What answers GET answers HEAD, too.
     pub method: Option<Method>,
     /// Its address, with `{name}` for each part that callers fill in.
     pub path: String,
+    /// What it is about.
+    pub(crate) about: About,
     /// The policy rule that a caller has to pass, as Mistral calls it: `executions:create`. None
     /// where any caller may.
     pub rule: Option<&'static str>,
@@ -106,6 +111,7 @@ impl Routes {
         self.declared.push(Route {
             method,
             path: path.to_owned(),
+            about: About::default(),
             rule,
             is_open: false,
         });
@@ -117,6 +123,53 @@ impl Routes {
     pub(super) fn open(mut self) -> Self {
         for route in &mut self.declared {
             route.is_open = true;
+        }
+        self
+    }
+
+    /// What the route before does, in a few words.
+    pub(super) fn about(self, summary: &'static str) -> Self {
+        self.with(|about| about.summary = summary)
+    }
+
+    /// The route before takes an object.
+    pub(super) fn takes(self, shape: &'static Shape) -> Self {
+        self.with(|about| about.takes = Takes::Json(shape))
+    }
+
+    /// The route before takes definitions.
+    pub(super) fn takes_definitions(self) -> Self {
+        self.with(|about| about.takes = Takes::Definitions)
+    }
+
+    /// The route before gives a page of rows.
+    pub(super) fn lists(self, resource: &'static Resource) -> Self {
+        self.with(|about| about.gives = Gives::List(resource))
+    }
+
+    /// The route before gives one row.
+    pub(super) fn gives(self, resource: &'static Resource) -> Self {
+        self.with(|about| about.gives = Gives::One(resource))
+    }
+
+    /// The route before gives server-sent events.
+    pub(super) fn gives_events(self) -> Self {
+        self.with(|about| about.gives = Gives::Text("text/event-stream"))
+    }
+
+    /// The route before gives no body.
+    pub(super) fn gives_nothing(self) -> Self {
+        self.with(|about| about.gives = Gives::Nothing)
+    }
+
+    /// The query of the route before may have these.
+    pub(super) fn options(self, options: &'static [&'static str]) -> Self {
+        self.with(|about| about.options = options)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut About)) -> Self {
+        if let Some(route) = self.declared.last_mut() {
+            change(&mut route.about);
         }
         self
     }

@@ -43,7 +43,7 @@ const FIELDS: &[&str] = &[
     "env",
 ];
 
-const TASKS: Resource = Resource {
+pub(super) const TASKS: Resource = Resource {
     plural: "tasks",
     fields: FIELDS,
     unfiltered: &[
@@ -95,28 +95,44 @@ const SHAPE: Shape = Shape {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/tasks", "tasks:list", list)
+        .about("List task executions")
+        .lists(&TASKS)
         .get("/tasks/{id}", "tasks:get", one)
+        .about("Show a task execution")
+        .gives(&TASKS)
         .put("/tasks/{id}", "tasks:update", change)
+        .about("Run a task again, or skip it")
+        .takes(&SHAPE)
+        .gives(&TASKS)
         .get(
             "/tasks/{id}/action_executions",
             "action_executions:list",
             action_executions::of_task,
         )
+        .about("List the action executions of a task")
+        .lists(&action_executions::ACTIONS)
         .get(
             "/tasks/{id}/action_executions/{action}",
             "action_executions:get",
             action_executions::one_of_task,
         )
+        .about("Show an action execution of a task")
+        .gives(&action_executions::ACTIONS)
         .get(
             "/tasks/{id}/executions",
             "executions:get",
             subexecutions::of_task,
         )
+        .about("List the executions below a task")
+        .lists(&executions::EXECUTIONS)
+        .options(&["errors_only", "max_depth"])
         .get(
             "/tasks/{id}/workflow_executions",
             "executions:list",
             started,
         )
+        .about("List the executions that a task has started")
+        .lists(&STARTED)
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

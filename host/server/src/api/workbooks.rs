@@ -7,7 +7,7 @@ use axum::response::Response;
 use ostro_lang::Workbook;
 use serde_json::Value;
 
-use super::definitions::{Posted, Sort, namespace, sent};
+use super::definitions::{NEW, Posted, Sort, namespace, sent};
 use super::kept::listed;
 use super::routes::Routes;
 use crate::app::{App, Request};
@@ -43,11 +43,29 @@ const SORT: Sort = Sort {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/workbooks", "workbooks:list", list)
+        .about("List workbooks")
+        .lists(&WORKBOOKS)
         .post("/workbooks", "workbooks:create", create)
+        .about("Define a workbook")
+        .takes_definitions()
+        .gives(&WORKBOOKS)
+        .options(NEW)
         .put("/workbooks", "workbooks:update", update)
+        .about("Define a workbook anew")
+        .takes_definitions()
+        .gives(&WORKBOOKS)
+        .options(NEW)
         .post("/workbooks/validate", None, validate)
+        .about("Tell what is wrong with a workbook")
+        .takes_definitions()
         .get("/workbooks/{name}", "workbooks:get", one)
+        .about("Show a workbook")
+        .gives(&WORKBOOKS)
+        .options(&["namespace", "fields"])
         .delete("/workbooks/{name}", "workbooks:delete", delete)
+        .about("Delete a workbook")
+        .gives_nothing()
+        .options(&["namespace"])
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

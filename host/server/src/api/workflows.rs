@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::definitions::{Posted, Sort, namespace, sent};
+use super::definitions::{NEW, Posted, Sort, namespace, sent};
 use super::kept::listed;
 use super::members;
 use super::routes::Routes;
@@ -46,12 +46,31 @@ const SORT: Sort = Sort {
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/workflows", "workflows:list", list)
+        .about("List workflows")
+        .lists(&WORKFLOWS)
         .post("/workflows", "workflows:create", create)
+        .about("Define workflows")
+        .takes_definitions()
+        .options(NEW)
         .put("/workflows", "workflows:update", update)
+        .about("Define workflows anew")
+        .takes_definitions()
+        .options(NEW)
         .post("/workflows/validate", None, validate)
+        .about("Tell what is wrong with workflows")
+        .takes_definitions()
         .get("/workflows/{identifier}", "workflows:get", one)
+        .about("Show a workflow")
+        .gives(&WORKFLOWS)
+        .options(&["namespace", "fields"])
         .put("/workflows/{identifier}", "workflows:update", update_one)
+        .about("Define a workflow anew")
+        .takes_definitions()
+        .options(NEW)
         .delete("/workflows/{identifier}", "workflows:delete", delete)
+        .about("Delete a workflow")
+        .gives_nothing()
+        .options(&["namespace"])
 }
 
 async fn list(State(app): State<App>, request: Request) -> Result<Json<Value>, Fault> {

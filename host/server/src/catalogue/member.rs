@@ -9,6 +9,7 @@ use crate::identity::Caller;
 use crate::row;
 
 /// A project that is offered a workflow of another one.
+#[expect(clippy::struct_field_names, reason = "it is what Mistral calls it")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) id: String,

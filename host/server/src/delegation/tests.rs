@@ -1,5 +1,4 @@
 //! From the first trust to its end, with a Keystone of a few lines.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

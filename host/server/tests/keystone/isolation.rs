@@ -153,8 +153,18 @@ impl Belongings {
             names.iter().map(|name| path.replace(field, name)).collect()
         };
         Some(match path {
-            "/" | "/v2" | "/v2/" | "/info" | "/maintenance" => vec![path.to_owned()],
-            "/v2/workbooks"
+            "/"
+            | "/v2"
+            | "/v2/"
+            | "/info"
+            | "/maintenance"
+            | "/v2/code_sources"
+            | "/v2/dynamic_actions"
+            | "/v2/openapi.json"
+            // Packs are nobody's: what is asked is who may. A queue is asked for in frames.
+            | "/v2/packs"
+            | "/v2/zaqar"
+            | "/v2/workbooks"
             | "/v2/actions"
             | "/v2/environments"
             | "/v2/action_executions"
@@ -180,18 +190,17 @@ impl Belongings {
             "/v2/actions/{identifier}" => named("{identifier}", &[&self.action, "act"]),
             "/v2/actions/{identifier}/{namespace}" => {
                 let path = path.replace("{namespace}", "other");
-                let names = [self.action.as_str(), "act"];
-                names
-                    .iter()
-                    .map(|name| path.replace("{identifier}", name))
-                    .collect()
+                let action = |name| path.replace("{identifier}", name);
+                vec![action(self.action.as_str()), action("act")]
             }
             "/v2/cron_triggers/{identifier}" => named("{identifier}", &[&self.trigger, "trigger"]),
             "/v2/event_triggers/{id}" => named("{id}", &[&self.event_trigger]),
             "/v2/executions/{id}"
+            | "/v2/executions/{id}/events"
             | "/v2/executions/{id}/executions"
             | "/v2/executions/{id}/report"
-            | "/v2/executions/{id}/tasks" => each(&self.executions),
+            | "/v2/executions/{id}/tasks"
+            | "/v2/executions/{id}/tree" => each(&self.executions),
             "/v2/tasks/{id}"
             | "/v2/tasks/{id}/action_executions"
             | "/v2/tasks/{id}/executions"
@@ -203,7 +212,6 @@ impl Belongings {
                 paths.flat_map(of).collect()
             }
             "/v2/action_executions/{id}" => each(&self.action_executions),
-            "/v2/code_sources" | "/v2/dynamic_actions" => vec![path.to_owned()],
             // All that has changed so far, and what changes while it is read.
             "/v2/events" => {
                 let root = format!("root_execution_id={}", self.executions[0]);
@@ -213,9 +221,6 @@ impl Belongings {
                     format!("{path}?all_projects=true"),
                 ]
             }
-            "/v2/executions/{id}/events" => each(&self.executions),
-            // Packs are nobody's: what is asked is who may. A queue is asked for in frames.
-            "/v2/packs" | "/v2/zaqar" => vec![path.to_owned()],
             _ if path.starts_with("/v2/packs/") => {
                 let path = path.replace("{name}", "tripleo");
                 vec![path.replace("{version}", "1.0.0")]

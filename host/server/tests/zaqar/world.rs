@@ -236,7 +236,7 @@ impl World {
             .await;
         assert_eq!(answer["headers"]["status"], 200, "{answer}");
         if token == "another" {
-            client.project = "another".to_owned();
+            "another".clone_into(&mut client.project);
         }
         client
     }

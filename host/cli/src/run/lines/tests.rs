@@ -3,7 +3,7 @@ use std::sync::Arc;
 use ostro_core::{ActionExecutionId, ExecutionId, Map, Progress, State, TaskExecutionId, Value};
 
 use super::*;
-use crate::run::tree::{ActionNode, Items, Span};
+use ostro_runtime::tree::{ActionNode, Items, Span};
 
 fn execution_node(id: &str, state: State, index: usize, tasks: Vec<TaskNode>) -> ExecutionNode {
     ExecutionNode {

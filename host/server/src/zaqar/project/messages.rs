@@ -126,13 +126,12 @@ impl Project {
         let kept = self
             .change(|state, edits| {
                 let found = state.queues.get(queue);
-                let (id, first, there) = match found {
-                    Some(found) => (found.kept.id.clone(), found.next(), found.messages.len()),
-                    None => {
-                        room_for_queue(state.queues.len(), settings.queues)?;
-                        let made = edits.put_queue(&self.name, queue, Map::new());
-                        (made.id, 0, 0)
-                    }
+                let (id, first, there) = if let Some(found) = found {
+                    (found.kept.id.clone(), found.next(), found.messages.len())
+                } else {
+                    room_for_queue(state.queues.len(), settings.queues)?;
+                    let made = edits.put_queue(&self.name, queue, Map::new());
+                    (made.id, 0, 0)
                 };
                 if there + posted.len() > settings.messages {
                     return Err(Refusal::unavailable(format!(

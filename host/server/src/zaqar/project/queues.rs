@@ -77,12 +77,12 @@ impl Project {
         let there = || queue.messages.values().filter(|one| one.is_there(now));
         let total = there().count();
         let claimed = there().filter(|one| one.claimed(now).is_some()).count();
-        let mut stats = json!({"claimed": claimed, "free": total - claimed, "total": total});
+        let mut counted = json!({"claimed": claimed, "free": total - claimed, "total": total});
         if let (Some(newest), Some(oldest)) = (there().next_back(), there().next()) {
-            stats["newest"] = newest.with_time(now);
-            stats["oldest"] = oldest.with_time(now);
+            counted["newest"] = newest.with_time(now);
+            counted["oldest"] = oldest.with_time(now);
         }
-        Some(json!({"messages": stats}))
+        Some(json!({"messages": counted}))
     }
 
     /// Empties a queue of its messages, its subscriptions or both.

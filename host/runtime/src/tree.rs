@@ -1,5 +1,5 @@
-//! An execution with its sub-workflows, as of now: what the live display, the report and the
-//! JSON output are made of.
+//! An execution with its sub-workflows, as of now: what live displays, reports and JSON outputs
+//! are made of, here and at the other end of a network.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,30 +8,30 @@ use ostro_core::{
     ActionErrorKind, ActionExecutionId, ExecutionId, Map, Progress, State, TaskExecutionId, Value,
 };
 use ostro_engine::{ActionView, ChildView, Execution, TaskView};
-use ostro_runtime::{ActionEnd, NoticeKind, Runtime, Snapshots};
-use serde::{Serialize, Serializer};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::text::seconds_between;
+use crate::{ActionEnd, NoticeKind, Runtime, Snapshots};
 
 /// What notices tell about actions beyond what their executions keep.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub struct Told {
     failures: HashMap<ActionExecutionId, Failure>,
     progress: HashMap<ActionExecutionId, Progress>,
 }
 
 /// Why an action failed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Failure {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
     /// Who is to blame.
-    pub(crate) kind: ActionErrorKind,
+    pub kind: ActionErrorKind,
     /// Why, in a sentence.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Told {
     /// Keeps what `notice` tells.
-    pub(crate) fn take(&mut self, notice: &NoticeKind) {
+    pub fn take(&mut self, notice: &NoticeKind) {
         match notice {
             NoticeKind::Progress { action, progress } => {
                 self.progress.insert(action.id.clone(), progress.clone());
@@ -56,96 +56,158 @@ impl Told {
     }
 }
 
-/// An execution.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct ExecutionNode {
-    pub(crate) id: ExecutionId,
-    pub(crate) workflow: Arc<str>,
-    pub(crate) state: State,
-    pub(crate) state_info: Option<String>,
-    /// Which item of its task it is for, from 0.
-    #[serde(skip)]
-    pub(crate) index: usize,
-    pub(crate) output: Value,
-    pub(crate) tasks: Vec<TaskNode>,
-    #[serde(rename = "duration")]
-    pub(crate) time: Span,
-}
-
-/// A task execution.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct TaskNode {
-    pub(crate) id: TaskExecutionId,
-    pub(crate) name: Arc<str>,
-    pub(crate) state: State,
-    pub(crate) state_info: Option<String>,
-    /// Whether another task took care of its failure.
-    pub(crate) error_handled: bool,
-    /// Which try it is at, from 1.
-    pub(crate) attempt: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) items: Option<Items>,
-    pub(crate) published: Arc<Map>,
-    pub(crate) actions: Vec<ActionNode>,
-    /// Its sub-workflows.
-    pub(crate) executions: Vec<ExecutionNode>,
-    #[serde(rename = "duration")]
-    pub(crate) time: Span,
-}
-
-/// How far a with-items task is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Items {
-    pub(crate) done: usize,
-    pub(crate) total: usize,
-}
-
-/// An action execution.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct ActionNode {
-    pub(crate) id: ActionExecutionId,
-    pub(crate) name: Arc<str>,
-    pub(crate) state: State,
-    pub(crate) attempt: u32,
-    /// Which item it is for, from 0.
-    pub(crate) index: usize,
-    /// What it was given, where it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) input: Option<Arc<Map>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<Failure>,
-    #[serde(skip)]
-    pub(crate) progress: Option<Progress>,
-    #[serde(rename = "duration")]
-    pub(crate) time: Span,
-}
-
-/// When something began and ended, in milliseconds since 1970 UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) began: Option<i64>,
-    pub(crate) ended: Option<i64>,
-}
-
-impl Span {
-    /// How long it took, or takes as of `now`, in seconds; none if it has not begun.
-    pub(crate) fn seconds(self, now: i64) -> Option<f64> {
-        Some(seconds_between(self.began?, self.ended.unwrap_or(now)))
-    }
-}
-
-/// Seconds, for what has ended.
-impl Serialize for Span {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match (self.began, self.ended) {
-            (Some(began), Some(ended)) => serializer.serialize_f64(seconds_between(began, ended)),
-            _ => serializer.serialize_none(),
+impl Told {
+    /// Puts what was told into a tree that was made without it.
+    pub fn tell(&self, node: &mut ExecutionNode) {
+        for task in &mut node.tasks {
+            for action in &mut task.actions {
+                action.progress = self.progress.get(&action.id).cloned();
+                if let (Some(error), Some(told)) =
+                    (&mut action.error, self.failures.get(&action.id))
+                {
+                    error.clone_from(told);
+                }
+            }
+            for child in &mut task.executions {
+                self.tell(child);
+            }
         }
     }
 }
 
+/// An execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExecutionNode {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Its workflow, by its full name.
+    pub workflow: Arc<str>,
+    /// Its state.
+    pub state: State,
+    /// Why it is in that state.
+    pub state_info: Option<String>,
+    /// Which item of its task it is for, from 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub index: usize,
+    /// What it gave; null until it has ended.
+    pub output: Value,
+    /// Its tasks, in the order in which they were created.
+    pub tasks: Vec<TaskNode>,
+    /// When it began and ended.
+    #[serde(flatten)]
+    pub time: Span,
+}
+
+/// A task execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskNode {
+    /// Its id.
+    pub id: TaskExecutionId,
+    /// The task's name.
+    pub name: Arc<str>,
+    /// Its state.
+    pub state: State,
+    /// Why it is in that state.
+    pub state_info: Option<String>,
+    /// Whether another task took care of its failure.
+    pub error_handled: bool,
+    /// Which try it is at, from 1.
+    pub attempt: u32,
+    /// How far it is, where it has items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Items>,
+    /// What it published.
+    pub published: Arc<Map>,
+    /// Its actions.
+    pub actions: Vec<ActionNode>,
+    /// Its sub-workflows.
+    pub executions: Vec<ExecutionNode>,
+    /// When it began and ended.
+    #[serde(flatten)]
+    pub time: Span,
+}
+
+/// How far a with-items task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Items {
+    /// How many have ended.
+    pub done: usize,
+    /// How many there are.
+    pub total: usize,
+}
+
+/// An action execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActionNode {
+    /// Its id.
+    pub id: ActionExecutionId,
+    /// The action's full name.
+    pub name: Arc<str>,
+    /// Its state.
+    pub state: State,
+    /// Which try of its task it is for, from 1.
+    pub attempt: u32,
+    /// Which item it is for, from 0.
+    pub index: usize,
+    /// What it was given, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Arc<Map>>,
+    /// Why it failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// How far it says it is.
+    #[serde(skip)]
+    pub progress: Option<Progress>,
+    /// When it began and ended.
+    #[serde(flatten)]
+    pub time: Span,
+}
+
+/// When something began and ended, in milliseconds since 1970 UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Span {
+    /// When it began; none if it has not.
+    #[serde(rename = "began_at")]
+    pub began: Option<i64>,
+    /// When it ended; none if it has not.
+    #[serde(rename = "finished_at")]
+    pub ended: Option<i64>,
+}
+
+impl Span {
+    /// How long it took, or takes as of `now`, in seconds; none if it has not begun.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "no execution takes 2^53 milliseconds"
+    )]
+    pub fn seconds(self, now: i64) -> Option<f64> {
+        let took = self.ended.unwrap_or(now).saturating_sub(self.began?);
+        Some(took.max(0) as f64 / 1000.0)
+    }
+}
+
+/// Both moments, and the seconds between them for what has ended.
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut span = serializer.serialize_struct("Span", 3)?;
+        span.serialize_field("began_at", &self.began)?;
+        span.serialize_field("finished_at", &self.ended)?;
+        let seconds = self.ended.and_then(|ended| self.seconds(ended));
+        span.serialize_field("duration", &seconds)?;
+        span.end()
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_zero(index: &usize) -> bool {
+    *index == 0
+}
+
 /// Who has executions.
-pub(crate) trait Executions {
+pub trait Executions {
     /// One of them as of its last committed turn.
     fn execution(&self, id: &ExecutionId) -> Option<Arc<Execution>>;
 }
@@ -163,7 +225,7 @@ impl Executions for Snapshots {
 }
 
 /// The execution `id` as of its last committed turn; none if `of` does not have it.
-pub(crate) fn tree(of: &dyn Executions, id: &ExecutionId, told: &Told) -> Option<ExecutionNode> {
+pub fn tree(of: &dyn Executions, id: &ExecutionId, told: &Told) -> Option<ExecutionNode> {
     let execution = of.execution(id)?;
     let now = execution.updated_at();
     Some(ExecutionNode {
