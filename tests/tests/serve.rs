@@ -27,14 +27,12 @@ struct Server {
 
 impl Server {
     fn start(state: &Path) -> Result<Self> {
-        let serve = [
-            "serve",
-            "--no-packs",
-            "--listen",
-            "127.0.0.1:0",
-            "--state-dir",
-        ];
-        let ostro = Ostro::new()?.args(serve).args([state]);
+        Self::start_at(state, "127.0.0.1:0", &["--no-packs"])
+    }
+
+    fn start_at(state: &Path, listen: &str, flags: &[&str]) -> Result<Self> {
+        let serve = ["serve", "--listen", listen, "--state-dir"];
+        let ostro = Ostro::new()?.args(serve).args([state]).args(flags);
         let mut process = ostro.start()?;
         let said = process.stderr.take().context("it says where it listens")?;
         for line in BufReader::new(said).lines() {
@@ -234,5 +232,78 @@ fn a_state_folder_has_one_server() -> Result<()> {
         "{}",
         refused.stderr
     );
+    Ok(())
+}
+
+#[test]
+fn whatever_schemathesis_sends_the_server_does_not_break_down() -> Result<()> {
+    let python = python(
+        "schemathesis-4.32.5",
+        &["schemathesis==4.32.5"],
+        "import schemathesis",
+    )?;
+    let folder = tempfile::tempdir()?;
+    let server = Server::start_at(&folder.path().join("state"), "127.0.0.1:0", &[])?;
+    let ran = Command::new(python.join("st"))
+        .args(["run", &format!("{}/openapi.json", server.url)])
+        // What is answered with 501 is for packs, and events and queues have no end.
+        .args([
+            "--exclude-path-regex",
+            "code_sources|dynamic_actions|/events$|/zaqar$",
+        ])
+        .args(["--checks", "not_a_server_error", "--phases", "fuzzing"])
+        .args([
+            "--max-examples",
+            "15",
+            "--seed",
+            "1",
+            "--workers",
+            "2",
+            "--no-shrink",
+        ])
+        .args(["--warnings", "off"])
+        .current_dir(folder.path())
+        .output()?;
+    let said = String::from_utf8_lossy(&ran.stdout);
+    println!("{said}");
+    ensure!(ran.status.success(), "{said}");
+    ensure!(said.contains("generated"), "nothing was sent: {said}");
+    Ok(())
+}
+
+#[test]
+fn a_watcher_elsewhere_sees_all_of_an_execution_though_its_server_is_killed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (state, file) = (folder.path().join("state"), folder.path().join("slow.yaml"));
+    std::fs::write(&file, SLOW)?;
+    let mut server = Server::start(&state)?;
+    let ostro = |arguments: &[&str]| {
+        let url = ["--url", &server.url];
+        Ostro::new().map(|ostro| ostro.args(url).args(arguments))
+    };
+    let file = file.display().to_string();
+    let started = ostro(&["execution", "start", &file, "slow", "-i", "name=Ada"])?.run()?;
+    let id = started.stdout.trim().to_owned();
+    let watch = ostro(&["execution", "watch", &id, "--output", "json"])?.start()?;
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let listen = server.url.trim_start_matches("http://").to_owned();
+    server.process.kill()?;
+    server.process.wait()?;
+    let _server = Server::start_at(&state, listen.trim_end_matches("/v2"), &["--no-packs"])?;
+    let watched = watch.wait_with_output()?;
+    let said = String::from_utf8_lossy(&watched.stderr);
+    ensure!(watched.status.success(), "{said}");
+    let tree: Value = serde_json::from_slice(&watched.stdout)?;
+    ensure!(tree["output"]["said"] == "hello, Ada", "{tree}");
+    let told = |what: &str| said.lines().filter(|line| line.ends_with(what)).count();
+    for once in [
+        "slow  RUNNING",
+        "slow / second  RUNNING",
+        "slow / second  SUCCESS",
+    ] {
+        ensure!(told(once) == 1, "{once}: {said}");
+    }
+    ensure!(told("slow  SUCCESS") == 1, "{said}");
+    ensure!(said.contains("the connection is there again"), "{said}");
     Ok(())
 }

@@ -183,12 +183,10 @@ impl Watch<'_> {
     fn kind(&mut self, change: &Change) -> Option<NoticeKind> {
         let changed = |change| Some(NoticeKind::Changed { change });
         match change {
-            Change::ExecutionCreated(execution) | Change::ExecutionChanged(execution) => {
-                changed(Changed::Execution {
-                    state: execution.state,
-                    info: execution.state_info.clone(),
-                })
-            }
+            Change::ExecutionChanged(execution) => changed(Changed::Execution {
+                state: execution.state,
+                info: execution.state_info.clone(),
+            }),
             Change::TaskCreated(task) | Change::TaskChanged(task) => changed(Changed::Task {
                 id: task.id.clone(),
                 name: task.name.as_str().into(),
@@ -229,7 +227,10 @@ impl Watch<'_> {
                 action: self.actions.get(&note.id).cloned()?,
                 line: note.line.as_str().into(),
             }),
-            Change::ActionChanged(_) | Change::ExecutionDeleted | Change::Dropped(_) => None,
+            Change::ExecutionCreated(_)
+            | Change::ExecutionDeleted
+            | Change::ActionChanged(_)
+            | Change::Dropped(_) => None,
         }
     }
 
