@@ -18,8 +18,11 @@ pub(super) async fn of_execution(
     request.query.only(&[])?;
     let row = app.execution(&request.caller, &id).await?;
     let told = Told::default();
-    // What is in memory is as new as it can be; what rests is read, and goes on resting.
-    if let Some(found) = tree(&app.runtime, &row.id, &told) {
+    // What rests is read, and goes on resting. So is what ends right now: that it is committed is
+    // told a moment before the memory has it.
+    if let Some(found) = tree(&app.runtime, &row.id, &told)
+        && found.state == row.state
+    {
         return Ok(Json(found));
     }
     let root = row.root_execution_id.unwrap_or_else(|| row.id.clone());
