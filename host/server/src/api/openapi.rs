@@ -274,8 +274,10 @@ mod tests {
     #[test]
     fn operations_have_names_of_their_own() {
         let routes = super::super::routes();
-        let names: BTreeSet<String> = routes.iter().map(name).collect();
-        assert_eq!(names.len(), routes.len());
+        // What answers all methods is not in the document.
+        let told = routes.iter().filter(|route| route.method.is_some());
+        let names: BTreeSet<String> = told.clone().map(name).collect();
+        assert_eq!(names.len(), told.count());
     }
 
     #[test]
