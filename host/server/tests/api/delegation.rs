@@ -264,8 +264,7 @@ async fn headers_that_make_no_sense_are_refused() {
 async fn a_token_for_another_cloud_is_in_no_file_and_does_not_survive_the_host() {
     let second = Second::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(folder.path(), &Options::default()).unwrap();
-    let first = world(journal.clone()).await;
+    let first = world(Journal::open(folder.path(), &Options::default()).unwrap()).await;
     let (status, answer) = first.send_with(POST, "/v2/workflows", &[], WORKFLOWS).await;
     assert_eq!(status, 201, "{answer}");
     let started = start(&first, &second, json!({"workflow_name": "later"})).await;

@@ -247,7 +247,7 @@ async fn who_is_slow_is_let_go_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn who_takes_nothing_in_is_let_go() {
-    const ASKED: usize = 20_000;
+    const ASKED: usize = 500_000;
     let limits = LimitSettings {
         stall_time: Duration::from_millis(300),
         ..LimitSettings::default()
