@@ -199,13 +199,13 @@ impl Delegating {
         self.delegate(id, Of::Execution, acts).await
     }
 
-    /// Has what the cron trigger `id` starts, which is about to be made, act as `acts`.
+    /// Has what the trigger `id` starts, which is about to be made, act as `acts`.
     pub(crate) async fn trigger(
         self: &Arc<Self>,
         id: &str,
         acts: &As,
     ) -> Result<Option<Pin>, Fault> {
-        self.delegate(id, Of::CronTrigger, acts).await
+        self.delegate(id, Of::Trigger, acts).await
     }
 
     /// Has the root execution `id`, parts of which are about to run again, act: as before while it
@@ -276,7 +276,7 @@ impl Delegating {
             }
             As::Target(_) => {
                 return Err(Fault::invalid(
-                    "X-Target-Auth-Uri: what a cron trigger starts cannot act on another cloud, \
+                    "X-Target-Auth-Uri: what a trigger starts cannot act on another cloud, \
                      since the token for it ends before",
                 ));
             }
@@ -353,9 +353,9 @@ impl Delegating {
                 ));
             }
         };
-        if of == Of::CronTrigger {
+        if of == Of::Trigger {
             return Err(Fault::forbidden(format!(
-                "A cron trigger acts as whoever made it, and needs a trust for that: {reason}"
+                "A trigger acts as whoever made it, and needs a trust for that: {reason}"
             )));
         }
         tracing::warn!(

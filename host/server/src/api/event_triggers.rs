@@ -127,6 +127,7 @@ async fn create(
     };
     let workflow = workflow(&app.catalogue.kept(), caller, &trigger.workflow_id)?.clone();
     check_input(&app, caller, &workflow, &trigger.workflow_input).await?;
+    let _pin = app.delegating.trigger(&trigger.id, &request.acts()).await?;
     let created = app.catalogue.change(|kept, edits| {
         // It may have gone meanwhile.
         workflow_of(kept, caller, &trigger)?;
@@ -204,6 +205,7 @@ async fn delete(
         Ok(())
     });
     deleted.await?;
+    app.delegating.doubt(id);
     app.events.settle().await;
     Ok(StatusCode::NO_CONTENT)
 }

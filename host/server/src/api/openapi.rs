@@ -64,7 +64,7 @@ fn of(routes: &[Route]) -> Value {
 
 fn operation(route: &Route) -> Value {
     let about = &route.about;
-    let mut parameters: Vec<Value> = placeholders(&route.path).map(in_path).collect();
+    let mut parameters: Vec<Value> = names_in(&route.path).map(in_path).collect();
     if let Gives::List(resource) = about.gives {
         parameters.extend(of_list(resource));
     }
@@ -120,7 +120,8 @@ fn tag(path: &str) -> &str {
         .unwrap_or(path)
 }
 
-fn placeholders(path: &str) -> impl Iterator<Item = &str> {
+/// What callers fill in of an address.
+fn names_in(path: &str) -> impl Iterator<Item = &str> {
     path.split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }

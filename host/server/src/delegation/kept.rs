@@ -18,8 +18,8 @@ const ENDED: &str = "ended-trust";
 pub(super) enum Of {
     /// A root execution, with all below it.
     Execution,
-    /// What a cron trigger starts.
-    CronTrigger,
+    /// What a cron trigger or an event trigger starts.
+    Trigger,
 }
 
 /// What it acts by.

@@ -76,7 +76,10 @@ async fn look(app: &App, id: &str) -> Result<(), Fault> {
         return Ok(());
     };
     let is_over = match of {
-        Of::CronTrigger => app.catalogue.kept().cron_triggers.get(id).is_none(),
+        Of::Trigger => {
+            let kept = app.catalogue.kept();
+            kept.cron_triggers.get(id).is_none() && kept.event_triggers.get(id).is_none()
+        }
         Of::Execution => {
             let id = ExecutionId::new(id);
             let row = app.read(move |journal| Ok(journal.execution(&id)?)).await?;

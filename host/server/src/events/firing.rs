@@ -9,6 +9,7 @@ use super::notification::Notification;
 use super::{Pause, Stop, sleep};
 use crate::app::App;
 use crate::catalogue::event_trigger::{EventTrigger, Source};
+use crate::delegation::As;
 use crate::identity::{Caller, Scope};
 use crate::maintenance::Status;
 use crate::start::{Object, Wanted, start};
@@ -125,6 +126,7 @@ fn wanted(trigger: &EventTrigger, id: Uuid, event: &Object) -> Wanted {
         input: trigger.workflow_input.clone(),
         params,
         description: description.to_string(),
+        acts: As::Trigger(trigger.id.clone()),
         ..Wanted::default()
     }
 }

@@ -237,6 +237,37 @@ async fn what_a_caller_starts_acts_on_the_cloud_that_they_name() {
 }
 
 #[tokio::test]
+async fn a_trigger_acts_on_no_cloud_whose_token_ends_before_it() {
+    let second = Second::start().await;
+    let world = world(Journal::ephemeral(&Options::default()).unwrap()).await;
+    let (status, answer) = world.send_with(POST, "/v2/workflows", &[], WORKFLOWS).await;
+    assert_eq!(status, 201, "{answer}");
+    let workflows = world.get("/v2/workflows?name=above").await;
+    let workflow = id(&workflows["workflows"][0]);
+    for (path, trigger) in [
+        (
+            "cron_triggers",
+            json!({"name": "often", "workflow_id": workflow, "pattern": "* * * * *"}),
+        ),
+        (
+            "event_triggers",
+            json!({"name": "heard", "workflow_id": workflow, "exchange": "nova",
+                "topic": "notifications", "event": "compute.instance.create.end"}),
+        ),
+    ] {
+        let (address, body) = (format!("/v2/{path}"), trigger.to_string());
+        let headers = second.headers();
+        let sent = world.send_with(POST, &address, &headers, &body);
+        let (status, answer) = sent.await;
+        assert_eq!(status, 400, "{path}: {answer}");
+        let reason = answer["faultstring"].as_str().unwrap();
+        assert!(reason.contains("cannot act on another cloud"), "{reason}");
+        let kept = world.get(&address).await;
+        assert_eq!(kept[path], json!([]), "nothing is kept of it");
+    }
+}
+
+#[tokio::test]
 async fn headers_that_make_no_sense_are_refused() {
     let world = world(Journal::ephemeral(&Options::default()).unwrap()).await;
     for (name, value, says) in [
