@@ -41,6 +41,11 @@ pub(super) struct Exchange {
     client_id: Uuid,
 }
 
+/// How long a connection may rest before it is not used again. Services give up those that rest
+/// (gunicorn after 2 seconds, Apache after 5), and what is sent in that moment is lost; only reads
+/// are sent again.
+const IDLE: Duration = Duration::from_secs(1);
+
 impl Exchange {
     pub(super) fn new(
         config: &CloudConfig,
@@ -54,6 +59,7 @@ impl Exchange {
             .redirect(Policy::none())
             .timeout(limits.timeout)
             .connect_timeout(limits.connect_timeout)
+            .pool_idle_timeout(IDLE)
             // A body is counted as it comes, so it must come as it is.
             .no_gzip()
             .no_deflate();
