@@ -1,7 +1,7 @@
 //! `ostro execution`: what is kept of executions, and what can be done with them.
 
 mod going_on;
-mod look;
+pub(crate) mod look;
 mod start;
 
 use std::sync::Arc;

@@ -21,5 +21,7 @@ mod isolation;
 mod members;
 #[path = "keystone/policy.rs"]
 mod policy;
+#[path = "../../openstack/tests/real/running.rs"]
+mod running;
 #[path = "keystone/tokens.rs"]
 mod tokens;

@@ -46,11 +46,7 @@ pub(crate) fn list(dir: Option<&Path>, only: Option<&str>, output: Output) -> Re
         }
         Output::Table if rows.is_empty() => terminal::complain("no executions are kept"),
         Output::Table => {
-            let mut table = Table::new();
-            table
-                .load_preset(presets::NOTHING)
-                .set_content_arrangement(ContentArrangement::Disabled)
-                .set_header(["ID", "WORKFLOW", "STATE", "AGE", "TOOK", ""]);
+            let mut table = table();
             let now = SystemClock.now_millis();
             for (row, holder) in &rows {
                 let end = row.finished_at.unwrap_or(row.updated_at);
@@ -67,6 +63,16 @@ pub(crate) fn list(dir: Option<&Path>, only: Option<&str>, output: Output) -> Re
         }
     }
     Ok(Exit::Success)
+}
+
+/// A table of executions, without rows: the last column says what the state alone does not tell.
+pub(crate) fn table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(["ID", "WORKFLOW", "STATE", "AGE", "TOOK", ""]);
+    table
 }
 
 /// What its state alone does not tell.

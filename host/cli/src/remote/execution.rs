@@ -1,7 +1,6 @@
 //! `ostro execution …` at a server.
 
 use anyhow::{Result, anyhow};
-use comfy_table::{ContentArrangement, Table, presets};
 use ostro_client::{Beginning, Client, Execution as Row};
 use ostro_core::{Clock as _, State};
 use ostro_runtime::SystemClock;
@@ -11,6 +10,7 @@ use serde_json::json;
 use super::{run, told, watch};
 use crate::args::{Change, Execution, Look, Output};
 use crate::errors::{Exit, hinted, warn};
+use crate::execution::look::table;
 use crate::run::{outline, report};
 use crate::text::{duration, seconds_between};
 use crate::{input, terminal};
@@ -99,11 +99,7 @@ async fn list(client: &Client, only: Option<&str>, output: Output) -> Result<Exi
         }
         Output::Table if rows.is_empty() => terminal::complain("no executions are kept"),
         Output::Table => {
-            let mut table = Table::new();
-            table
-                .load_preset(presets::NOTHING)
-                .set_content_arrangement(ContentArrangement::Disabled)
-                .set_header(["ID", "WORKFLOW", "STATE", "AGE", "TOOK"]);
+            let mut table = table();
             let now = SystemClock.now_millis();
             for row in &rows {
                 let [created, updated] = [&row.created_at, &row.updated_at].map(|at| millis(at));
@@ -117,6 +113,7 @@ async fn list(client: &Client, only: Option<&str>, output: Output) -> Result<Exi
                     row.state.as_str(),
                     &between(created, Some(now)),
                     &between(created, updated),
+                    "",
                 ]);
             }
             terminal::print(&table.to_string())?;

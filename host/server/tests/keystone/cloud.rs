@@ -1,21 +1,17 @@
 //! Projects and users of a real Keystone, and servers that ask it.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use ostro_core::{Method, RelativePath, ServiceRequest, ServiceResponse};
 use ostro_journal::{Journal, Options};
-use ostro_openstack::{Cloud as _, CloudConfig, Environment, Session};
+use ostro_openstack::{Cloud as _, CloudConfig, Session};
 use ostro_server::{Auth, KeystoneSettings, Policy, Server};
 use reqwest::header::HeaderMap;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+use crate::running::{HOW, environment};
 use crate::world::World;
-
-const HOW: &str = "run `cargo xtask cloud up`, or name a clouds.yaml in OSTRO_TEST_CLOUDS";
 
 /// A Keystone that runs.
 pub(crate) struct Keystone {
@@ -48,28 +44,6 @@ impl Answer {
     pub(crate) fn reason(&self) -> String {
         let fault: Json = serde_json::from_str(&self.text).unwrap_or_default();
         fault["faultstring"].as_str().unwrap_or_default().to_owned()
-    }
-}
-
-fn environment() -> Environment {
-    let clouds = std::env::var("OSTRO_TEST_CLOUDS").unwrap_or_else(|_| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let output = Command::new("python3")
-            .args(["tests/cloud/cloud", "env"])
-            .current_dir(root)
-            .output()
-            .unwrap_or_else(|error| panic!("python3 tests/cloud/cloud env: {error}; {HOW}"));
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let file = text
-            .lines()
-            .find_map(|line| line.strip_prefix("export OS_CLIENT_CONFIG_FILE="))
-            .unwrap_or_else(|| panic!("no cloud runs; {HOW}"));
-        file.trim_matches(['\'', '"']).to_owned()
-    });
-    Environment {
-        variables: BTreeMap::from([("OS_CLIENT_CONFIG_FILE".to_owned(), clouds)]),
-        folder: ".".into(),
-        system_folder: None,
     }
 }
 
