@@ -110,6 +110,12 @@ impl Events {
         }
     }
 
+    /// The broker follows no change for now.
+    fn is_away(&self) {
+        self.tended
+            .send_modify(|tended| tended.is_connected = false);
+    }
+
     /// Says, once, that nothing will come.
     fn tell(&self) {
         self.told.call_once(|| {
@@ -138,9 +144,7 @@ pub(crate) async fn listen(app: App, mut stop: Stop) {
     let mut pause = Pause::default();
     loop {
         let ended = session::run(&app, broker, &mut stop, &mut pause).await;
-        events
-            .tended
-            .send_modify(|tended| tended.is_connected = false);
+        events.is_away();
         let Err(error) = ended else {
             return;
         };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use lapin::{Connection, ConnectionProperties, Error};
+use lapin::{Connection, ConnectionProperties, ConnectionStatus, Error};
 use tokio::time::timeout;
 
 use super::queue::{PATIENCE, Queue};
@@ -15,6 +15,8 @@ use crate::maintenance::Status;
 
 /// How often to look whether all is well, and whether maintenance begins or ends.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often to look whether there still is a connection.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Connects, and has the queues follow the triggers until told to stop; the error is why it ended
 /// before. `pause` begins anew once the broker has answered.
@@ -39,9 +41,24 @@ pub(super) async fn run(
         queues: HashMap::new(),
         failed: HashMap::new(),
     };
-    let ended = session.tend(stop, pause).await;
+    let lost = lost(session.connection.status().clone());
+    let ended = tokio::select! {
+        biased;
+        () = session.tend(stop, pause) => Ok(()),
+        error = lost => Err(error),
+    };
+    app.events.is_away();
     session.end().await;
     ended
+}
+
+/// Ready once the connection is there no more, and why. What was asked over it is not always told
+/// that no answer will come.
+async fn lost(status: ConnectionStatus) -> Error {
+    while status.connected() {
+        tokio::time::sleep(GLANCE).await;
+    }
+    io::Error::from(io::ErrorKind::ConnectionAborted).into()
 }
 
 /// An answer of the broker, which must not take for ever.
@@ -59,12 +76,12 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn tend(&mut self, stop: &mut Stop, pause: &mut Pause) -> Result<(), Error> {
+    async fn tend(&mut self, stop: &mut Stop, pause: &mut Pause) {
         let events = &self.app.events;
         let mut asked = events.changes.subscribe();
         loop {
             let changes = *asked.borrow_and_update();
-            self.follow().await?;
+            self.follow().await;
             *pause = Pause::default();
             events.tended.send_modify(|tended| {
                 tended.changes = changes;
@@ -74,7 +91,7 @@ impl Session<'_> {
                 biased;
                 stopped = sleep(LOOK, stop) => {
                     if stopped {
-                        return Ok(());
+                        return;
                     }
                 }
                 _ = asked.changed() => {}
@@ -84,10 +101,7 @@ impl Session<'_> {
 
     /// Has a queue for each source that there are triggers for, and no other. During maintenance
     /// messages stay at the broker.
-    async fn follow(&mut self) -> Result<(), Error> {
-        if !self.connection.status().connected() {
-            return Err(io::Error::from(io::ErrorKind::ConnectionAborted).into());
-        }
+    async fn follow(&mut self) {
         let wanted = self.app.catalogue.kept().sources();
         let may = self.app.maintenance.status() == Status::Running;
         let idle: Vec<Source> = {
@@ -111,7 +125,7 @@ impl Session<'_> {
         }
         self.failed.retain(|source, _| wanted.contains(source));
         if !may {
-            return Ok(());
+            return;
         }
         let now = Instant::now();
         for source in wanted {
@@ -129,7 +143,6 @@ impl Session<'_> {
                 Err(error) => self.failed(&source, Some(&error)),
             }
         }
-        Ok(())
     }
 
     /// Tries again later.
