@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How many executions there are, each with an action that takes a second, one after the other.
-const EXECUTIONS: usize = 1_000;
+const EXECUTIONS: usize = 1_200;
 const SECONDS: usize = 10;
 /// How many watch one execution each, and how many watch all of them.
 const OF_ONE: usize = 990;
