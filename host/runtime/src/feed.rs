@@ -25,15 +25,20 @@
 //! # }
 //! ```
 
-pub(crate) mod notes;
+mod notes;
 pub(crate) mod turns;
 
 use std::sync::Arc;
 
-use ostro_core::{ActionErrorKind, ActionExecutionId, ExecutionId, State, TaskExecutionId, Value};
+use ostro_core::{
+    ActionError, ActionErrorKind, ActionExecutionId, ExecutionId, Progress, State, TaskExecutionId,
+    Value,
+};
 use ostro_journal::{ExecutionRow, NewChange};
 use serde::{Deserialize, Serialize};
 
+pub use self::notes::Notes;
+pub(crate) use self::notes::note;
 use crate::ExecutionInfo;
 use crate::notice::ActionRef;
 
@@ -214,6 +219,39 @@ pub struct Dropped {
     pub count: u64,
 }
 
+impl ActionFault {
+    /// As much of `error` as is told.
+    pub fn of(error: &ActionError) -> Self {
+        Self {
+            kind: error.kind,
+            message: cut(&error.message),
+        }
+    }
+}
+
+impl ActionProgress {
+    /// As much of `progress` as is told.
+    pub fn of(id: &ActionExecutionId, name: &str, progress: &Progress) -> Self {
+        Self {
+            id: id.clone(),
+            name: name.to_owned(),
+            percent: progress.percent,
+            message: cut(&progress.message),
+        }
+    }
+}
+
+impl ActionNote {
+    /// As much of `line` as is told.
+    pub fn of(id: &ActionExecutionId, name: &str, line: &str) -> Self {
+        Self {
+            id: id.clone(),
+            name: name.to_owned(),
+            line: cut(line),
+        }
+    }
+}
+
 impl Body {
     /// The body as the journal keeps it: JSON in one line.
     pub fn encode(&self) -> Arc<[u8]> {
@@ -295,6 +333,23 @@ pub fn deleted(row: &ExecutionRow, at: i64) -> NewChange {
         project_id: row.project_id.as_str().into(),
         root_execution_id: Some(row.id.clone()),
         execution_id: Some(row.id.clone()),
+        body: body.encode(),
+    }
+}
+
+/// `change` of an action that runs by itself, for the journal.
+pub fn by_itself(project: &str, at: i64, change: Change) -> NewChange {
+    let body = Body {
+        workflow_name: String::new(),
+        workflow_namespace: String::new(),
+        parent: None,
+        change,
+    };
+    NewChange {
+        at,
+        project_id: project.into(),
+        root_execution_id: None,
+        execution_id: None,
         body: body.encode(),
     }
 }

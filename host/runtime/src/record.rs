@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::family::Family;
-use crate::feed::notes::Notes;
+use crate::feed::Notes;
 use crate::keep::Pace;
 use crate::{Library, RuntimeError, lock};
 

@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use crate::actor::Actor;
 use crate::clock::SteadyClock;
 use crate::family::Held;
-use crate::feed::notes::Notes;
+use crate::feed::Notes;
 use crate::hub::Hub;
 use crate::libraries::Libraries;
 use crate::record::{Message, Record, Reply};

@@ -1,19 +1,23 @@
 //! Actions that run by themselves, without a workflow.
 
+mod told;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ostro_core::{
     ActionCall, ActionContext, ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome,
-    ActionRunner, ExecutionId, Map, Progress, ProgressSink, State, Value,
+    ActionRunner, ExecutionId, Map, ProgressSink, State, Value,
 };
 use ostro_journal::{
     ActionChange, ActionColumn, ActionRow, Direction, Op, Operand, Query, Reached, Turn,
 };
+use ostro_runtime::feed::{ActionFault, Notes};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
+use self::told::{Log, Sink};
 use crate::app::App;
 use crate::delegation::As;
 use crate::fault::Fault;
@@ -30,6 +34,8 @@ pub(crate) struct Single {
     /// What is kept of those that nobody waits for.
     running: Mutex<HashMap<ActionExecutionId, AbortHandle>>,
     slots: Semaphore,
+    /// What they say that waits to be written.
+    notes: Arc<Notes>,
     /// Held by whoever says how one stands: it ends once.
     turn: tokio::sync::Mutex<()>,
 }
@@ -39,6 +45,7 @@ impl Default for Single {
         Self {
             running: Mutex::default(),
             slots: Semaphore::new(MOST),
+            notes: Arc::default(),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -65,6 +72,8 @@ pub(crate) struct Standing {
     state: State,
     /// Its result or error, as JSON.
     output: Option<String>,
+    /// Why it failed, where it did.
+    error: Option<ActionFault>,
 }
 
 impl Standing {
@@ -73,6 +82,7 @@ impl Standing {
         Self {
             state,
             output: None,
+            error: None,
         }
     }
 
@@ -85,7 +95,10 @@ impl Standing {
     pub(crate) fn of(outcome: &ActionOutcome) -> Option<Self> {
         match outcome {
             ActionOutcome::Success(value) => Some(Self::ended(State::Success, value)),
-            ActionOutcome::Error(error) => Some(Self::ended(State::Error, &error.value)),
+            ActionOutcome::Error(error) => Some(Self {
+                error: Some(ActionFault::of(error)),
+                ..Self::ended(State::Error, &error.value)
+            }),
             ActionOutcome::Deferred => None,
         }
     }
@@ -94,17 +107,22 @@ impl Standing {
         Self {
             state,
             output: Some(serde_json::to_string(output).unwrap_or_default()),
+            error: None,
         }
     }
 }
 
 impl App {
-    /// Runs an action to its end.
+    /// Runs an action to its end for somebody who waits.
     pub(crate) async fn run_action(&self, call: &Call) -> ActionOutcome {
+        self.run_and_tell(call, Arc::new(Log)).await
+    }
+
+    async fn run_and_tell(&self, call: &Call, told: Arc<dyn ProgressSink>) -> ActionOutcome {
         // The semaphore is never closed.
         let _slot = self.single.slots.acquire().await;
         let _acting = self.delegating.action(call.id.as_str(), &call.acts);
-        let run = call.runner.run(call.action());
+        let run = call.runner.run(call.action(told));
         let Some(timeout) = call.timeout else {
             return run.await;
         };
@@ -125,12 +143,16 @@ impl App {
         };
         let mut turn = Turn::new();
         turn.action(row);
+        turn.change(told::started(&call, now));
         self.write(turn).await?;
         let id = call.id.clone();
         let (app, ran) = (self.clone(), call.clone());
         // It begins once it is known, so that what it leaves behind is found.
         let mut running = lock(&self.single.running);
-        let run = tokio::spawn(async move { app.run_action(&ran).await });
+        let run = tokio::spawn(async move {
+            let sink = Sink::new(&app, &ran);
+            app.run_and_tell(&ran, Arc::new(sink)).await
+        });
         running.insert(id.clone(), run.abort_handle());
         drop(running);
         let app = self.clone();
@@ -150,7 +172,7 @@ impl App {
             let told = match outcome.as_ref().map(Standing::of) {
                 None => Ok(()),
                 Some(Some(standing)) => app.tell_action(&id, standing).await,
-                Some(None) => app.defer_action(&call, now).await.map_err(Into::into),
+                Some(None) => app.write(deferred(&call, now)).await.map_err(Into::into),
             };
             if let Err(fault) = told {
                 tracing::warn!(%id, reason = Fault::message(&fault), "how an action ended is lost");
@@ -159,34 +181,32 @@ impl App {
         Ok(())
     }
 
-    /// Keeps an action that goes on elsewhere.
+    /// Keeps an action that was waited for, and that goes on elsewhere.
     pub(crate) async fn defer_action(
         &self,
         call: &Call,
         now: i64,
     ) -> Result<(), ostro_journal::JournalError> {
-        let mut turn = Turn::new();
-        turn.action(ActionRow {
-            reached: Reached::Started,
-            started_at: Some(now),
-            runtime_context: Some(DEFERRED.to_owned()),
-            ..call.row(now)
-        });
+        let mut turn = deferred(call, now);
+        turn.change(told::started(call, now));
         self.write(turn).await
     }
 
     /// Keeps an action that has ended while somebody waited for it.
     pub(crate) async fn keep_action(&self, call: &Call, standing: &Standing) -> Result<(), Fault> {
         let now = self.now();
-        let mut turn = Turn::new();
-        turn.action(ActionRow {
+        let row = ActionRow {
             state: standing.state,
             reached: Reached::Ended,
             output: standing.output.clone(),
             started_at: Some(now),
             finished_at: Some(now),
             ..call.row(now)
-        });
+        };
+        let mut turn = Turn::new();
+        turn.change(told::started(call, now));
+        turn.change(told::standing(&row, standing, now));
+        turn.action(row);
         Ok(self.write(turn).await?)
     }
 
@@ -208,6 +228,7 @@ impl App {
         let has_ended = standing.state.is_completed();
         let now = self.now();
         let mut turn = Turn::new();
+        turn.change(told::standing(&row, &standing, now));
         turn.action_change(ActionChange {
             id: id.clone(),
             state: standing.state,
@@ -259,7 +280,7 @@ impl App {
 }
 
 impl Call {
-    fn action(&self) -> ActionCall {
+    fn action(&self, told: Arc<dyn ProgressSink>) -> ActionCall {
         ActionCall {
             name: self.name.as_str().into(),
             input: Arc::new(self.input.clone()),
@@ -275,7 +296,7 @@ impl Call {
                 timeout: self.timeout,
             },
             root: ExecutionId::new(self.id.as_str()),
-            progress: Arc::new(Log),
+            progress: told,
         }
     }
 
@@ -290,22 +311,21 @@ impl Call {
     }
 }
 
+/// What is kept of an action that goes on elsewhere.
+fn deferred(call: &Call, now: i64) -> Turn {
+    let mut turn = Turn::new();
+    turn.action(ActionRow {
+        reached: Reached::Started,
+        started_at: Some(now),
+        runtime_context: Some(DEFERRED.to_owned()),
+        ..call.row(now)
+    });
+    turn
+}
+
 /// An action that has ended stays as it is.
 pub(crate) fn ended_already(id: &ActionExecutionId) -> Fault {
     Fault::invalid(format!("Action execution {id} is already completed"))
-}
-
-/// What an action says on its way goes to the log.
-struct Log;
-
-impl ProgressSink for Log {
-    fn progress(&self, context: &ActionContext, progress: Progress) {
-        tracing::debug!(action = %context.action_execution_id, message = progress.message);
-    }
-
-    fn note(&self, context: &ActionContext, line: &str) {
-        tracing::info!(action = %context.action_execution_id, line);
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

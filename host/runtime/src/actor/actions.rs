@@ -294,7 +294,10 @@ struct Sink {
 
 impl ProgressSink for Sink {
     fn progress(&self, _: &ActionContext, progress: Progress) {
-        feed::notes::progress(&self.shared, &self.record, &self.action, &progress);
+        let ActionRef { id, name, .. } = &*self.action;
+        feed::note(&self.shared, &self.record, || {
+            feed::Change::ActionProgress(feed::ActionProgress::of(id, name, &progress))
+        });
         let action = Arc::clone(&self.action);
         self.shared.hub.publish(
             &self.record.about,
@@ -303,7 +306,10 @@ impl ProgressSink for Sink {
     }
 
     fn note(&self, _: &ActionContext, line: &str) {
-        feed::notes::line(&self.shared, &self.record, &self.action, line);
+        let ActionRef { id, name, .. } = &*self.action;
+        feed::note(&self.shared, &self.record, || {
+            feed::Change::ActionNote(feed::ActionNote::of(id, name, line))
+        });
         let action = Arc::clone(&self.action);
         self.shared.hub.publish(
             &self.record.about,

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ostro_core::Clock as _;
-use ostro_journal::Turn;
+use ostro_journal::{Journal, NewChange, Turn};
 
-use super::{Change, Dropped, change, cut};
-use crate::notice::ActionRef;
+use super::{Change, Dropped, change};
 use crate::record::Record;
 use crate::shared::Shared;
 
@@ -16,9 +15,9 @@ use crate::shared::Shared;
 const MAX_OF_ONE: usize = 16;
 const MAX_OF_ALL: usize = 1024;
 
-/// What waits, of one execution or of all.
+/// What waits to be written, of one execution (or action that runs by itself) or of all.
 #[derive(Debug, Default)]
-pub(crate) struct Notes {
+pub struct Notes {
     waiting: AtomicUsize,
     /// How much was left out and nobody was told.
     dropped: AtomicU64,
@@ -35,6 +34,45 @@ impl Notes {
         self.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Has `journal` keep what an action has said, made a change by `change`. Where much waits
+    /// already, of this one or of `all`, it is left out, and with the next that is not stands how
+    /// much was.
+    pub fn say(
+        self: &Arc<Self>,
+        all: &Arc<Self>,
+        journal: &Journal,
+        said: impl FnOnce() -> Change,
+        change: impl Fn(Change) -> NewChange,
+    ) {
+        if !self.enter(MAX_OF_ONE) {
+            return self.leave_out(1);
+        }
+        if !all.enter(MAX_OF_ALL) {
+            self.leave();
+            return self.leave_out(1);
+        }
+        let mut turn = Turn::new();
+        let count = self.take_dropped();
+        if count > 0 {
+            turn.change(change(Change::Dropped(Dropped { count })));
+        }
+        turn.change(change(said()));
+        let (own, all) = (Arc::clone(self), Arc::clone(all));
+        let done = move |written: bool| {
+            all.leave();
+            own.leave();
+            if !written {
+                own.leave_out(count + 1);
+            }
+        };
+        let also = done.clone();
+        // What is read is durable: a number that somebody has seen never comes again.
+        let submitted = journal.try_submit(turn, move |result| done(result.is_ok()));
+        if submitted.is_err() {
+            also(false);
+        }
+    }
+
     /// Takes a place among those that wait, if there is one.
     fn enter(&self, most: usize) -> bool {
         let enter = |waiting| (waiting < most).then_some(waiting + 1);
@@ -48,65 +86,13 @@ impl Notes {
     }
 }
 
-/// An action made progress.
-pub(crate) fn progress(
-    shared: &Shared,
-    record: &Record,
-    action: &ActionRef,
-    progress: &ostro_core::Progress,
-) {
-    note(shared, record, || {
-        Change::ActionProgress(super::ActionProgress {
-            id: action.id.clone(),
-            name: action.name.to_string(),
-            percent: progress.percent,
-            message: cut(&progress.message),
-        })
-    });
-}
-
-/// An action has a line for the operator.
-pub(crate) fn line(shared: &Shared, record: &Record, action: &ActionRef, line: &str) {
-    note(shared, record, || {
-        Change::ActionNote(super::ActionNote {
-            id: action.id.clone(),
-            name: action.name.to_string(),
-            line: cut(line),
-        })
-    });
-}
-
-fn note(shared: &Shared, record: &Record, make: impl FnOnce() -> Change) {
+/// What an execution's action has said.
+pub(crate) fn note(shared: &Shared, record: &Record, said: impl FnOnce() -> Change) {
     let Some(journal) = shared.feeds() else {
         return;
     };
-    let (own, all) = (&record.notes, &shared.notes);
-    if !own.enter(MAX_OF_ONE) {
-        return own.leave_out(1);
-    }
-    if !all.enter(MAX_OF_ALL) {
-        own.leave();
-        return own.leave_out(1);
-    }
     let (about, now) = (&record.about, shared.clock.now_millis());
-    let mut turn = Turn::new();
-    let count = own.take_dropped();
-    if count > 0 {
-        turn.change(change(about, now, Change::Dropped(Dropped { count })));
-    }
-    turn.change(change(about, now, make()));
-    let (waiting, of_all) = (Arc::clone(own), Arc::clone(all));
-    let done = move |written: bool| {
-        of_all.leave();
-        waiting.leave();
-        if !written {
-            waiting.leave_out(count + 1);
-        }
-    };
-    let also = done.clone();
-    // What is read is durable: a number that somebody has seen never comes again.
-    let submitted = journal.try_submit(turn, move |result| done(result.is_ok()));
-    if submitted.is_err() {
-        also(false);
-    }
+    record.notes.say(&shared.notes, journal, said, |what| {
+        change(about, now, what)
+    });
 }

@@ -203,10 +203,7 @@ fn action_state(task: TaskView<'_>, action: &ActionView<'_>, event: &Event) -> A
         EventKind::ActionFinished {
             id,
             outcome: ActionOutcome::Error(error),
-        } if id == action.id => ActionFault {
-            kind: error.kind,
-            message: cut(&error.message),
-        },
+        } if id == action.id => ActionFault::of(error),
         _ => ActionFault {
             kind: action.blame.unwrap_or(ActionErrorKind::Host),
             message: cut(&action.output.as_str().map_or_else(

@@ -118,7 +118,10 @@ impl Filter {
         {
             return false;
         }
-        if let (Some(below), Some(execution)) = (&mut self.below, &item.execution) {
+        if let Some(below) = &mut self.below {
+            let Some(execution) = &item.execution else {
+                return false;
+            };
             if about.kind == "execution.created"
                 && about
                     .parent

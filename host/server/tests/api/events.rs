@@ -92,6 +92,7 @@ impl Event {
             &change["state"],
         ];
         let words = words.into_iter().filter_map(Json::as_str);
+        let words = words.filter(|word| !word.is_empty());
         [self.name.as_str()]
             .into_iter()
             .chain(words)
@@ -164,6 +165,56 @@ async fn an_action_that_fails_says_why() {
     );
     let error = json!({"kind": "action", "message": "Fail action expected exception."});
     assert_eq!(events[0].data["change"]["error"], error);
+}
+
+#[tokio::test]
+async fn an_action_that_runs_by_itself_is_told() {
+    let world = World::new().await;
+    let kept = json!({"save_result": true});
+    let waits = json!({"name": "std.async_noop", "params": kept});
+    let id = crate::world::id(&world.post("/v2/action_executions", waits).await);
+    let mut stream = Stream::open(&world, "/v2/events?from=start", None).await;
+    let mut events = stream.take(2).await;
+    let path = format!("/v2/action_executions/{id}");
+    for state in ["PAUSED", "RUNNING", "SUCCESS"] {
+        world.put(&path, json!({"state": state})).await;
+    }
+    let waited = json!({"run_sync": true, "save_result": true});
+    let fails = json!({"name": "std.fail", "params": waited});
+    let failed = crate::world::id(&world.post("/v2/action_executions", fails).await);
+    // Of what nobody could ask for later nothing is told.
+    let forgotten = json!({"name": "std.noop", "params": {"run_sync": true}});
+    world.post("/v2/action_executions", forgotten).await;
+    let own = world.run("bare", "SUCCESS").await;
+    events.extend(stream.take(6).await);
+    assert_eq!(
+        lines(&events),
+        [
+            "action.started std.async_noop RUNNING",
+            "action.progress std.async_noop",
+            "action.changed std.async_noop PAUSED",
+            "action.changed std.async_noop RUNNING",
+            "action.ended std.async_noop SUCCESS",
+            "action.started std.fail RUNNING",
+            "action.ended std.fail ERROR",
+            "execution.created bare IDLE",
+        ]
+    );
+    for event in &events[..7] {
+        assert_eq!(event.data["execution_id"], Json::Null);
+        assert_eq!(event.data["project_id"], "<default-project>");
+    }
+    assert_eq!(events[1].data["change"]["id"], id);
+    assert_eq!(events[1].data["change"]["percent"], 50);
+    assert_eq!(events[6].data["change"]["id"], failed);
+    let why = &events[6].data["change"]["error"]["message"];
+    assert_eq!(why, "Fail action expected exception.");
+    assert_eq!(events[7].data["execution_id"], own);
+    // Whoever watches an execution hears nothing of it.
+    let path = format!("/v2/executions/{own}/events?from=start&until=end");
+    for event in Stream::open(&world, &path, None).await.all().await {
+        assert_ne!(event.data["execution_id"], Json::Null);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ostro_core::{
-    ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map, Value,
+    ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Map, Progress, Value,
 };
 use ostro_journal::{Journal, Options};
 use ostro_lang::{Definitions, Diagnostic};
@@ -122,7 +122,14 @@ impl ActionRunner for Known {
                 ActionErrorKind::Action,
                 "Fail action expected exception.",
             )),
-            "std.async_noop" => ActionOutcome::Deferred,
+            "std.async_noop" => {
+                let progress = Progress {
+                    percent: Some(50),
+                    message: "it goes on elsewhere".to_owned(),
+                };
+                call.progress.progress(&call.context, progress);
+                ActionOutcome::Deferred
+            }
             other => ActionOutcome::Error(ActionError::new(
                 ActionErrorKind::Call,
                 format!("there is no action {other}"),
