@@ -24,7 +24,6 @@ pub(crate) struct User {
     pub(crate) project: String,
     /// For their project.
     pub(crate) token: String,
-    name: String,
     password: String,
 }
 
@@ -109,12 +108,9 @@ impl Keystone {
             id,
             project: project.to_owned(),
             token: String::new(),
-            name,
             password,
         };
-        user.token = self
-            .log_in(&user, json!({"project": {"id": project}}))
-            .await;
+        user.token = self.token(&user).await;
         user
     }
 
@@ -134,7 +130,12 @@ impl Keystone {
     pub(crate) async fn log_in(&self, user: &User, scope: Json) -> String {
         let who = json!({"id": user.id, "password": user.password});
         let identity = json!({"methods": ["password"], "password": {"user": who}});
-        let body = json!({"auth": {"identity": identity, "scope": scope}});
+        self.token_for(json!({"identity": identity, "scope": scope}))
+            .await
+    }
+
+    async fn token_for(&self, auth: Json) -> String {
+        let body = json!({ "auth": auth });
         let at = format!("{}auth/tokens", self.admin.auth_url().unwrap());
         let client = reqwest::Client::new();
         let request = client
@@ -144,8 +145,69 @@ impl Keystone {
         let answer = request.send().await.unwrap();
         let status = answer.status();
         let token = answer.headers().get("x-subject-token").cloned();
-        let token = token.unwrap_or_else(|| panic!("{} cannot log in: {status}", user.name));
+        let token = token.unwrap_or_else(|| panic!("Keystone lets nobody in: {status}"));
         token.to_str().unwrap().to_owned()
+    }
+
+    /// A token for their project.
+    pub(crate) async fn token(&self, user: &User) -> String {
+        self.log_in(user, json!({"project": {"id": user.project}}))
+            .await
+    }
+
+    /// The same, by an application credential that they make.
+    pub(crate) async fn token_of_an_application(&self, user: &User) -> String {
+        let body = json!({"application_credential": {"name": "tests", "secret": "a-secret"}});
+        let path = format!("users/{}/application_credentials", user.id);
+        let (status, made) = self.as_user(user, Some(&body), &path).await;
+        assert_eq!(status, 201, "{made}");
+        let id = &made["application_credential"]["id"];
+        let credential = json!({"id": id, "secret": "a-secret"});
+        self.token_for(json!({"identity": {"methods": ["application_credential"],
+            "application_credential": credential}}))
+            .await
+    }
+
+    /// How many trusts they have given.
+    pub(crate) async fn trusts(&self, user: &User) -> usize {
+        let path = format!("OS-TRUST/trusts?trustor_user_id={}", user.id);
+        let (status, list) = self.as_user(user, None, &path).await;
+        assert_eq!(status, 200, "{list}");
+        list["trusts"].as_array().unwrap().len()
+    }
+
+    /// Waits until none of the trusts that they have given is left.
+    pub(crate) async fn has_no_trusts(&self, user: &User) {
+        for _ in 0..600 {
+            if self.trusts(user).await == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{} trusts are left", self.trusts(user).await);
+    }
+
+    /// What Keystone answers them at `path`; with a body, it is POST.
+    async fn as_user(&self, user: &User, body: Option<&Json>, path: &str) -> (u16, Json) {
+        let at = format!("{}{path}", self.admin.auth_url().unwrap());
+        let client = reqwest::Client::new();
+        let request = match body {
+            Some(body) => client
+                .post(at)
+                .header("content-type", "application/json")
+                .body(body.to_string()),
+            None => client.get(at),
+        };
+        let token = self.token(user).await;
+        let answer = request.header("x-auth-token", token).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// The session by which servers ask.
+    pub(crate) fn session(&self) -> &Session {
+        &self.admin
     }
 
     pub(crate) async fn revoke(&self, token: &str) {
