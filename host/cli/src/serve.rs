@@ -146,7 +146,8 @@ fn set_up(server: Server, config: &Config) -> Result<Server> {
         .with_policy(config.identity.policy()?)
         .with_events(config.events.clone())
         .with_limits(config.limits.clone())
-        .with_listen(config.http.clone());
+        .with_listen(config.http.clone())
+        .with_webhooks(config.webhooks.clone())?;
     Ok(match &config.tls {
         None => server,
         Some(tls) => server.with_tls(tls)?,

@@ -54,6 +54,9 @@ pub struct Body {
     /// The workflow's namespace; empty for the default one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub workflow_namespace: String,
+    /// The workflow's id, where an execution or a task is what changed and the definitions say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<String>,
     /// What started the execution, if that is a sub-workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
@@ -118,6 +121,12 @@ pub enum Change {
 pub struct ExecutionState {
     /// Which state.
     pub state: State,
+    /// Which one it was in before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<State>,
+    /// When the execution was created, in milliseconds since 1970 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<i64>,
     /// Why; cut after 4096 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_info: Option<String>,
@@ -136,11 +145,36 @@ pub struct TaskState {
     pub id: TaskExecutionId,
     /// The task's name.
     pub name: String,
+    /// Whether it runs an action or a workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<TaskWork>,
     /// Which state.
     pub state: State,
+    /// Which one it was in before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<State>,
     /// Why; cut after 4096 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_info: Option<String>,
+    /// When it was created, in milliseconds since 1970 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<i64>,
+    /// When it began, likewise, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<i64>,
+    /// When it ended, likewise, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<i64>,
+}
+
+/// What a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TaskWork {
+    /// An action.
+    Action,
+    /// A workflow.
+    Workflow,
 }
 
 /// How far a with-items task is.
@@ -325,6 +359,7 @@ pub fn deleted(row: &ExecutionRow, at: i64) -> NewChange {
     let body = Body {
         workflow_name: row.workflow_name.clone(),
         workflow_namespace: row.workflow_namespace.clone(),
+        workflow_id: row.workflow_id.clone(),
         parent: None,
         change: Change::ExecutionDeleted,
     };
@@ -342,6 +377,7 @@ pub fn by_itself(project: &str, at: i64, change: Change) -> NewChange {
     let body = Body {
         workflow_name: String::new(),
         workflow_namespace: String::new(),
+        workflow_id: None,
         parent: None,
         change,
     };
@@ -356,10 +392,21 @@ pub fn by_itself(project: &str, at: i64, change: Change) -> NewChange {
 
 /// `change` of an execution, for the journal.
 pub(crate) fn change(about: &ExecutionInfo, at: i64, change: Change) -> NewChange {
+    change_of(about, None, at, change)
+}
+
+/// The same, with the id of the execution's workflow.
+pub(crate) fn change_of(
+    about: &ExecutionInfo,
+    workflow_id: Option<&str>,
+    at: i64,
+    change: Change,
+) -> NewChange {
     let parent = about.parent.as_ref();
     let body = Body {
         workflow_name: about.workflow.to_string(),
         workflow_namespace: about.namespace.to_string(),
+        workflow_id: workflow_id.map(str::to_owned),
         parent: parent.map(|(execution, task)| Parent {
             execution_id: execution.clone(),
             task_execution_id: task.clone(),
@@ -415,11 +462,18 @@ mod tests {
         let task = TaskState {
             id: TaskExecutionId::new("t"),
             name: "one".to_owned(),
+            work: Some(TaskWork::Action),
             state: State::Running,
+            was: Some(State::Idle),
             state_info: None,
+            created_at: Some(1),
+            started_at: Some(2),
+            finished_at: None,
         };
         let execution = ExecutionState {
             state: State::Success,
+            was: Some(State::Running),
+            created_at: Some(1),
             state_info: None,
             output: Some(Value::empty_map()),
             output_bytes: None,
@@ -458,6 +512,7 @@ mod tests {
             let body = Body {
                 workflow_name: "w".to_owned(),
                 workflow_namespace: String::new(),
+                workflow_id: None,
                 parent: None,
                 change,
             };

@@ -11,7 +11,6 @@ use ostro_journal::{
     ActionChange, ActionRow, ExecutionChange, ExecutionRow, LetterId, NewEvent, NewLetter, Reached,
     TaskRow, Turn,
 };
-use ostro_lang::Work;
 use serde::Serialize;
 
 use crate::entry::{Entry, encode};
@@ -97,7 +96,7 @@ impl Written<'_> {
         if let Some(told) = self.told {
             feed::turns::tell(
                 &mut turn,
-                &self.record.about,
+                self.record,
                 (self.before, self.after),
                 self.event,
                 self.number == 0,
@@ -254,7 +253,7 @@ fn letter(turn: &mut Turn, tell: &Tell) -> Result<(), SaveError> {
 
 fn task_row(record: &Record, task: TaskView<'_>) -> TaskRow {
     let spec = record.workflow.tasks.get(&**task.name());
-    let is_workflow = spec.is_some_and(|spec| matches!(spec.work, Work::Workflow(_)));
+    let is_workflow = record.runs_workflow(task.name());
     // A with-items task changes with each of its items, and its list of results grows with them.
     let is_over = task.state().is_completed();
     TaskRow {

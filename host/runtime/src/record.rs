@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use ostro_core::{ExecutionId, State, TaskExecutionId, Value};
 use ostro_engine::{EventKind, Execution};
 use ostro_journal::LetterId;
-use ostro_lang::Workflow;
+use ostro_lang::{Work, Workflow};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -120,6 +120,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Whether the task of this name runs a workflow.
+    pub(crate) fn runs_workflow(&self, task: &str) -> bool {
+        let spec = self.workflow.tasks.get(task);
+        spec.is_some_and(|spec| matches!(spec.work, Work::Workflow(_)))
+    }
+
     /// A record, and the end of the inbox that its actor reads.
     pub(crate) fn new(
         about: ExecutionInfo,

@@ -33,6 +33,7 @@ use crate::policy::Policy;
 use crate::query::Pairs;
 use crate::single::Single;
 use crate::tls::{Tls, TlsSettings};
+use crate::webhooks::{self, WebhookSettings, Webhooks};
 use crate::zaqar::Zaqar;
 
 /// How long what listens may take to stop.
@@ -110,6 +111,7 @@ pub(crate) struct App {
     pub(crate) packs: Arc<Installing>,
     pub(crate) events: Arc<Events>,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) webhooks: Arc<Webhooks>,
 }
 
 impl Server {
@@ -125,6 +127,7 @@ impl Server {
         let catalogue = Arc::new(catalogue.map_err(|_| ServerError::Catalogue)?);
         let maintenance = Maintenance::open(&journal).map_err(|_| ServerError::Catalogue)?;
         let feed = Feed::new(journal.clone(), FeedSettings::default());
+        let webhooks = Webhooks::open(journal.clone(), WebhookSettings::default());
         let app = App {
             catalogue,
             runtime,
@@ -139,6 +142,7 @@ impl Server {
             packs: Arc::new(PacksSettings::default().into()),
             events: Arc::new(Events::new(EventSettings::default())),
             limits: Arc::default(),
+            webhooks: webhooks.map_err(|_| ServerError::Catalogue)?,
         };
         Ok(Self {
             app,
@@ -206,6 +210,13 @@ impl Server {
         self
     }
 
+    /// The same, where those are told of executions by HTTP whom `settings` say.
+    pub fn with_webhooks(mut self, settings: WebhookSettings) -> Result<Self, ServerError> {
+        let webhooks = Webhooks::open(self.app.journal.clone(), settings);
+        self.app.webhooks = webhooks.map_err(|_| ServerError::Catalogue)?;
+        Ok(self)
+    }
+
     /// Listening like this.
     #[must_use]
     pub fn with_listen(self, settings: ListenSettings) -> Self {
@@ -246,6 +257,9 @@ impl Server {
         let zaqar = self.app.zaqar.clone();
         let swept = zaqar.clone().map(|zaqar| tokio::spawn(zaqar.watch()));
         let swaps = tokio::spawn(self.app.clone().follow_packs());
+        let (stop_webhooks, told) = watch::channel(false);
+        let followers = webhooks::followers(&self.app).await;
+        let delivering = tokio::spawn(webhooks::deliver(self.app.clone(), followers, told));
         let (stop_events, told) = watch::channel(false);
         let events = tokio::spawn(events::listen(self.app.clone(), told));
         let feed = Arc::clone(&self.app.feed);
@@ -272,6 +286,9 @@ impl Server {
                 "what listens for events does not stop: what it began is delivered again"
             );
         }
+        stop_webhooks.send_replace(true);
+        // What it does not end is delivered again.
+        let _ = timeout(GRACE, delivering).await;
         looking.abort();
         deleting.abort();
         Ok(())

@@ -195,12 +195,16 @@ impl Feed {
     }
 
     /// The number of the last change, as far as subscribers can know.
-    fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         lock(&self.ring).last()
     }
 
     /// What the journal has after `position`.
-    async fn read(&self, position: u64, filter: ChangeFilter) -> Result<Changes, JournalError> {
+    pub(crate) async fn read(
+        &self,
+        position: u64,
+        filter: ChangeFilter,
+    ) -> Result<Changes, JournalError> {
         // It is never closed.
         let _place = self.readers.acquire().await;
         let journal = self.journal.clone();
@@ -227,7 +231,7 @@ impl Feed {
     }
 
     /// What wakes who watches `root`, or all.
-    fn wake(&self, root: Option<&ExecutionId>) -> watch::Receiver<u64> {
+    pub(crate) fn wake(&self, root: Option<&ExecutionId>) -> watch::Receiver<u64> {
         match root {
             None => self.last.subscribe(),
             Some(root) => {

@@ -37,6 +37,7 @@ mod row;
 mod single;
 mod start;
 mod tls;
+mod webhooks;
 mod zaqar;
 
 pub use actions::{Actions, Held, Parameter, SystemAction};
@@ -53,4 +54,5 @@ pub use packs::{
 };
 pub use policy::Policy;
 pub use tls::TlsSettings;
+pub use webhooks::{Publisher, Reach, WebhookSettings};
 pub use zaqar::{Authenticate, Authenticated, NotAuthenticated, Zaqar, ZaqarSettings};

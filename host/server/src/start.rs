@@ -12,6 +12,7 @@ use crate::delegation::As;
 use crate::fault::Fault;
 use crate::identity::Caller;
 use crate::python::{class, python};
+use crate::webhooks::Webhooks;
 
 /// A JSON object.
 pub(crate) type Object = serde_json::Map<String, Value>;
@@ -66,12 +67,23 @@ pub(crate) async fn start(
             .map_err(|problems| Fault::invalid(invalid_input(workflow, &problems)))?;
         reaches(workflow, task_name.as_ref())?;
     }
+    let publishers = Webhooks::named(&params);
     // It has to be known before it starts.
-    let new = || (!matches!(wanted.acts, As::Operator)).then(|| Uuid::now_v7().to_string());
-    let id = wanted.id.or_else(new);
+    let is_known = !matches!(wanted.acts, As::Operator) || !publishers.is_empty();
+    let id = wanted.id;
+    let id = id.or_else(|| is_known.then(|| Uuid::now_v7().to_string()));
     let _pin = match &id {
         Some(id) => app.delegating.execution(id, &wanted.acts).await?,
         None => None,
+    };
+    let id = id.map(ExecutionId::new);
+    let is_told = match &id {
+        Some(id) => {
+            let (project, last) = (&caller.project, app.feed.last());
+            let begun = app.webhooks.begin(id, project, publishers, last);
+            begun.await?
+        }
+        None => false,
     };
     let request = StartRequest {
         workflow: name,
@@ -84,9 +96,13 @@ pub(crate) async fn start(
         params: map(params),
         library: Some(library),
         source: wanted.source,
-        id: id.map(ExecutionId::new),
+        id: id.clone(),
     };
-    let id = app.runtime.start(request).await?;
+    let started = app.runtime.start(request).await;
+    if let (Err(_), Some(id), true) = (&started, &id, is_told) {
+        app.webhooks.cancel(id).await;
+    }
+    let id = started?;
     drop(held);
     let row = app.execution(caller, id.as_str()).await?;
     // It may have gone far since; the answer is that it has started.

@@ -39,3 +39,5 @@ mod stop;
 mod tasks;
 #[path = "api/tls.rs"]
 mod tls;
+#[path = "api/webhooks.rs"]
+mod webhooks;

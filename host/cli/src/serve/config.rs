@@ -12,6 +12,7 @@ mod packs_api;
 mod reader;
 mod sources;
 mod tls;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,7 +20,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use ostro_server::{EventSettings, LimitSettings, ListenSettings, PacksSettings, TlsSettings};
+use ostro_server::{
+    EventSettings, LimitSettings, ListenSettings, PacksSettings, TlsSettings, WebhookSettings,
+};
 use tracing_subscriber::EnvFilter;
 
 use identity::IdentityConfig;
@@ -51,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) packs_api: PacksSettings,
     /// Whose queues executions use.
     pub(crate) queues: Queues,
+    pub(crate) webhooks: WebhookSettings,
 }
 
 impl Config {
@@ -97,6 +101,7 @@ impl Config {
             packs_api: packs_api::read(section, args),
             queues: queues(section, args.zaqar),
             sources: sources::read(section, &args.sources),
+            webhooks: webhooks::read(section),
         }
     }
 
@@ -133,6 +138,7 @@ impl Config {
                 self.identity != newer.identity,
             ),
             ("zaqar", self.queues != newer.queues),
+            ("webhooks", self.webhooks != newer.webhooks),
             (
                 "packs, cloud, http_deny or ssh_proxy_commands",
                 self.sources != newer.sources,
@@ -266,5 +272,41 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.sources.cloud.as_deref(), Some("two"));
         assert_eq!(config.sources.http_deny, ["none"]);
+    }
+
+    #[test]
+    fn webhooks_may_be_in_a_file_of_their_own_and_are_not_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ostro.yaml");
+        let config = file.display().to_string();
+        let notify = r#"[{"type": "webhook", "url": "https://a/", "headers": {"X-T": "s3cret"}}]"#;
+        std::fs::write(folder.path().join("notify.json"), notify).unwrap();
+        let text = "webhooks: {notify: {file: notify.json}, allow: [10.0.0.0/8, '*.example.org']}";
+        std::fs::write(&file, text).unwrap();
+        let (read, mistakes) = understood(&["--config", &config]);
+        assert_eq!(mistakes, []);
+        assert_eq!(
+            (read.webhooks.notify.len(), read.webhooks.allow.len()),
+            (1, 2)
+        );
+
+        let text = "webhooks:\n  notify:\n    - {type: webhook, url: s3cret}\n    \
+                    - {type: noop, event_types: [TASK_ODD]}\n  allow: ['*']\n";
+        std::fs::write(&file, text).unwrap();
+        let (_, mistakes) = understood(&["--config", &config]);
+        let told: Vec<String> = mistakes
+            .iter()
+            .map(|one| format!("{}: {}", one.at, one.message))
+            .collect();
+        assert!(
+            told[0].contains("ostro.yaml:3") && told[0].contains("`url`"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("ostro.yaml:4") && told[1].contains("TASK_ODD"),
+            "{told:?}"
+        );
+        assert!(told[2].contains("is no network and no host"), "{told:?}");
+        assert!(!told.concat().contains("s3cret"), "{told:?}");
     }
 }

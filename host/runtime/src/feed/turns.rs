@@ -8,10 +8,11 @@ use ostro_journal::Turn;
 
 use super::{
     ActionFault, ActionState, Change, Dropped, ExecutionState, MAX_BYTES, TaskItems, TaskState,
-    change, cut, started,
+    TaskWork, change, change_of, cut, started,
 };
 use crate::ExecutionInfo;
 use crate::plan::Step;
+use crate::record::Record;
 
 /// What is told of a turn beside its own changes.
 #[derive(Clone, Copy)]
@@ -31,16 +32,21 @@ pub(crate) struct Told<'a> {
 )]
 pub(crate) fn tell(
     turn: &mut Turn,
-    about: &ExecutionInfo,
+    record: &Record,
     (before, after): (&Execution, &Execution),
     event: &Event,
     is_first: bool,
     steps: &[Step],
     told: Told<'_>,
 ) {
+    let about = &record.about;
+    let workflow_id = record.library.id_of(&record.workflow);
     let mut push = |what: Change| {
-        turn.change(change(about, event.now, what));
+        turn.change(change_of(about, workflow_id, event.now, what));
     };
+    // As changes come about: what each is in.
+    let mut state = before.state();
+    let mut states: HashMap<TaskExecutionId, State> = HashMap::new();
     if told.dropped > 0 {
         let count = told.dropped;
         push(Change::Dropped(Dropped { count }));
@@ -85,18 +91,23 @@ pub(crate) fn tell(
                 push(Change::ActionChanged(action_state(task, &action, event)));
             }
         }
-        if old.is_none() {
-            new.insert(task.id().clone());
+        match old {
+            None => {
+                new.insert(task.id().clone());
+            }
+            Some(old) => {
+                states.insert(task.id().clone(), old.state());
+            }
         }
     }
     for change in told.changes {
         match change {
-            Engine::Execution { state, info } => {
-                push(Change::ExecutionChanged(execution_state(
-                    after,
-                    *state,
-                    info.as_deref(),
-                )));
+            Engine::Execution { state: to, info } => {
+                let was = std::mem::replace(&mut state, *to);
+                push(Change::ExecutionChanged(ExecutionState {
+                    was: Some(was),
+                    ..execution_state(after, *to, info.as_deref())
+                }));
             }
             Engine::Task {
                 id,
@@ -105,10 +116,9 @@ pub(crate) fn tell(
                 info,
             } => {
                 let task = TaskState {
-                    id: id.clone(),
-                    name: name.to_string(),
-                    state: *state,
+                    was: states.insert(id.clone(), *state),
                     state_info: info.as_deref().map(cut),
+                    ..task_state(record, after, (id, name), *state)
                 };
                 if new.remove(id) {
                     push(Change::TaskCreated(task));
@@ -136,10 +146,8 @@ pub(crate) fn tell(
     for (task, _) in after.changed_tasks(before) {
         if new.remove(task.id()) {
             push(Change::TaskCreated(TaskState {
-                id: task.id().clone(),
-                name: task.name().to_string(),
-                state: task.state(),
                 state_info: task.state_info().map(cut),
+                ..task_state(record, after, (task.id(), task.name()), task.state())
             }));
         }
     }
@@ -163,8 +171,9 @@ fn begin(
         match step {
             Step::Start(prepared) => {
                 let child = prepared.record();
+                let workflow_id = child.library.id_of(&child.workflow);
                 let created = created(&child.snapshot());
-                turn.change(change(&child.about, now, created));
+                turn.change(change_of(&child.about, workflow_id, now, created));
             }
             // Others wait, and are told of when they start.
             Step::Run(call) if call.slot.is_some() && !over.contains(&call.action.id) => {
@@ -178,6 +187,8 @@ fn begin(
 fn created(execution: &Execution) -> Change {
     Change::ExecutionCreated(ExecutionState {
         state: execution.state(),
+        was: None,
+        created_at: Some(execution.created_at()),
         state_info: None,
         output: None,
         output_bytes: None,
@@ -192,9 +203,38 @@ fn execution_state(after: &Execution, state: State, info: Option<&str>) -> Execu
     let is_small = bytes <= MAX_BYTES;
     ExecutionState {
         state,
+        was: None,
+        created_at: Some(after.created_at()),
         state_info: info.map(cut),
         output: output.filter(|_| is_small).cloned(),
         output_bytes: (!is_small).then_some(bytes),
+    }
+}
+
+/// A task as it is when it comes to `state`, which it may have left by the end of the turn.
+fn task_state(
+    record: &Record,
+    after: &Execution,
+    (id, name): (&TaskExecutionId, &str),
+    state: State,
+) -> TaskState {
+    let task = after.task(id);
+    let began = !matches!(state, State::Idle | State::Waiting);
+    let work = if record.runs_workflow(name) {
+        TaskWork::Workflow
+    } else {
+        TaskWork::Action
+    };
+    TaskState {
+        id: id.clone(),
+        name: name.to_owned(),
+        work: Some(work),
+        state,
+        was: None,
+        state_info: None,
+        created_at: task.map(|task| task.created_at()),
+        started_at: task.and_then(|task| task.started_at().filter(|_| began)),
+        finished_at: task.and_then(|task| task.ended_at().filter(|_| state.is_completed())),
     }
 }
 

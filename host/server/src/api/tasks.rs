@@ -281,7 +281,8 @@ async fn change(
     Ok(Json(with_result(&record).into()))
 }
 
-/// Has the root of an execution act as the caller does, where it has ended and runs again.
+/// Has the root of an execution act as the caller does, where it has ended and runs again, and
+/// those told again whom it names.
 async fn delegated(
     app: &App,
     request: &Request,
@@ -293,7 +294,11 @@ async fn delegated(
     };
     let (has_ended, acts) = (root.state.is_completed(), request.acts());
     let again = app.delegating.again(root.id.as_str(), has_ended, &acts);
-    again.await
+    let pin = again.await?;
+    if has_ended {
+        app.webhooks.again(&root, app.feed.last()).await?;
+    }
+    Ok(pin)
 }
 
 async fn has_items(

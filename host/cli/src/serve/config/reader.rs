@@ -364,6 +364,55 @@ impl<'r> Section<'r> {
         all
     }
 
+    /// A list of values of any shape, and where each stands. It may be in a file or in a variable, as
+    /// a secret may ([`Section::secret`]); there, and in a variable of the setting, it is YAML or JSON.
+    pub(crate) fn values(&mut self, key: &'static str) -> Vec<(serde_json::Value, String)> {
+        let Some(given) = self.given(key) else {
+            return Vec::new();
+        };
+        let text = match &given.kind {
+            PlacedKind::List(items) => {
+                let value = |item: &Placed| (plain(&item.kind), item.location.to_string());
+                return items.iter().map(value).collect();
+            }
+            PlacedKind::Map(entries) => elsewhere(&given, entries),
+            PlacedKind::Scalar(Value::String(text)) if given.folder.is_none() => {
+                Ok(text.to_string())
+            }
+            other @ PlacedKind::Scalar(_) => {
+                Err(format!("a list is needed, not {}", describe(other)))
+            }
+        };
+        let read = text.and_then(|text| match read_placed(&text, &given.at) {
+            (None, wrong) if wrong.is_empty() => Ok(Vec::new()),
+            (
+                Some(Placed {
+                    kind: PlacedKind::List(items),
+                    ..
+                }),
+                wrong,
+            ) if wrong.is_empty() => Ok(items),
+            // What it says may be a secret.
+            _ => Err("it is no list in YAML or JSON".to_owned()),
+        });
+        match read {
+            Ok(items) => {
+                let items = items.iter().enumerate();
+                items
+                    .map(|(place, item)| {
+                        let at = format!("{}, entry {}", given.at, place + 1);
+                        (plain(&item.kind), at)
+                    })
+                    .collect()
+            }
+            Err(message) => {
+                let hint = "write a list, `{file: PATH}` or `{env: NAME}`";
+                self.mistake(&given.at, format!("`{key}`: {message}"), Some(hint));
+                Vec::new()
+            }
+        }
+    }
+
     /// Keys that nobody asked for.
     fn finish(self) {
         let Section {
@@ -410,6 +459,19 @@ impl Given {
         match std::fs::metadata(&path) {
             Ok(_) => Ok(path),
             Err(error) => Err(format!("{}: {error}", path.display())),
+        }
+    }
+}
+
+/// A value without its places.
+fn plain(kind: &PlacedKind) -> serde_json::Value {
+    match kind {
+        PlacedKind::Scalar(value) => value.into(),
+        PlacedKind::List(items) => items.iter().map(|item| plain(&item.kind)).collect(),
+        PlacedKind::Map(entries) => {
+            let entries = entries.iter();
+            let plain = entries.map(|entry| (entry.key.to_string(), plain(&entry.value.kind)));
+            plain.collect::<serde_json::Map<_, _>>().into()
         }
     }
 }
