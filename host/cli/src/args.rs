@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
 pub(crate) use packs::{Action, Complete, Dev, Expect, Lang, Pack, PackDiffArgs, Record, Replay};
-pub(crate) use serve::{AuthKind, Queues, Serve};
+pub(crate) use serve::{Age, AuthKind, Expiration, Queues, Serve};
 pub(crate) use store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
 pub(crate) use validation::{Packs, Validation, ValidationRun};
 pub(crate) use workflow::{Workflow, WorkflowDiff};
@@ -275,7 +275,7 @@ pub(crate) struct Expiry {
 }
 
 /// A state in which an execution can end.
-fn end_state(text: &str) -> Result<ostro_core::State, String> {
+pub(crate) fn end_state(text: &str) -> Result<ostro_core::State, String> {
     use ostro_core::State;
     let states = [State::Success, State::Error, State::Cancelled];
     let known = |state: &State| state.as_str().eq_ignore_ascii_case(text.trim());

@@ -145,6 +145,7 @@ fn set_up(server: Server, config: &Config) -> Result<Server> {
         .with_auth(config.identity.auth(&config.sources)?)
         .with_policy(config.identity.policy()?)
         .with_events(config.events.clone())
+        .with_expiration(config.expiration.clone())
         .with_limits(config.limits.clone())
         .with_listen(config.http.clone())
         .with_webhooks(config.webhooks.clone())?;

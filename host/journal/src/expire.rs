@@ -1,5 +1,7 @@
 //! History that is not kept any more.
 
+mod single;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, param
 
 use crate::id::StoredId;
 use crate::writer::kind;
-use crate::{Journal, JournalError, NewChange, StoredChange, changes};
+use crate::{ExecutionRow, Journal, JournalError, NewChange, StoredChange, changes};
 
 /// How long turns wait at most for a batch of deletions, unless one execution takes longer.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -17,7 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 const VALUES: i64 = 256;
 
 /// Which executions are not kept: Mistral's `[execution_expiration_policy]`. Only root
-/// executions that have ended are looked at; what is below them goes with them.
+/// executions that have ended are looked at; what is below them goes with them. Actions that ran by
+/// themselves and have ended go by the same bounds, and are counted apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Those that ended longer ago than this many milliseconds.
@@ -47,6 +50,8 @@ impl Default for Policy {
 pub struct Expired {
     /// How many root executions.
     pub executions: usize,
+    /// How many actions that ran by themselves.
+    pub actions: usize,
     /// How many values that nothing referred to any more.
     pub values: usize,
 }
@@ -54,12 +59,31 @@ pub struct Expired {
 /// The place of an ended root in its index: when it ended, its state, its `seq`.
 type Place = (i64, String, i64);
 
+/// What a transaction gives, and the changes that it wrote.
+type Written<T> = rusqlite::Result<(T, Vec<StoredChange>)>;
+
+/// What is told of a root execution that is deleted.
+type Tell = dyn Fn(&ExecutionRow) -> Option<NewChange> + Send + Sync;
+
 impl Journal {
     /// Deletes what `policy` does not keep at `now`, and collects values that nothing refers to.
     ///
     /// Turns are written between the batches. An execution that something may still move is
     /// left alone.
     pub fn expire(&self, policy: &Policy, now: i64) -> Result<Expired, JournalError> {
+        self.expire_and_tell(policy, now, |_| None)
+    }
+
+    /// As [`Journal::expire`], and tells whoever watches what `tell` makes of each root execution,
+    /// in the same transaction. It is called by the thread that writes, with the row as far as
+    /// that says which execution it is.
+    pub fn expire_and_tell(
+        &self,
+        policy: &Policy,
+        now: i64,
+        tell: impl Fn(&ExecutionRow) -> Option<NewChange> + Send + Sync + 'static,
+    ) -> Result<Expired, JournalError> {
+        let tell: Arc<Tell> = Arc::new(tell);
         let mut expired = Expired::default();
         let age = policy
             .older_than
@@ -74,8 +98,10 @@ impl Journal {
             loop {
                 let (bound, ignored) = (bound.clone(), policy.ignored_states.clone());
                 let (from, size) = (place.clone(), policy.batch_size.max(1));
-                let (deleted, reached) =
-                    self.transact(move |db| delete_batch(db, &from, &bound, &ignored, size))?;
+                let tell = Arc::clone(&tell);
+                let (deleted, reached) = self.transact_and_tell(move |db| {
+                    delete_batch(db, (&from, &bound), &ignored, size, &*tell)
+                })?;
                 expired.executions += deleted;
                 match reached {
                     Some(reached) => place = reached,
@@ -83,6 +109,7 @@ impl Journal {
                 }
             }
         }
+        expired.actions = self.expire_single(policy, now)?;
         expired.values = self.collect()?;
         Ok(expired)
     }
@@ -112,7 +139,7 @@ impl Journal {
             }
             let change = change.filter(|_| found.is_some());
             let told = change.map(|change| changes::append(db, change));
-            Ok((found.is_some(), told.transpose()?))
+            Ok((found.is_some(), told.transpose()?.into_iter().collect()))
         })?;
         self.collect()?;
         Ok(deleted)
@@ -165,13 +192,13 @@ impl Journal {
         &self,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
-        self.transact_and_tell(|db| Ok((change(db)?, None)))
+        self.transact_and_tell(|db| Ok((change(db)?, Vec::new())))
     }
 
-    /// As [`Journal::transact`], and tells whoever watches of the change that was written.
+    /// As [`Journal::transact`], and tells whoever watches of the changes that were written.
     fn transact_and_tell<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<(T, Option<StoredChange>)> + Send + 'static,
+        change: impl FnOnce(&Connection) -> Written<T> + Send + 'static,
     ) -> Result<T, JournalError> {
         let path = self.path().to_owned();
         let listeners = Arc::clone(self.listeners());
@@ -182,7 +209,7 @@ impl Journal {
                 .map_err(fault)?;
             let (result, told) = change(&transaction).map_err(fault)?;
             transaction.commit().map_err(fault)?;
-            listeners.tell(told.as_slice());
+            listeners.tell(&told);
             Ok(result)
         })
     }
@@ -220,14 +247,14 @@ fn states(states: &[State]) -> impl Iterator<Item = Value> {
 }
 
 /// Deletes some of the roots between `from` and `bound`: how many, and how far it came, unless
-/// it came to the end.
+/// it came to the end; and what is told of that.
 fn delete_batch(
     db: &Connection,
-    from: &Place,
-    bound: &Place,
+    (from, bound): (&Place, &Place),
     ignored: &[State],
     size: usize,
-) -> rusqlite::Result<(usize, Option<Place>)> {
+    tell: &Tell,
+) -> Written<(usize, Option<Place>)> {
     let begin = Instant::now();
     let sql = format!(
         "SELECT finished_at, state, seq FROM execution e INDEXED BY execution_finished
@@ -260,7 +287,11 @@ fn delete_batch(
         .collect::<rusqlite::Result<_>>()?;
     let mut deleted = 0;
     let mut reached = None;
+    let mut told = Vec::new();
     for root in roots {
+        if let Some(change) = tell(&named(db, root.2)?) {
+            told.push(changes::append(db, change)?);
+        }
         delete_family(db, root.2)?;
         deleted += 1;
         reached = Some(root);
@@ -268,7 +299,24 @@ fn delete_batch(
             break;
         }
     }
-    Ok((deleted, reached))
+    Ok(((deleted, reached), told))
+}
+
+/// The row of an execution, as far as it says which one it is.
+fn named(db: &Connection, seq: i64) -> rusqlite::Result<ExecutionRow> {
+    db.prepare_cached(
+        "SELECT id, workflow_name, created_at, workflow_namespace, workflow_id, project_id
+         FROM execution WHERE seq = ?1",
+    )?
+    .query_row(params![seq], |row| {
+        let id = ExecutionId::new(row.get::<_, StoredId>(0)?.into_text());
+        Ok(ExecutionRow {
+            workflow_namespace: row.get(3)?,
+            workflow_id: row.get(4)?,
+            project_id: row.get(5)?,
+            ..ExecutionRow::new(id, row.get::<_, String>(1)?, row.get(2)?)
+        })
+    })
 }
 
 fn delete_family(db: &Connection, root: i64) -> rusqlite::Result<()> {

@@ -22,6 +22,7 @@ use crate::catalogue::Catalogue;
 use crate::cron;
 use crate::delegation::{self, As, Delegating};
 use crate::events::{self, EventSettings, Events};
+use crate::expiration::{self, ExpirationSettings};
 use crate::fault::Fault;
 use crate::feed::{Feed, FeedSettings};
 use crate::identity::{Auth, Caller, Identity};
@@ -83,6 +84,7 @@ pub enum ServerError {
 /// Mistral's API over a runtime.
 pub struct Server {
     pub(crate) app: App,
+    expiration: ExpirationSettings,
     listen: ListenSettings,
     tls: Option<Arc<Tls>>,
 }
@@ -146,6 +148,7 @@ impl Server {
         };
         Ok(Self {
             app,
+            expiration: ExpirationSettings::default(),
             listen: ListenSettings::default(),
             tls: None,
         })
@@ -210,6 +213,15 @@ impl Server {
         self
     }
 
+    /// The same, which keeps of executions that have ended what `settings` say.
+    #[must_use]
+    pub fn with_expiration(self, settings: ExpirationSettings) -> Self {
+        Self {
+            expiration: settings,
+            ..self
+        }
+    }
+
     /// The same, where those are told of executions by HTTP whom `settings` say.
     pub fn with_webhooks(mut self, settings: WebhookSettings) -> Result<Self, ServerError> {
         let webhooks = Webhooks::open(self.app.journal.clone(), settings);
@@ -254,6 +266,7 @@ impl Server {
         let looking = tokio::spawn(delegation::watch::looking(self.app.clone(), notices));
         let deleting = tokio::spawn(delegation::watch::deleting(self.app.clone()));
         let cron = tokio::spawn(cron::watch(self.app.clone()));
+        let expiring = tokio::spawn(expiration::watch(self.app.clone(), self.expiration));
         let zaqar = self.app.zaqar.clone();
         let swept = zaqar.clone().map(|zaqar| tokio::spawn(zaqar.watch()));
         let swaps = tokio::spawn(self.app.clone().follow_packs());
@@ -273,6 +286,7 @@ impl Server {
         let routes = api::service(self.app);
         listen(listener, routes, limits, self.tls, self.listen, stop).await;
         cron.abort();
+        expiring.abort();
         if let Some(swept) = swept {
             swept.abort();
         }

@@ -21,6 +21,8 @@ mod event_triggers;
 mod events;
 #[path = "api/executions.rs"]
 mod executions;
+#[path = "api/expiration.rs"]
+mod expiration;
 #[path = "api/identity.rs"]
 mod identity;
 #[path = "api/limits.rs"]

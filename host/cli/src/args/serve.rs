@@ -1,7 +1,10 @@
 //! The command line of `ostro serve`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
@@ -58,9 +61,61 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) unsigned_packs: bool,
     #[command(flatten)]
+    pub(crate) expiration: Expiration,
+    #[command(flatten)]
     pub(crate) sources: Sources,
     #[command(flatten)]
     pub(crate) state: State,
+}
+
+/// Which executions that have ended are deleted while the server runs: Mistral's
+/// `[execution_expiration_policy]`. Without any of it all are kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is kept of executions that have ended")]
+pub(crate) struct Expiration {
+    /// Delete those that ended longer ago than this, as 7d or 12h; a number alone is of minutes.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) older_than: Option<Age>,
+    /// Delete all that have ended but the newest ones, this many; 0 deletes none.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) max_finished_executions: Option<usize>,
+    /// Neither delete nor count those that ended in these states, as ERROR,CANCELLED.
+    #[arg(long, value_name = "STATES", value_delimiter = ',', value_parser = super::end_state)]
+    pub(crate) ignored_states: Vec<ostro_core::State>,
+    /// How often to look; every 10 minutes without it. A number alone is of minutes.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) evaluation_interval: Option<Age>,
+    /// How many to delete in one transaction; 10 without it.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) batch_size: Option<NonZeroUsize>,
+}
+
+/// A time of up to ten years; a number alone is of minutes, as Mistral has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Age(pub(crate) Duration);
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const LONGEST: u64 = 3650 * 24 * 3600;
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit());
+        let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+        let seconds = match unit.trim_start() {
+            "" | "m" => Some(60),
+            "s" => Some(1),
+            "h" => Some(3600),
+            "d" => Some(24 * 3600),
+            _ => None,
+        };
+        let number: Option<u64> = number.parse().ok();
+        let seconds = number.zip(seconds).and_then(|(a, b)| a.checked_mul(b));
+        seconds
+            .filter(|seconds| (1..=LONGEST).contains(seconds))
+            .map(|seconds| Self(Duration::from_secs(seconds)))
+            .ok_or_else(|| "write a time up to 3650d, as 30s, 90m, 12h or 7d".to_owned())
+    }
 }
 
 /// Where messages are kept.

@@ -6,6 +6,7 @@
 
 mod events;
 mod executions;
+mod expiration;
 mod identity;
 mod limits;
 mod packs_api;
@@ -21,7 +22,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use ostro_server::{
-    EventSettings, LimitSettings, ListenSettings, PacksSettings, TlsSettings, WebhookSettings,
+    EventSettings, ExpirationSettings, LimitSettings, ListenSettings, PacksSettings, TlsSettings,
+    WebhookSettings,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -49,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) state: State,
     pub(crate) sources: Sources,
     pub(crate) executions: ostro_runtime::Options,
+    pub(crate) expiration: ExpirationSettings,
     pub(crate) identity: IdentityConfig,
     pub(crate) events: EventSettings,
     pub(crate) packs_api: PacksSettings,
@@ -96,6 +99,7 @@ impl Config {
             tls: tls::read(section, args),
             limits: limits::read(section),
             executions: executions::read(section),
+            expiration: expiration::read(section, &args.expiration),
             identity,
             events: events::read(section),
             packs_api: packs_api::read(section, args),
@@ -133,6 +137,7 @@ impl Config {
             ("tls", self.tls.is_some() != newer.tls.is_some()),
             ("state_dir", self.state != newer.state),
             ("executions", self.executions != newer.executions),
+            ("expiration", self.expiration != newer.expiration),
             (
                 "auth, policy_file or token_cache",
                 self.identity != newer.identity,
@@ -308,5 +313,32 @@ mod tests {
         );
         assert!(told[2].contains("is no network and no host"), "{told:?}");
         assert!(!told.concat().contains("s3cret"), "{told:?}");
+    }
+
+    #[test]
+    fn times_of_what_is_kept_have_units_or_are_minutes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ostro.yaml");
+        let config = file.display().to_string();
+        let text =
+            "expiration: {older_than: 7d, max_finished_executions: 5, ignored_states: [error]}";
+        std::fs::write(&file, text).unwrap();
+        let (read, mistakes) = understood(&["--config", &config]);
+        assert_eq!(mistakes, []);
+        let days = |days: u64| Some(std::time::Duration::from_hours(24 * days));
+        assert_eq!(read.expiration.older_than, days(7));
+        assert_eq!(read.expiration.max_finished_executions.unwrap().get(), 5);
+        assert_eq!(read.expiration.ignored_states, [ostro_core::State::Error]);
+        let flags = ["--older-than", "2880", "--max-finished-executions", "0"];
+        let (read, _) = understood(&[&["--config", &config], &flags[..]].concat());
+        assert_eq!(read.expiration.older_than, days(2));
+        assert_eq!(read.expiration.max_finished_executions, None);
+        std::fs::write(
+            &file,
+            "expiration: {older_than: 0, evaluation_interval: 1y}",
+        )
+        .unwrap();
+        let (_, mistakes) = understood(&["--config", &config]);
+        assert_eq!(mistakes.len(), 2, "{mistakes:?}");
     }
 }

@@ -1,7 +1,10 @@
 //! What is kept, and what goes.
 
 use ostro_core::{ExecutionId, State};
-use ostro_journal::{Blob, Expired, Journal, NewEvent, NewSnapshot, Options, Policy, Turn};
+use ostro_journal::{
+    ActionRow, Blob, ChangeFilter, Expired, Journal, NewChange, NewEvent, NewSnapshot, Options,
+    Policy, Reached, Turn,
+};
 
 use crate::common::*;
 
@@ -98,7 +101,7 @@ fn what_is_below_a_root_goes_with_it_and_a_value_with_its_last_owner() {
                 ..event(&execution(number + 10), 0)
             })
             .task(task_row(number, number))
-            .action(ostro_journal::ActionRow {
+            .action(ActionRow {
                 input: Some(format!("{number}").repeat(5000)),
                 ..action_row(number, number, number)
             })
@@ -227,4 +230,91 @@ fn what_is_deleted_after_a_pruning_is_never_anothers() {
     let report = journal.check().unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(report.events, 2);
+}
+
+#[test]
+fn who_watches_is_told_of_each_root_that_expires() {
+    let journal = history();
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let listening = std::sync::Arc::clone(&heard);
+    journal.on_changes(move |changes| {
+        listening.lock().unwrap().extend_from_slice(changes);
+        true
+    });
+    let policy = Policy {
+        older_than: Some(1000),
+        batch_size: 2,
+        ..Policy::default()
+    };
+    let expired = journal.expire_and_tell(&policy, DAY + 1104, |row| {
+        Some(NewChange {
+            at: DAY,
+            project_id: row.project_id.as_str().into(),
+            root_execution_id: Some(row.id.clone()),
+            execution_id: Some(row.id.clone()),
+            body: row.workflow_name.as_bytes().into(),
+        })
+    });
+    assert_eq!(expired.unwrap().executions, 3);
+    let heard = heard.lock().unwrap();
+    let roots = heard.iter().map(|one| one.change.root_execution_id.clone());
+    let gone: Vec<_> = (1..=3).map(|number| Some(execution(number))).collect();
+    assert_eq!(roots.collect::<Vec<_>>(), gone);
+    let kept = journal.changes(0, 10, &ChangeFilter::default()).unwrap();
+    assert_eq!(kept.changes, *heard);
+    assert!(journal.check().unwrap().is_sound());
+}
+
+#[test]
+fn actions_that_ran_by_themselves_go_by_the_same_bounds() {
+    let journal = Journal::ephemeral(&Options::default()).unwrap();
+    let mut turn = first_turn(1);
+    // One of a workflow, and one that is still at work.
+    turn.task(task_row(1, 1)).action(action_row(1, 1, 1));
+    for number in 2..=9 {
+        let at = DAY + i64::try_from(number).unwrap();
+        let has_ended = number != 3;
+        turn.action(ActionRow {
+            reached: if has_ended {
+                Reached::Ended
+            } else {
+                Reached::Started
+            },
+            state: match number {
+                3 => State::Running,
+                4 => State::Error,
+                _ => State::Success,
+            },
+            finished_at: has_ended.then_some(at),
+            output: Some(format!("{number}").repeat(5000)),
+            ..ActionRow::new(action(number), "std.echo", at)
+        });
+    }
+    journal.write(turn).unwrap();
+    let left = || -> Vec<u64> {
+        let there = |number: &u64| journal.action(&action(*number)).unwrap().is_some();
+        (1..=9).filter(there).collect()
+    };
+    let mut policy = Policy {
+        older_than: Some(1000),
+        ignored_states: vec![State::Error],
+        ..Policy::default()
+    };
+    assert_eq!(journal.expire(&policy, DAY + 1006).unwrap().actions, 2);
+    assert_eq!(left(), [1, 3, 4, 6, 7, 8, 9]);
+    policy.max_finished = Some(1);
+    let expired = journal.expire(&policy, DAY + 1006).unwrap();
+    assert_eq!((expired.actions, expired.values), (3, 3));
+    assert_eq!(left(), [1, 3, 4, 9]);
+    assert_eq!(
+        journal.expire(&policy, DAY + 1006).unwrap(),
+        Expired::default()
+    );
+    policy = Policy {
+        older_than: Some(0),
+        ..Policy::default()
+    };
+    assert_eq!(journal.expire(&policy, i64::MAX).unwrap().actions, 2);
+    assert_eq!(left(), [1, 3]);
+    assert!(journal.check().unwrap().is_sound());
 }
