@@ -92,6 +92,7 @@ pub struct Server {
 /// What can be changed of a server while it runs.
 #[derive(Clone)]
 pub struct Live {
+    identity: Identity,
     limits: Arc<Limits>,
     tls: Option<Arc<Tls>>,
 }
@@ -164,8 +165,8 @@ impl Server {
     /// The same by these rules; otherwise by Mistral's. They hold where callers are asked who they
     /// are.
     #[must_use]
-    pub fn with_policy(mut self, policy: Policy) -> Self {
-        self.app.identity.policy = Arc::new(policy);
+    pub fn with_policy(self, policy: Policy) -> Self {
+        self.app.identity.set_policy(policy);
         self
     }
 
@@ -247,6 +248,7 @@ impl Server {
     /// What can be changed while it runs.
     pub fn live(&self) -> Live {
         Live {
+            identity: self.app.identity.clone(),
             limits: Arc::clone(&self.app.limits),
             tls: self.tls.clone(),
         }
@@ -313,6 +315,11 @@ impl Live {
     /// From now on these are the bounds. What is under way stays so.
     pub fn set_limits(&self, settings: LimitSettings) {
         self.limits.set(settings);
+    }
+
+    /// From now on these are the rules.
+    pub fn set_policy(&self, policy: Policy) {
+        self.identity.set_policy(policy);
     }
 
     /// Has new connections see the certificate that the files hold now. Where they cannot be
@@ -396,7 +403,7 @@ impl FromRequestParts<App> for Request {
         let path = whole.map_or(parts.uri.path(), |whole| whole.path());
         Ok(Self {
             caller,
-            policy: Arc::clone(&app.identity.policy),
+            policy: app.identity.policy(),
             query: Pairs::parse(parts.uri.query()),
             url: format!("{base}{path}"),
             base,

@@ -3,7 +3,7 @@
 mod keystone;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
 use secrecy::SecretString;
@@ -29,7 +29,7 @@ pub enum Auth {
 #[derive(Clone, Default)]
 pub(crate) struct Identity {
     keystone: Option<Arc<Keystone>>,
-    pub(crate) policy: Arc<Policy>,
+    policy: Arc<RwLock<Arc<Policy>>>,
 }
 
 impl Identity {
@@ -38,6 +38,18 @@ impl Identity {
             Auth::None => None,
             Auth::Keystone(settings) => Some(Arc::new(Keystone::new(settings))),
         };
+    }
+
+    /// The rules that hold now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        let policy = self.policy.read();
+        Arc::clone(&policy.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has these rules hold from now on. What is under way goes by those before.
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        let mut held = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(policy);
     }
 
     /// Whether callers are asked who they are.
@@ -64,7 +76,7 @@ impl Identity {
             is_admin: user.roles.iter().any(|role| role == "admin"),
             user: Some(user),
         };
-        caller.is_admin = self.policy.allows("admin_only", &caller);
+        caller.is_admin = self.policy().allows("admin_only", &caller);
         Ok(caller)
     }
 }

@@ -16,7 +16,7 @@ use super::{Sources, State};
 /// stopped goes on when it is started again.
 ///
 /// At Ctrl-C or SIGTERM what is under way is answered; a second one ends the server at once. SIGHUP
-/// has the settings read again: the limits, the log and the TLS certificate are changed.
+/// has the settings read again: the limits, the log, the policy and the TLS certificate are changed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   Serve to this machine

@@ -124,6 +124,7 @@ impl Config {
             limits: newer.limits,
             log: newer.log,
             tls: tls.or(self.tls),
+            identity: self.identity.with_policy_of(newer.identity),
             ..self
         }
     }
@@ -139,8 +140,8 @@ impl Config {
             ("executions", self.executions != newer.executions),
             ("expiration", self.expiration != newer.expiration),
             (
-                "auth, policy_file or token_cache",
-                self.identity != newer.identity,
+                "auth or token_cache",
+                !self.identity.asks_as(&newer.identity),
             ),
             ("zaqar", self.queues != newer.queues),
             ("webhooks", self.webhooks != newer.webhooks),

@@ -50,6 +50,7 @@ impl Reload<'_> {
     fn once(&self, current: &Config) -> Result<Config> {
         let newer = Config::read(self.args)?;
         // What can go wrong comes first.
+        let policy = newer.identity.policy()?;
         if let Some(tls) = &newer.tls
             && current.tls.is_some()
         {
@@ -57,6 +58,7 @@ impl Reload<'_> {
         }
         self.log.reload(&newer)?;
         self.live.set_limits(newer.limits.clone());
+        self.live.set_policy(policy);
         Ok(newer)
     }
 }

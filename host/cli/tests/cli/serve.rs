@@ -109,7 +109,11 @@ fn expect(condition: bool, said: &str) -> Result<(), Failed> {
 pub(crate) fn managed() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let settings = folder.path().join("ostro.yaml");
-    fs::write(&settings, "limits: {address_bytes: 100B}\n")?;
+    let policy = folder.path().join("policy.yaml");
+    fs::write(&policy, "workflows:delete: role:chief\n")?;
+    let policy_file = "policy_file: policy.yaml\n";
+    let limits = "limits: {address_bytes: 100B}\n";
+    fs::write(&settings, format!("{limits}{policy_file}"))?;
     let socket = folder.path().join("notify");
     let manager = UnixDatagram::bind(&socket)?;
     manager.set_read_timeout(Some(PATIENCE))?;
@@ -141,10 +145,20 @@ pub(crate) fn managed() -> Result<(), Failed> {
     server.until_said(&["nothing is changed", "ostro.yaml:1:32", "bodies_bytes"])?;
     expect(server.status(&long)? == "414", "the limit is as it was")?;
 
-    fs::write(
-        &settings,
-        "limits: {address_bytes: 10KiB}\nexecutions: {at_once: 5}\n",
-    )?;
+    // Nor does a policy that nobody can follow.
+    fs::write(&policy, "workflows:delete: role:\nworkflows:odd: odd odd\n")?;
+    let limits = "limits: {address_bytes: 10KiB}\n";
+    fs::write(&settings, format!("{limits}{policy_file}"))?;
+    server.signal("-HUP")?;
+    expect(told(&manager)?.starts_with("RELOADING=1"), "it reads again")?;
+    expect(told(&manager)?.starts_with("READY=1"), "it is ready again")?;
+    server.until_said(&["nothing is changed", "ostro.yaml:2", "policy.yaml"])?;
+    expect(server.status(&long)? == "414", "the limit is as it was")?;
+
+    // Another file with other rules is no reason for a new start.
+    fs::write(folder.path().join("other.yaml"), "workflows:delete: '!'\n")?;
+    let others = "policy_file: other.yaml\nexecutions: {at_once: 5}\n";
+    fs::write(&settings, format!("{limits}{others}"))?;
     server.signal("-HUP")?;
     expect(told(&manager)?.starts_with("RELOADING=1"), "it reads again")?;
     expect(told(&manager)?.starts_with("READY=1"), "it is ready again")?;

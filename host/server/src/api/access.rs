@@ -62,7 +62,7 @@ pub(super) async fn check(
         Err(refusal) => return refused(request.headers(), refusal),
     };
     if let Some(rule) = rule(here, request.method())
-        && !identity.policy.allows(rule, &caller)
+        && !identity.policy().allows(rule, &caller)
     {
         return not_permitted().into_response();
     }

@@ -90,4 +90,15 @@ workflows:delete: '!'
     assert_eq!(chief.status("GET", all, "").await, 200);
     // The role alone makes no administrator where the file says what does.
     assert_eq!(admin.status("GET", all, "").await, 403);
+
+    // While it runs, the rules become others.
+    let text = "admin_only: role:admin\nexecutions:create: role:member\n";
+    world
+        .live
+        .set_policy(Policy::read(text, "policy.yaml").unwrap());
+    assert_eq!(chief.status("GET", all, "").await, 403);
+    assert_eq!(admin.status("GET", all, "").await, 200);
+    assert_eq!(chief.status("POST", "/v2/executions", &start).await, 403);
+    member.run("flow", "SUCCESS").await;
+    assert_eq!(member.status("DELETE", "/v2/workflows/flow", "").await, 204);
 }

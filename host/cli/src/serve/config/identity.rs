@@ -54,6 +54,19 @@ pub(super) fn read(section: &mut Section<'_>, args: &Serve) -> IdentityConfig {
 }
 
 impl IdentityConfig {
+    /// Whether callers are asked as before.
+    pub(crate) fn asks_as(&self, other: &Self) -> bool {
+        (self.is_asked, self.token_cache) == (other.is_asked, other.token_cache)
+    }
+
+    /// The same, with the policy of `newer`.
+    pub(crate) fn with_policy_of(self, newer: Self) -> Self {
+        Self {
+            policy_file: newer.policy_file,
+            ..self
+        }
+    }
+
     /// How callers are asked: by the Keystone of the cloud that `sources` name.
     pub(crate) fn auth(&self, sources: &Sources) -> Result<Auth> {
         if !self.is_asked {
