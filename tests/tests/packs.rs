@@ -5,6 +5,8 @@
 
 #[path = "packs/activate.rs"]
 mod activate;
+#[path = "packs/elsewhere.rs"]
+mod elsewhere;
 #[path = "packs/faults.rs"]
 mod faults;
 #[path = "packs/install.rs"]

@@ -1,6 +1,9 @@
 //! `ostro serve` answers as a real Mistral 23 did, and Mistral's own client drives it, as
 //! Zaqar's does its queues.
 
+#[path = "serve/lost.rs"]
+mod lost;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -31,8 +34,12 @@ impl Server {
     }
 
     fn start_at(state: &Path, listen: &str, flags: &[&str]) -> Result<Self> {
+        Self::run(Ostro::new()?, state, listen, flags)
+    }
+
+    fn run(ostro: Ostro, state: &Path, listen: &str, flags: &[&str]) -> Result<Self> {
         let serve = ["serve", "--listen", listen, "--state-dir"];
-        let ostro = Ostro::new()?.args(serve).args([state]).args(flags);
+        let ostro = ostro.args(serve).args([state]).args(flags);
         let mut process = ostro.start()?;
         let said = process.stderr.take().context("it says where it listens")?;
         for line in BufReader::new(said).lines() {
@@ -45,13 +52,19 @@ impl Server {
         anyhow::bail!("the server ended before it listened")
     }
 
+    /// Its address and port.
+    fn host(&self) -> &str {
+        let host = self.url.trim_start_matches("http://");
+        host.trim_end_matches("/v2")
+    }
+
     /// Runs a command of Mistral's client that prints a table; its rows.
     fn mistral(&self, arguments: &[&str]) -> Result<Value> {
-        self.run(&[arguments, &["-f", "json"]].concat())
+        self.client(&[arguments, &["-f", "json"]].concat())
     }
 
     /// Runs a command of Mistral's client; the JSON that it prints.
-    fn run(&self, arguments: &[&str]) -> Result<Value> {
+    fn client(&self, arguments: &[&str]) -> Result<Value> {
         let ran = Command::new(client()?.join("mistral"))
             .args(arguments)
             .env("OS_MISTRAL_URL", &self.url)
@@ -134,7 +147,7 @@ fn what_was_under_way_when_the_server_was_killed_goes_on_when_it_is_started_agai
         Ok(seen["State"] == "SUCCESS")
     })
     .with_context(|| seen.to_string())?;
-    let output = server.run(&["execution-get-output", &id]);
+    let output = server.client(&["execution-get-output", &id]);
     ensure!(output? == serde_json::json!({"said": "hello, Ada"}));
     let workflows = server.mistral(&["workflow-list"])?;
     ensure!(workflows[0]["Name"] == "slow", "{workflows}");
@@ -286,10 +299,9 @@ fn a_watcher_elsewhere_sees_all_of_an_execution_though_its_server_is_killed() ->
     let id = started.stdout.trim().to_owned();
     let watch = ostro(&["execution", "watch", &id, "--output", "json"])?.start()?;
     std::thread::sleep(std::time::Duration::from_millis(700));
-    let listen = server.url.trim_start_matches("http://").to_owned();
     server.process.kill()?;
     server.process.wait()?;
-    let _server = Server::start_at(&state, listen.trim_end_matches("/v2"), &["--no-packs"])?;
+    let _server = Server::start_at(&state, server.host(), &["--no-packs"])?;
     let watched = watch.wait_with_output()?;
     let said = String::from_utf8_lossy(&watched.stderr);
     ensure!(watched.status.success(), "{said}");

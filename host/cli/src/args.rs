@@ -13,7 +13,9 @@ use ostro_openstack::ServiceLimit;
 
 pub(crate) use packs::{Action, Complete, Dev, Expect, Lang, Pack, PackDiffArgs, Record, Replay};
 pub(crate) use serve::{Age, AuthKind, Expiration, Queues, Serve};
-pub(crate) use store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
+pub(crate) use store::{
+    Activate, Deactivate, Grant, Install, Listed, Prune, Publish, Remove, Switch, Trust,
+};
 pub(crate) use validation::{Packs, Validation, ValidationRun};
 pub(crate) use workflow::{Workflow, WorkflowDiff};
 
@@ -59,9 +61,10 @@ pub(crate) struct Global {
         global = true
     )]
     pub(crate) color: When,
-    /// Have a server carry out `run`, `execution` and `action`: the address of one, as
-    /// http://127.0.0.1:8989. Where it wants to know who asks, the cloud that --cloud, OS_CLOUD or
-    /// the OS_* variables name gives the token.
+    /// Have a server carry out `run`, `execution`, `action` and what is done with installed packs:
+    /// its address, as http://127.0.0.1:8989, or `cloud` for the one in the cloud's catalogue.
+    /// The cloud is that of --cloud, OS_CLOUD or the OS_* variables; it says who asks, too, where
+    /// the server wants to know.
     #[arg(long, value_name = "URL", env = "OSTRO_URL", global = true, value_hint = ValueHint::Url)]
     pub(crate) url: Option<String>,
 }
@@ -246,6 +249,15 @@ pub(crate) struct State {
     pub(crate) state_dir: Option<PathBuf>,
 }
 
+/// Who asks a server.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Asking {
+    /// With --url, the cloud of clouds.yaml that says who asks. Without it OS_CLOUD or the other
+    /// OS_* variables say it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cloud: Option<String>,
+}
+
 /// Which executions that have ended are deleted when a run starts: Mistral's
 /// `[execution_expiration_policy]`.
 #[derive(Debug, Args)]
@@ -341,6 +353,8 @@ pub(crate) enum Execution {
         only: Option<String>,
         #[command(flatten)]
         state: State,
+        #[command(flatten)]
+        asking: Asking,
         /// In which form to print them.
         #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
         output: Output,
@@ -381,6 +395,8 @@ pub(crate) enum Execution {
         ids: Vec<String>,
         #[command(flatten)]
         state: State,
+        #[command(flatten)]
+        asking: Asking,
     },
 }
 
@@ -391,6 +407,8 @@ pub(crate) struct Look {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) state: State,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
     /// In which form to print it.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,

@@ -30,6 +30,7 @@ pub(crate) fn execution(command: &Execution, verbose: bool) -> Result<Exit> {
             only,
             state,
             output,
+            ..
         } => look::list(state.state_dir.as_deref(), only.as_deref(), *output),
         Execution::Show(args) => look::show(args),
         Execution::Report(args) => look::report(args),
@@ -48,7 +49,7 @@ pub(crate) fn execution(command: &Execution, verbose: bool) -> Result<Exit> {
             run_again(change, task, again, verbose)
         }
         Execution::Skip { change, task } => run_again(change, task, Again::Skip, verbose),
-        Execution::Delete { ids, state } => {
+        Execution::Delete { ids, state, .. } => {
             let state = StateDir::new(state.state_dir.as_deref())?;
             for id in ids {
                 state.find(id)?.delete()?;

@@ -62,9 +62,16 @@ fn main() -> ExitCode {
 /// Has a server carry out the command, where one is named that can. `asked` says that it was named
 /// on the command line, so that it is meant for this command.
 fn elsewhere(cli: &Cli, asked: bool) -> Option<Result<Exit>> {
-    let url = cli.global.url.as_deref().filter(|url| !url.is_empty())?;
-    let done = remote::carry_out(url, &cli.command, cli.global.verbose > 0);
-    done.or_else(|| asked.then(|| Err(remote::refused(url))))
+    if let Some(url) = cli.global.url.as_deref().filter(|url| !url.is_empty()) {
+        let done = remote::carry_out(url, &cli.command, cli.global.verbose > 0);
+        if done.is_some() {
+            return done;
+        }
+        if asked {
+            return Some(Err(remote::refused(url)));
+        }
+    }
+    remote::asks_nobody(&cli.command).map(Err)
 }
 
 /// Carries out a command.

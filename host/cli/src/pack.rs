@@ -4,6 +4,7 @@ pub(crate) mod activate;
 mod case;
 mod dev;
 pub(crate) mod diff;
+pub(crate) mod grant;
 mod grants;
 pub(crate) mod inspect;
 pub(crate) mod install;
@@ -11,6 +12,7 @@ pub(crate) mod kept;
 mod needs;
 pub(crate) mod obstacle;
 mod publish;
+pub(crate) mod row;
 mod test;
 mod trust;
 
@@ -32,6 +34,7 @@ pub(crate) fn pack(command: &Pack) -> Result<Exit> {
         Pack::Diff(args) => diff::diff(args),
         Pack::Test { dir, output } => test::test(dir, *output),
         Pack::Grants { from, state } => grants::grants(from, state),
+        Pack::Grant(args) => grant::grant(args),
         Pack::Install(args) => install::install(args),
         Pack::List(args) => kept::list(args),
         Pack::Activate(args) => activate::activate(args),

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::ClientError;
+use crate::again::{Away, is_passing};
 use crate::error::causes;
 
 /// How long a connection may take to come about.
@@ -37,6 +38,7 @@ pub struct Client {
     base: Url,
     tokens: Option<Arc<dyn Tokens>>,
     token: Arc<Mutex<Option<String>>>,
+    lost: Option<fn(&ClientError)>,
 }
 
 /// A request that is to be sent.
@@ -61,6 +63,7 @@ pub(crate) enum Content {
     Nothing,
     Json(Value),
     Text(String),
+    Bytes(Arc<Vec<u8>>),
 }
 
 impl Ask {
@@ -124,13 +127,22 @@ impl Client {
             base,
             tokens: None,
             token: Arc::default(),
+            lost: None,
         })
     }
 
-    /// The same, for a server that may want tokens.
+    /// The same, for a server that may want tokens; `token` is one that is there already.
     #[must_use]
-    pub fn with_tokens(mut self, tokens: Arc<dyn Tokens>) -> Self {
+    pub fn with_tokens(mut self, tokens: Arc<dyn Tokens>, token: Option<String>) -> Self {
         self.tokens = Some(tokens);
+        self.token = Arc::new(Mutex::new(token));
+        self
+    }
+
+    /// The same, where `tell` is called when an answer is lost and is asked for again.
+    #[must_use]
+    pub fn on_lost(mut self, tell: fn(&ClientError)) -> Self {
+        self.lost = Some(tell);
         self
     }
 
@@ -141,15 +153,53 @@ impl Client {
 
     /// The JSON of an answer; null where it has no body.
     pub(crate) async fn json(&self, ask: Ask) -> Result<Value, ClientError> {
+        let (_, body) = self.json_with_status(ask).await?;
+        Ok(body)
+    }
+
+    /// As [`Client::json`], with the status.
+    pub(crate) async fn json_with_status(
+        &self,
+        ask: Ask,
+    ) -> Result<(StatusCode, Value), ClientError> {
         let url = self.address(&ask)?;
-        let body = read(self.send(ask).await?, &url).await?;
+        let answer = self.send(ask).await?;
+        let status = answer.status();
+        let body = read(answer, &url).await?;
         if body.is_empty() {
-            return Ok(Value::Null);
+            return Ok((status, Value::Null));
         }
-        serde_json::from_slice(&body).map_err(|error| ClientError::Answer {
+        let body = serde_json::from_slice(&body).map_err(|error| ClientError::Answer {
             url: url.to_string(),
             reason: error.to_string(),
-        })
+        })?;
+        Ok((status, body))
+    }
+
+    /// As [`Client::json`], for what does no harm when it is asked for twice: it is asked for again
+    /// where its answer is lost, also while the server is away, and where that `was_there`, however
+    /// it fails that may pass.
+    pub(crate) async fn json_again(&self, ask: Ask, was_there: bool) -> Result<Value, ClientError> {
+        let mut away: Option<Away> = None;
+        loop {
+            let error = match self.json(ask.clone()).await {
+                Err(error) if is_passing(&error) => error,
+                other => return other,
+            };
+            // Who has never been there may be in another place.
+            if away.is_none() && (was_there || matches!(error, ClientError::Lost { .. })) {
+                away = Some(Away::new());
+                if let Some(tell) = self.lost {
+                    tell(&error);
+                }
+            }
+            let Some(away) = &mut away else {
+                return Err(error);
+            };
+            if !away.wait().await {
+                return Err(error);
+            }
+        }
     }
 
     /// The answer, which says yes. A token is asked for where the server first wants one, and again
@@ -205,11 +255,18 @@ impl Client {
             Content::Text(body) => request
                 .header(header::CONTENT_TYPE, "text/plain")
                 .body(body.clone()),
+            Content::Bytes(body) => request
+                .header(header::CONTENT_TYPE, "application/octet-stream")
+                .body(Vec::clone(body)),
         };
         let answer = request.send().await;
-        answer.map_err(|error| ClientError::Unreachable {
-            url: self.base.to_string(),
-            reason: causes(&error),
+        answer.map_err(|error| {
+            let (url, reason) = (self.base.to_string(), causes(&error));
+            if error.is_connect() {
+                ClientError::Unreachable { url, reason }
+            } else {
+                ClientError::Lost { url, reason }
+            }
         })
     }
 
@@ -261,7 +318,12 @@ async fn read(mut answer: Response, url: &Url) -> Result<Vec<u8>, ClientError> {
                 return Err(broken(format!("it is larger than {MAX_ANSWER} bytes")));
             }
             Ok(Some(piece)) => body.extend_from_slice(&piece),
-            Err(error) => return Err(broken(causes(&error))),
+            Err(error) => {
+                return Err(ClientError::Lost {
+                    url: url.to_string(),
+                    reason: causes(&error),
+                });
+            }
         }
     }
 }
@@ -270,7 +332,9 @@ async fn read(mut answer: Response, url: &Url) -> Result<Vec<u8>, ClientError> {
 async fn refusal(answer: Response, url: &Url) -> ClientError {
     let status = answer.status();
     let body = read(answer, url).await.unwrap_or_default();
-    let json: Option<Value> = serde_json::from_slice(&body).ok();
+    let mut json: Option<Value> = serde_json::from_slice(&body).ok();
+    let review = json.as_mut().and_then(|json| json.get_mut("review"));
+    let review = review.map(Value::take);
     let said = json.as_ref().and_then(|json| {
         let text = json
             .get("faultstring")
@@ -289,5 +353,9 @@ async fn refusal(answer: Response, url: &Url) -> ClientError {
             format!("{url} answers {status}: {text}")
         }
     };
-    ClientError::Refused { status, message }
+    ClientError::Refused {
+        status,
+        message,
+        review,
+    }
 }

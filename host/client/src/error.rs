@@ -1,6 +1,7 @@
 //! Why there is no answer, or not the one that was wanted.
 
 use reqwest::StatusCode;
+use serde_json::Value;
 use thiserror::Error;
 
 /// Why a request did not give what was asked for.
@@ -22,6 +23,15 @@ pub enum ClientError {
         /// Why, as far as is known.
         reason: String,
     },
+    /// The server was asked, and its answer never came, or not all of it: nobody knows whether it
+    /// did what it was asked for.
+    #[error("no answer came from {url}: {reason}")]
+    Lost {
+        /// Where the server is.
+        url: String,
+        /// Why, as far as is known.
+        reason: String,
+    },
     /// There is no token to show.
     #[error("no token: {0}")]
     Token(String),
@@ -32,6 +42,9 @@ pub enum ClientError {
         status: StatusCode,
         /// What it says.
         message: String,
+        /// What it has found, where it says that beside: of packs, what would break, or what is
+        /// asked for.
+        review: Option<Value>,
     },
     /// The answer is none that the API has.
     #[error("{url} gives an answer that makes no sense: {reason}")]

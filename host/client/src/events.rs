@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ostro_runtime::feed::Body;
-use reqwest::{Response, StatusCode};
+use reqwest::Response;
 use serde::Deserialize;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
+use crate::again::{Away, is_passing};
 use crate::client::{Ask, segment};
 use crate::error::causes;
 use crate::stream::{Message, Parser};
@@ -15,13 +16,6 @@ use crate::{Client, ClientError};
 
 /// How long nothing may come: the server gives a sign of life every 15 seconds.
 const SILENCE: Duration = Duration::from_secs(45);
-
-/// The waits between attempts to connect again; each is twice as long as the one before.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// For how long a server may be away before it is given up.
-const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -72,8 +66,8 @@ pub struct Events {
     seen: Option<u64>,
     stream: Option<(Response, Parser)>,
     waiting: VecDeque<Next>,
-    /// Since when there is no connection, and how long to wait before the next attempt.
-    away: Option<(Instant, Duration)>,
+    /// Where there is no connection any more.
+    away: Option<Away>,
 }
 
 #[derive(Deserialize)]
@@ -123,7 +117,7 @@ impl Events {
                 Err(_) => "nothing has come for too long".to_owned(),
             };
             self.stream = None;
-            self.away = Some((Instant::now(), FIRST_WAIT));
+            self.away = Some(Away::new());
             return Ok(Next::Lost(lost));
         }
     }
@@ -138,7 +132,6 @@ impl Events {
         };
         ask.accept = "text/event-stream";
         ask.timeout = None;
-        let began = Instant::now();
         let answer = timeout(SILENCE, self.client.send(ask));
         let error = match answer.await {
             Ok(Ok(answer)) => {
@@ -153,15 +146,14 @@ impl Events {
             },
         };
         // Who has never been there may be in another place.
-        let Some((since, wait)) = self.away else {
+        let Some(away) = &mut self.away else {
             return Err(error);
         };
-        if began.duration_since(since) > PATIENCE {
-            return Err(error);
+        if away.wait().await {
+            Ok(None)
+        } else {
+            Err(error)
         }
-        sleep(wait).await;
-        self.away = Some((since, (wait * 2).min(LONGEST_WAIT)));
-        Ok(None)
     }
 
     fn take(&mut self, message: &Message) -> Result<(), ClientError> {
@@ -192,16 +184,5 @@ impl Events {
             url: format!("{}{}", self.client.url(), self.path),
             reason: reason.to_owned(),
         }
-    }
-}
-
-/// Whether the same request may be answered in a while.
-fn is_passing(error: &ClientError) -> bool {
-    match error {
-        ClientError::Unreachable { .. } => true,
-        ClientError::Refused { status, .. } => {
-            *status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
-        }
-        _ => false,
     }
 }

@@ -7,13 +7,16 @@
 //!
 //! Where the server is a real Mistral, all but trees and events is there too.
 
+mod again;
 mod client;
 mod error;
 mod events;
+mod packs;
 mod resources;
 mod stream;
 
 pub use client::{Client, Tokens};
 pub use error::ClientError;
 pub use events::{Beginning, Event, Events, Next};
+pub use packs::{Installation, InstalledPacks, PackFrom};
 pub use resources::{Definitions, Execution, Start};

@@ -5,6 +5,7 @@ use ostro_runtime::tree::ExecutionNode;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::client::{Ask, segment};
 use crate::{Client, ClientError};
@@ -43,7 +44,8 @@ pub struct Start {
     pub env: Option<Map<String, Value>>,
     /// The task that a reverse workflow is to reach.
     pub task: Option<String>,
-    /// The execution's id; where there is one that has it, that one is meant.
+    /// The execution's id, a random one without it; where there is one that has it, that one is
+    /// meant.
     pub id: Option<String>,
 }
 
@@ -96,6 +98,9 @@ impl Client {
     }
 
     /// Starts an execution: its id.
+    ///
+    /// It has an id before it starts, so that it starts once where no answer comes and it is asked
+    /// for again, also while the server is started again.
     pub async fn start(&self, start: Start) -> Result<String, ClientError> {
         let mut params = Map::new();
         if let Some(env) = start.env {
@@ -104,16 +109,14 @@ impl Client {
         if let Some(task) = start.task {
             params.insert("task_name".to_owned(), task.into());
         }
-        let mut body = json!({
+        let body = json!({
+            "id": start.id.unwrap_or_else(|| Uuid::new_v4().to_string()),
             "workflow_name": start.workflow,
             "workflow_namespace": start.namespace,
             "input": start.input,
             "params": params,
         });
-        if let Some(id) = start.id {
-            body["id"] = id.into();
-        }
-        let answer = self.json(Ask::new(Method::POST, "executions").json(body));
+        let answer = self.json_again(Ask::new(Method::POST, "executions").json(body), false);
         let row: Execution = self.read(answer.await?)?;
         Ok(row.id)
     }
@@ -162,6 +165,12 @@ impl Client {
     pub async fn tree(&self, id: &str) -> Result<ExecutionNode, ClientError> {
         let answer = self.json(Ask::get(format!("executions/{}/tree", segment(id))));
         self.read(answer.await?)
+    }
+
+    /// As [`Client::tree`], of a server that was there: where it is away, it is waited for.
+    pub async fn tree_again(&self, id: &str) -> Result<ExecutionNode, ClientError> {
+        let ask = Ask::get(format!("executions/{}/tree", segment(id)));
+        self.read(self.json_again(ask, true).await?)
     }
 
     /// Pauses an execution, has it go on, or ends it: Mistral's words for what it is to be.
@@ -275,7 +284,10 @@ impl Client {
         self.read(answer.await?)
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, value: Value) -> Result<T, ClientError> {
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        value: Value,
+    ) -> Result<T, ClientError> {
         serde_json::from_value(value).map_err(|error| ClientError::Answer {
             url: self.url().to_owned(),
             reason: error.to_string(),

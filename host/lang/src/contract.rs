@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ostro_core::Value;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Definitions, Input, Location, Template, WorkflowKind};
 
@@ -50,7 +50,7 @@ impl fmt::Display for Called {
 }
 
 /// How a thing is different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
     /// It is new.

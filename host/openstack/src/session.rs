@@ -143,6 +143,15 @@ impl Session {
         token.ok_or_else(|| CloudError::Authentication("the login gives no token".to_owned()))
     }
 
+    /// Where `service` is, by the catalogue.
+    pub async fn endpoint(&self, service: &str) -> Result<Url, CloudError> {
+        let ready = self.ready()?;
+        let identity = ready.account.identity(None).await?;
+        let config = ready.account.config();
+        let endpoint = identity.catalogue().endpoint(service, config)?;
+        Ok(endpoint.url().clone())
+    }
+
     /// What messages call the cloud: `cloud "admin"`, or `the OS_* environment`; none without one.
     pub fn label(&self) -> Option<&str> {
         self.0

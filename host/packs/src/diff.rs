@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ostro_core::Method;
 use ostro_lang::{Called, ContractChange, Definitions, How, contract_changes, parse};
 use semver::Version;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::compat::{Way, misfits};
 use crate::grants::{Access, Grants};
@@ -16,7 +16,7 @@ use crate::signature::Signature;
 use crate::types::{Name, Type};
 
 /// The differences between two versions of a pack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PackDiff {
     /// The old version.
@@ -28,7 +28,7 @@ pub struct PackDiff {
 }
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Change {
     /// What kind of thing is different.
@@ -38,14 +38,14 @@ pub struct Change {
     /// Its name: an action, an interface, the text of a grant.
     pub name: Arc<str>,
     /// What it means, where the name does not say it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Whether a workflow that was right may be wrong with it.
     pub breaks: bool,
 }
 
 /// What kind of thing is different.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// An action.

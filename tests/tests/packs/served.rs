@@ -35,7 +35,7 @@ waiting:
 ";
 
 /// Calls what a later version has not.
-const OTHER: &str = "
+pub(crate) const OTHER: &str = "
 version: '2.0'
 others:
   tasks:
@@ -44,13 +44,13 @@ others:
 ";
 
 /// `ostro serve` on the state folder of a place, which goes when it is dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
-    host: String,
+    pub(crate) host: String,
 }
 
 impl Server {
-    fn start(place: &Place, more: &[&str]) -> Result<Self> {
+    pub(crate) fn start(place: &Place, more: &[&str]) -> Result<Self> {
         let serve = [&["serve", "--listen", "127.0.0.1:0"][..], more].concat();
         let mut process = place.ostro(&serve)?.start()?;
         let said = process.stderr.take().context("it says where it listens")?;
@@ -122,7 +122,7 @@ impl Server {
         self.done("GET", path, &Value::Null)
     }
 
-    fn define(&self, text: &str) -> Result<()> {
+    pub(crate) fn define(&self, text: &str) -> Result<()> {
         let (status, answer) = self.send("POST", "/workflows", "", text.as_bytes())?;
         ensure!(status == 201, "{status} {answer:#}");
         Ok(())
@@ -170,7 +170,7 @@ impl Server {
     }
 
     /// The versions of `acme` that the server gives to new executions.
-    fn served(&self) -> Result<Vec<String>> {
+    pub(crate) fn served(&self) -> Result<Vec<String>> {
         let list = self.get("/packs?name=acme")?;
         let all = list["packs"].as_array().context("a list")?;
         let served = all.iter().filter(|one| one["served"] == true);
@@ -207,7 +207,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// Makes a version of `acme` that says what it is. Its artifact, signed.
-fn made(place: &Place, version: &str, has_other: bool, more: &str) -> Result<PathBuf> {
+pub(crate) fn made(place: &Place, version: &str, has_other: bool, more: &str) -> Result<PathBuf> {
     let says = [("which", version), ("other", "x")];
     let made = Made {
         version,

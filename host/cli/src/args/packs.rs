@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use super::store::{Activate, Install, Listed, Prune, Publish, Remove, Switch, Trust};
-use super::{GoesOn, Inputs, Output, Sources, State};
+use super::store::{
+    Activate, Deactivate, Grant, Install, Listed, Prune, Publish, Remove, Switch, Trust,
+};
+use super::{Asking, GoesOn, Inputs, Output, Sources, State};
 
 /// Whether host calls are recorded.
 #[derive(Debug, Args)]
@@ -102,7 +104,8 @@ of one.")]
     /// Have new executions get again what was active before the last change of a pack.
     Rollback(Switch),
     /// Have new executions get no version of a pack, or with NAME@MAJOR none of that number.
-    Deactivate(Switch),
+    Deactivate(Deactivate),
+    Grant(Grant),
     /// Delete a version that is installed. It must not be active, nor needed by an execution.
     Remove(Remove),
     Prune(Prune),
@@ -151,9 +154,10 @@ pub(crate) enum Lang {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ostro pack diff tripleo-1.2.0.pack plugins/tripleo
-  ostro pack diff old new -f workflows/baremetal.yaml")]
+  ostro pack diff old new -f workflows/baremetal.yaml
+  ostro --url http://127.0.0.1:8989 pack diff acme@1.3.0 acme@1.4.0")]
 pub(crate) struct PackDiffArgs {
-    /// The old version: a folder, or a file that `ostro pack build` made.
+    /// The old version: a folder, or a file that `ostro pack build` made. With --url, NAME@VERSION.
     #[arg(value_name = "OLD", value_hint = ValueHint::AnyPath)]
     pub(crate) old: PathBuf,
     /// The new version.
@@ -162,6 +166,8 @@ pub(crate) struct PackDiffArgs {
     /// Workflows to check with both: what is wrong with the new version alone is shown.
     #[arg(short, long = "file", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
     /// In which form to print it.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{Output, State};
+use super::{Asking, Output, State};
 
 /// Where packs are installed, and how is told what came of a command.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
     #[command(flatten)]
     pub(crate) state: State,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
     /// In which form to print what came of it.
     #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
@@ -95,6 +97,33 @@ pub(crate) struct Switch {
     /// The pack.
     #[arg(value_name = "NAME")]
     pub(crate) pack: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+/// A pack, or with NAME@MAJOR a major number of one, that new executions are to get no longer.
+#[derive(Debug, Args)]
+pub(crate) struct Deactivate {
+    #[command(flatten)]
+    pub(crate) switch: Switch,
+    /// With --url: deactivate it whatever the server's workflows call.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Say what an installed version is granted, in place of what it was.
+///
+/// It has to be all that the pack asks for. Executions that are started afterwards get it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ostro pack grant acme@1.4.0 acme.grants.yaml")]
+pub(crate) struct Grant {
+    /// The pack and the version.
+    #[arg(value_name = "NAME@VERSION")]
+    pub(crate) pack: String,
+    /// The file with what it is granted, as pack.yaml has it under `grants`.
+    #[arg(value_name = "GRANTS", value_hint = ValueHint::FilePath)]
+    pub(crate) grants: PathBuf,
     #[command(flatten)]
     pub(crate) place: Place,
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
-use console::style;
 use ostro_lang::parse;
 use ostro_packs::{MajorTag, Pack, PackDiff};
 use ostro_store::{Installed, Record, Store};
@@ -11,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::diff::{self, Broken};
 use super::kept;
-use crate::args::{Activate, Output, Switch};
+use super::row::{self, Row};
+use crate::args::{Activate, Deactivate, Output, Switch};
 use crate::errors::{Exit, WithHint as _, hinted};
 use crate::state::StateDir;
 use crate::{input, terminal};
@@ -80,32 +80,14 @@ pub(super) fn switch(state: &StateDir, request: &Request<'_>, output: Output) ->
             .commit()
             .hint(|| "what was active stays active".to_owned())?;
     }
-    told(&change.record, &target, changes, output);
+    if output == Output::Table {
+        let newest = change.record.active(&target.name, None);
+        let newest = newest.map(|newest| Row::of(&change.record, newest));
+        let target = Row::of(&change.record, &target);
+        row::tell_activated(&target, newest.as_ref(), changes);
+    }
     kept::sweep(state, &mut change, output == Output::Table);
     Ok(Exit::Success)
-}
-
-fn told(record: &Record, target: &Installed, changes: bool, output: Output) {
-    if output == Output::Json {
-        return;
-    }
-    let how = if changes {
-        "is active"
-    } else {
-        "was active already"
-    };
-    terminal::complain(&format!(
-        "{} {} {how}",
-        style(&target.name).bold().for_stderr(),
-        target.version
-    ));
-    let newest = record.active(&target.name, None);
-    if let Some(newest) = newest.filter(|newest| newest.digest != target.digest) {
-        terminal::complain(&format!(
-            "  executions get {}, unless their workflow has the tag pack:{}@{}",
-            newest.version, target.name, target.version.major
-        ));
-    }
 }
 
 /// What activating a version would change.
@@ -203,7 +185,8 @@ impl Review {
 
     fn table(&self) -> Option<String> {
         let (diff, old) = (self.diff.as_ref()?, self.old.as_ref()?);
-        Some(diff::table(old, &self.new, diff, &self.broken))
+        let names = (&*old.manifest.name, &*self.new.manifest.name);
+        Some(diff::table(names, diff, &self.broken.shown()))
     }
 
     /// The version that it is compared with.
@@ -263,7 +246,8 @@ pub(super) fn roll_back(args: &Switch) -> Result<Exit> {
 }
 
 /// Carries out `ostro pack deactivate`.
-pub(super) fn deactivate(args: &Switch) -> Result<Exit> {
+pub(super) fn deactivate(args: &Deactivate) -> Result<Exit> {
+    let args = &args.switch;
     let state = StateDir::new(args.place.state.state_dir.as_deref())?;
     let mut change = state.store().change()?;
     let (name, version) = kept::split(&args.pack);
@@ -284,18 +268,9 @@ pub(super) fn deactivate(args: &Switch) -> Result<Exit> {
 fn active(record: &Record, name: &str, output: Output) -> Result<()> {
     let packs = record.packs.get(name);
     let versions = packs.iter().flat_map(|packs| &packs.versions);
-    let active: Vec<&Installed> = versions
+    let active: Vec<Row> = versions
         .filter(|one| packs.is_some_and(|packs| packs.is_active(one)))
+        .map(|one| Row::of(record, one))
         .collect();
-    if output == Output::Json {
-        let all: Vec<Value> = active.iter().map(|one| kept::json(record, one)).collect();
-        return terminal::print(&terminal::json(&all)?);
-    }
-    if active.is_empty() {
-        terminal::print(&format!("no version of {} is active", style(name).bold()))?;
-    }
-    for one in active {
-        terminal::print(&format!("{} {} is active", style(name).bold(), one.version))?;
-    }
-    Ok(())
+    row::show_active(name, &active, output)
 }

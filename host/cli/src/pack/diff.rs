@@ -26,7 +26,10 @@ pub(super) fn diff(args: &PackDiffArgs) -> Result<Exit> {
     }
     let broken = Broken::find(&old, &new, &texts)?;
     terminal::print(&match args.output {
-        Output::Table => table(&old, &new, &diff, &broken),
+        Output::Table => {
+            let names = (&*old.manifest.name, &*new.manifest.name);
+            table(names, &diff, &broken.shown())
+        }
         Output::Json => serde_json::to_string_pretty(&json(&diff, &broken))?,
     })?;
     Ok(if diff.breaks() || !broken.found.is_empty() {
@@ -192,14 +195,46 @@ impl ActionCatalogue for Catalogue<'_> {
     }
 }
 
-/// What changes, for people.
-pub(super) fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) -> String {
-    let name = &new.manifest.name;
-    let mut text = format!("{name} {} → {}\n", diff.old, diff.new);
-    if old.manifest.name != *name {
+/// What breaks, for people.
+pub(crate) struct Shown {
+    /// Each place, with what is wrong there.
+    pub(crate) places: Vec<String>,
+    /// What is said of them all; none where nothing was looked at.
+    pub(crate) sentence: Option<String>,
+}
+
+impl Broken {
+    pub(super) fn shown(&self) -> Shown {
+        let places = self.found.iter();
+        let sentence = match (self.files, self.found.len()) {
+            (0, _) => None,
+            (_, 0) => Some("No workflow that was given breaks.".to_owned()),
+            (_, found) => Some(wrong("given", found)),
+        };
+        Shown {
+            places: places.map(|(found, source)| found.render(source)).collect(),
+            sentence,
+        }
+    }
+}
+
+/// How much is wrong in workflows, which are `given` or otherwise known.
+pub(crate) fn wrong(given: &str, found: usize) -> String {
+    match found {
+        1 => format!("The workflows {given} have an error with it that they have not now."),
+        found => {
+            format!("The workflows {given} have {found} errors with it that they have not now.")
+        }
+    }
+}
+
+/// What changes between two packs of these names, for people.
+pub(crate) fn table((old, new): (&str, &str), diff: &PackDiff, broken: &Shown) -> String {
+    let mut text = format!("{new} {} → {}\n", diff.old, diff.new);
+    if old != new {
         text = format!(
-            "{} {} → {name} {}, which has another name\n",
-            old.manifest.name, diff.old, diff.new
+            "{old} {} → {new} {}, which has another name\n",
+            diff.old, diff.new
         );
     }
     if diff.changes.is_empty() {
@@ -208,9 +243,9 @@ pub(super) fn table(old: &Pack, new: &Pack, diff: &PackDiff, broken: &Broken) ->
     for change in &diff.changes {
         text.push_str(&line(change));
     }
-    for (found, source) in &broken.found {
+    for place in &broken.places {
         text.push('\n');
-        text.push_str(&terminal::clean(&found.render(source)));
+        text.push_str(&terminal::clean(place));
     }
     text.push('\n');
     text.push_str(&verdict(diff, broken));
@@ -230,7 +265,7 @@ fn line(change: &Change) -> String {
 }
 
 /// What it comes to, in sentences.
-fn verdict(diff: &PackDiff, broken: &Broken) -> String {
+fn verdict(diff: &PackDiff, broken: &Shown) -> String {
     let mut said = Vec::new();
     if diff.understates() {
         said.push(format!(
@@ -246,14 +281,6 @@ fn verdict(diff: &PackDiff, broken: &Broken) -> String {
     if diff.asks_for_more() {
         said.push("It asks for more than before: look at its imports and grants.".to_owned());
     }
-    match (broken.files, broken.found.len()) {
-        (0, _) => {}
-        (_, 0) => said.push("No workflow that was given breaks.".to_owned()),
-        (_, 1) => said
-            .push("The workflows given have an error with it that they have not now.".to_owned()),
-        (_, found) => said.push(format!(
-            "The workflows given have {found} errors with it that they have not now."
-        )),
-    }
+    said.extend(broken.sentence.clone());
     said.join("\n")
 }

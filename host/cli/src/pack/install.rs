@@ -12,6 +12,7 @@ use serde_json::json;
 use super::activate;
 use super::kept;
 use super::obstacle::{self, Asks, Obstacle};
+use super::row::Row;
 use crate::args::{Install, Output};
 use crate::errors::{Exit, WithHint as _, hinted};
 use crate::state::StateDir;
@@ -45,7 +46,7 @@ pub(super) fn install(args: &Install) -> Result<Exit> {
         .hint(|| "nothing was installed, and what was active stays active".to_owned())?;
     kept::sweep(&state, &mut change, false);
     drop(change);
-    tell(&installed, is_new);
+    terminal::complain(&Row::of(&store.read()?, &installed).told(is_new));
     if args.activate {
         let request = activate::Request {
             name: installed.name.clone(),
@@ -85,7 +86,7 @@ pub(crate) fn installed(fetched: &Fetched, signer: Option<Signer>, grants: Grant
 }
 
 /// Fetches a pack; an error says what to do.
-pub(super) fn fetch(source: &Source) -> Result<Fetched> {
+pub(crate) fn fetch(source: &Source) -> Result<Fetched> {
     let fetched = crate::block_on(source.fetch())?;
     fetched.map_err(|error| match &error {
         StoreError::Registry { reason, .. } if reason.contains("cannot be reached") => hinted(
@@ -122,24 +123,37 @@ fn accept(record: &Record, pack: &Pack, file: Option<&Path>) -> Result<Grants> {
     let asked = &pack.manifest.grants;
     let name = format!("{} {}", pack.manifest.name, pack.manifest.version);
     if let Some(file) = file {
-        let granted = sources::grants("--accept-grants", file)?;
-        return match granted.beyond(asked) {
-            None => Ok(granted),
-            Some(beyond) => Err(hinted(
-                anyhow!("{name} asks for more than {} accepts", file.display()),
-                format!(
-                    "to accept it, add to {}:\n{}",
-                    file.display(),
-                    lines(&beyond)?
-                ),
-            )),
-        };
+        return accepted(pack, "--accept-grants", file);
     }
     let Asks { asks, beyond } = match obstacle::known_grants(record, pack) {
         Ok(known) => return Ok(known),
         Err(asks) => *asks,
     };
-    let lines = lines(&beyond)?;
+    if ask(&asks, &beyond)? {
+        return Ok(asked.clone());
+    }
+    Err(anyhow!(
+        "{name} was not installed: its grants were not accepted"
+    ))
+}
+
+/// What a file accepts, which has to be all that the pack asks for.
+pub(super) fn accepted(pack: &Pack, option: &str, file: &Path) -> Result<Grants> {
+    let granted = sources::grants(option, file)?;
+    let Some(beyond) = granted.beyond(&pack.manifest.grants) else {
+        return Ok(granted);
+    };
+    let (name, version) = (&pack.manifest.name, &pack.manifest.version);
+    let file = file.display();
+    Err(hinted(
+        anyhow!("{name} {version} asks for more than {file} accepts"),
+        format!("to accept it, add to {file}:\n{}", lines(&beyond)?),
+    ))
+}
+
+/// Asks on the terminal whether a pack gets what it asks for; an error where there is none.
+pub(crate) fn ask(asks: &str, beyond: &Grants) -> Result<bool> {
+    let lines = lines(beyond)?;
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(hinted(
             anyhow!("{asks}:\n{lines}\nand there is no terminal to accept it on"),
@@ -152,12 +166,7 @@ fn accept(record: &Record, pack: &Pack, file: Option<&Path>) -> Result<Grants> {
         style(asks).bold().for_stderr(),
         terminal::clean(&lines)
     ));
-    if confirmed("Grant it?")? {
-        return Ok(asked.clone());
-    }
-    Err(anyhow!(
-        "{name} was not installed: its grants were not accepted"
-    ))
+    confirmed("Grant it?")
 }
 
 /// The answer to a question on the terminal.
@@ -178,7 +187,7 @@ pub(crate) fn lines(grants: &Grants) -> Result<String> {
     Ok(lines.join("\n"))
 }
 
-fn imports(error: anyhow::Error, pack: &Pack, file: Option<&Path>) -> anyhow::Error {
+pub(super) fn imports(error: anyhow::Error, pack: &Pack, file: Option<&Path>) -> anyhow::Error {
     let name = format!("{} {}", pack.manifest.name, pack.manifest.version);
     let error = error.context(name);
     match file {
@@ -198,26 +207,6 @@ pub(crate) fn keep(
         .record
         .add(installed.clone(), fetched.reference.as_deref());
     change.commit()
-}
-
-fn tell(installed: &Installed, is_new: bool) {
-    let signed = match &installed.signer {
-        Some(signer) => format!("signed with {} ({})", signer.key, signer.comment),
-        None => "not signed with a key that is trusted".to_owned(),
-    };
-    let what = if is_new {
-        "installed"
-    } else {
-        "was installed already"
-    };
-    terminal::complain(&format!(
-        "{} {} {what}\n  from {}\n  {}\n  {}",
-        style(&installed.name).bold().for_stderr(),
-        installed.version,
-        terminal::clean_line(&installed.source),
-        installed.digest,
-        terminal::clean_line(&signed),
-    ));
 }
 
 /// What is said of a pack that was published or installed, as JSON.

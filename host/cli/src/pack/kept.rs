@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow};
-use comfy_table::{ContentArrangement, Table, presets};
 use console::style;
 use ostro_store::{Change, Installed, Record, Store, StoreError};
 use serde_json::{Value, json};
 
+use super::row::{self, Row};
 use crate::args::{Listed, Output, Prune, Remove};
 use crate::errors::{Exit, WithHint as _, hinted, warn};
 use crate::installed;
 use crate::state::StateDir;
 use crate::terminal;
-use crate::text::trimmed;
+
+/// What is said where no pack is installed.
+pub(crate) const NONE: &str = "no pack is installed; `ostro pack install` installs one";
 
 /// How often `ostro pack remove` looks whether an execution is still being started.
 const LOOKS: usize = 100;
@@ -42,79 +44,35 @@ pub(super) fn list(args: &Listed) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     if versions.is_empty() {
-        terminal::complain("no pack is installed; `ostro pack install` installs one");
+        terminal::complain(NONE);
         return Ok(Exit::Success);
     }
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header([
-            "PACK",
-            "VERSION",
-            "STATE",
-            "SIGNED WITH",
-            "DIGEST",
-            "SOURCE",
-        ]);
-    for one in versions {
-        let signer = one
-            .signer
-            .as_ref()
-            .map_or("-", |signer| signer.key.as_str());
-        let digest: String = one.digest.chars().take("sha256:".len() + 12).collect();
-        table.add_row([
-            one.name.clone(),
-            one.version.to_string(),
-            standing(&record, one).to_owned(),
-            signer.to_owned(),
-            digest,
-            terminal::clean_line(&one.source),
-        ]);
-    }
-    terminal::print(&trimmed(&table))?;
+    let rows: Vec<Row> = versions.iter().map(|one| Row::of(&record, one)).collect();
+    terminal::print(&row::table(&rows))?;
     Ok(Exit::Success)
-}
-
-/// How a version stands, in a word or two.
-fn standing(record: &Record, one: &Installed) -> &'static str {
-    match record.packs.get(&one.name) {
-        Some(packs) if packs.is_active(one) => "active",
-        Some(packs) if packs.is_before(one) => "to roll back to",
-        _ => "-",
-    }
 }
 
 /// All that is known of a version, for programs.
 pub(crate) fn json(record: &Record, one: &Installed) -> Value {
-    let packs = record.packs.get(&one.name);
-    json!({
-        "name": one.name,
-        "version": one.version,
-        "digest": one.digest,
-        "active": packs.is_some_and(|packs| packs.is_active(one)),
-        "rollback": packs.is_some_and(|packs| packs.is_before(one)),
-        "source": one.source,
-        "signer": one.signer,
-        "grants": one.grants,
-        "installed_at": one.installed_at,
-    })
+    json!(Row::of(record, one))
 }
 
 /// Carries out `ostro pack remove`.
 pub(super) fn remove(args: &Remove) -> Result<Exit> {
-    let Some((name, version)) = args.pack.split_once('@') else {
-        return Err(hinted(
-            anyhow!("{}: which version is to go?", args.pack),
-            format!(
-                "write {}@VERSION; `ostro pack list {0}` shows them",
-                args.pack
-            ),
-        ));
-    };
+    let (name, version) = exact(&args.pack, "is to go")?;
     let state = StateDir::new(args.place.state.state_dir.as_deref())?;
     let removed = take_away(&state, name, version)?;
-    report(&[removed], "removed", args.place.output)
+    report(&rows(&[removed]), "removed", args.place.output)
+}
+
+/// The name and the version of what is to be exactly one; `what` is the end of a question.
+pub(crate) fn exact<'a>(text: &'a str, what: &str) -> Result<(&'a str, &'a str)> {
+    text.split_once('@').ok_or_else(|| {
+        hinted(
+            anyhow!("{text}: which version {what}?"),
+            format!("write {text}@VERSION; `ostro pack list {text}` shows them"),
+        )
+    })
 }
 
 /// Deletes a version that is neither active nor needed.
@@ -180,17 +138,23 @@ pub(super) fn prune(args: &Prune) -> Result<Exit> {
     let needed = installed::digests(&installed::needed(&state)?);
     let gone = unleased(&store, change.record.needless(&needed, true))?;
     if args.dry_run {
-        return report(&gone, "would be deleted", args.place.output);
+        return report(&rows(&gone), "would be deleted", args.place.output);
     }
     for one in &gone {
         change.record.remove(&one.name, &one.digest)?;
     }
     change.commit()?;
     change.sweep(&quiet)?;
-    report(&gone, "deleted", args.place.output)
+    report(&rows(&gone), "deleted", args.place.output)
 }
 
-fn report(gone: &[Installed], how: &str, output: Output) -> Result<Exit> {
+/// Versions that are gone.
+fn rows(gone: &[Installed]) -> Vec<Row> {
+    let record = Record::default();
+    gone.iter().map(|one| Row::of(&record, one)).collect()
+}
+
+pub(crate) fn report(gone: &[Row], how: &str, output: Output) -> Result<Exit> {
     if output == Output::Json {
         let all: Vec<Value> = gone
             .iter()
@@ -268,7 +232,7 @@ pub(crate) fn now() -> i64 {
 }
 
 /// `NAME@VERSION` or `NAME`.
-pub(super) fn split(text: &str) -> (&str, Option<&str>) {
+pub(crate) fn split(text: &str) -> (&str, Option<&str>) {
     match text.split_once('@') {
         Some((name, version)) => (name, Some(version)),
         None => (text, None),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use ostro_client::{Beginning, Client, Event, Next};
+use ostro_client::{Beginning, Client, ClientError, Event, Events, Next};
 use ostro_core::{ActionExecutionId, Clock as _, ExecutionId, Progress, State};
 use ostro_engine::Change as Changed;
 use ostro_runtime::feed::{ActionState, Change};
 use ostro_runtime::tree::{ExecutionNode, Told};
 use ostro_runtime::{ActionEnd, ActionRef, Notice, NoticeKind, SystemClock};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::told;
@@ -23,6 +24,9 @@ use crate::terminal;
 
 /// How often the server is asked at most how all of it stands.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How many events wait at most to be shown.
+const MOST_WAITING: usize = 64;
 
 struct Watch<'a> {
     client: &'a Client,
@@ -81,7 +85,7 @@ async fn follow(
         is_old: false,
         asked: Instant::now(),
     };
-    let mut events = client.events(id, beginning);
+    let mut events = listened(client.events(id, beginning));
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut interrupt = pin!(tokio::signal::ctrl_c());
@@ -104,9 +108,9 @@ async fn follow(
                 stop.await.map_err(told)?;
             }
             _ = ticks.tick(), if watch.live.is_some() => watch.draw().await?,
-            next = events.next() => match next.map_err(told)? {
-                Next::End => break,
-                next => watch.take(next),
+            next = events.recv() => match next.transpose().map_err(told)? {
+                None | Some(Next::End) => break,
+                Some(next) => watch.take(next),
             }
         }
         if watch.state == State::Paused && watch.live.is_none() {
@@ -114,7 +118,7 @@ async fn follow(
             break;
         }
     }
-    watch.root = client.tree(id).await.map_err(told)?;
+    watch.root = client.tree_again(id).await.map_err(told)?;
     let root = watch.leave();
     if root.state == State::Paused {
         return Err(hinted(
@@ -131,6 +135,22 @@ async fn follow(
         State::Success => Exit::Success,
         _ => Exit::Failure,
     })
+}
+
+/// What comes of `events`. They are waited for by themselves: to connect may take longer than
+/// there is between two drawings of the screen.
+fn listened(mut events: Events) -> mpsc::Receiver<Result<Next, ClientError>> {
+    let (sender, receiver) = mpsc::channel(MOST_WAITING);
+    tokio::spawn(async move {
+        loop {
+            let next = events.next().await;
+            let is_last = matches!(next, Ok(Next::End) | Err(_));
+            if sender.send(next).await.is_err() || is_last {
+                break;
+            }
+        }
+    });
+    receiver
 }
 
 impl Watch<'_> {

@@ -170,6 +170,11 @@ impl Endpoint {
         }
     }
 
+    /// The endpoint's own address.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// The address of `path` below the endpoint. It has the endpoint's origin, whatever the path.
     ///
     /// A version that starts the path and that the endpoint's path already ends with is not
