@@ -3,6 +3,8 @@
 
 #[path = "serve/lost.rs"]
 mod lost;
+#[path = "serve/scene.rs"]
+mod scene;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
