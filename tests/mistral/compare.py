@@ -100,18 +100,22 @@ def unexplained(value):
 def differences(ostro, path):
     """By step, what was recorded and what `ostro` answers, where that is something else."""
     recorded = json.loads(path.with_suffix(".json").read_text())
+    with Server(ostro) as server:
+        return differences_of(answers.Topic(path, server.port), recorded)
+
+
+def differences_of(topic, recorded):
+    """The same of a topic whose server is there."""
     found = {}
     answers.PATIENCE = 10.0
-    with Server(ostro) as server:
-        topic = answers.Topic(path, server.port)
-        for known, step in zip(recorded, topic.steps, strict=True):
-            try:
-                answer = topic.answer(step)
-            except (rig.RigError, KeyError, IndexError, TypeError, OSError) as error:
-                answer = {"error": f"{type(error).__name__}: {error}"}
-            wanted, answer = (comparable(known["call"], one) for one in (known, answer))
-            if answer != wanted:
-                found[known["step"]] = {"call": known["call"], "mistral": wanted, "ostro": answer}
+    for known, step in zip(recorded, topic.steps, strict=True):
+        try:
+            answer = topic.answer(step)
+        except (rig.RigError, KeyError, IndexError, TypeError, OSError) as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        wanted, answer = (comparable(known["call"], one) for one in (known, answer))
+        if answer != wanted:
+            found[known["step"]] = {"call": known["call"], "mistral": wanted, "ostro": answer}
     return found
 
 
@@ -134,10 +138,10 @@ def without_words(answer):
     return {**answer, "json": {**body, **words}}
 
 
-def listed():
+def listed(file):
     """By topic and step, why `ostro` answers otherwise."""
     reasons = {}
-    for deviation in yaml.safe_load((answers.FOLDER.parent / "deviations.yaml").read_text()):
+    for deviation in yaml.safe_load(file.read_text()):
         for topic, steps in deviation["steps"].items():
             for step in steps:
                 if step in reasons.setdefault(topic, {}):
@@ -146,12 +150,12 @@ def listed():
     return reasons
 
 
-def judge(found, reasons):
+def judge(found, sizes, reasons):
     """Prints how many answers are alike; what is wrong with what differs."""
     wrong, totals = [], collections.Counter()
     for topic, differences in found.items():
         known = reasons.get(topic, {})
-        total = len(json.loads((answers.FOLDER / f"{topic}.json").read_text()))
+        total = sizes[topic]
         kinds = {step: kind(difference) for step, difference in differences.items()}
         count = collections.Counter(kinds.values())
         count["alike"] = total - len(differences)
@@ -182,7 +186,10 @@ def main():
     if options.all:
         json.dump(found, sys.stdout, indent=1, ensure_ascii=False)
         return
-    wrong = judge(found, listed())
+    sizes = {
+        topic: len(json.loads((answers.FOLDER / f"{topic}.json").read_text())) for topic in found
+    }
+    wrong = judge(found, sizes, listed(answers.FOLDER.parent / "deviations.yaml"))
     if wrong:
         raise rig.RigError("\n".join(wrong))
 

@@ -193,7 +193,7 @@ def wait_for(name, process, ready, seconds=90):
     raise RigError(f"{name} is not ready after {seconds} s:\n{tail(RUN / f'{name}.log')}")
 
 
-def mistral_conf(ports):
+def mistral_conf(ports, keystone=None):
     # The scheduler stays the usual one, `legacy`, asking five times as often as usual: once a
     # database session of the other, `default`, goes wrong, no join starts any more until Mistral
     # is started again (seen within an hour).
@@ -206,7 +206,7 @@ heartbeat_timeout_threshold = 0
 host = {HOST}
 port = {ports['api']}
 [pecan]
-auth_enable = false
+auth_enable = {"true" if keystone else "false"}
 [executor]
 type = local
 [scheduler]
@@ -220,6 +220,18 @@ enabled = false
 connection = {database}
 max_pool_size = 60
 max_overflow = 60
+""" + asking(keystone or {})
+
+
+def asking(keystone):
+    """How Mistral asks a Keystone who calls, as an account of its own."""
+    if not keystone:
+        return ""
+    account = "\n".join(f"{name} = {value}" for name, value in keystone.items())
+    return f"""[keystone_authtoken]
+auth_type = password
+www_authenticate_uri = {keystone["auth_url"]}
+{account}
 """
 
 
@@ -231,8 +243,10 @@ def state():
         return None
 
 
-def up(servers=SERVERS):
-    """Installs what is missing and starts what does not run; answers as `state`."""
+def up(servers=SERVERS, keystone=None):
+    """Installs what is missing and starts what does not run; answers as `state`.
+
+    Nobody is asked who they are, unless there is a `keystone`: what clouds.yaml has as `auth`."""
     RUN.mkdir(mode=0o755, exist_ok=True)
     if RUN.stat().st_uid != os.getuid():
         raise RigError(f"{RUN} belongs to somebody else")
@@ -248,7 +262,7 @@ def up(servers=SERVERS):
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         running = {"ports": ports, "pids": {}, "url": f"http://{HOST}:{ports['api']}/v2"}
         try:
-            start_all(running, servers)
+            start_all(running, servers, keystone)
         except BaseException:
             stop(running)
             raise
@@ -260,7 +274,7 @@ def remember(running, name, process):
     STATE.write_text(json.dumps(running, indent=1) + "\n")
 
 
-def start_all(running, servers):
+def start_all(running, servers, keystone):
     ports = running["ports"]
     for name in ["postgres", "rabbitmq", "scripts"]:
         shutil.rmtree(RUN / name, ignore_errors=True)
@@ -275,7 +289,8 @@ def start_all(running, servers):
         wait_for(name, process, lambda name=name: connects(ports[name]))
     create_database(ports["postgres"])
     conf = RUN / "mistral.conf"
-    conf.write_text(mistral_conf(ports))
+    conf.write_text(mistral_conf(ports, keystone))
+    conf.chmod(0o600)
     env = {
         "PYTHONPATH": str(HERE / "provider"),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -352,6 +367,9 @@ def healthy(port):
     try:
         with OPENER.open(f"http://{HOST}:{port}/v2/workflows?limit=1", timeout=5) as answer:
             return answer.status == 200
+    except urllib.error.HTTPError as refusal:
+        # It asks who calls.
+        return refusal.code == 401
     except (OSError, urllib.error.URLError):
         return False
 

@@ -25,7 +25,7 @@ use self::cron_trigger::CronTrigger;
 use self::definition::{Definition, Text};
 use self::environment::Environment;
 use self::event_trigger::EventTrigger;
-use self::library::Libraries;
+use self::library::{Libraries, Seen};
 use self::member::Member;
 pub(crate) use self::table::{Kept, Owned, Table};
 use crate::actions::{Actions, Held};
@@ -144,7 +144,10 @@ impl Catalogue {
             return Ok(library);
         }
         let (catalogue, caller) = (Arc::clone(self), caller.clone());
-        let made = move || catalogue.libraries.make(&caller, &catalogue.kept());
+        let made = move || {
+            let seen = Seen::by(&caller, &catalogue.kept());
+            catalogue.libraries.make(&caller, seen)
+        };
         tokio::task::spawn_blocking(made).await.map_err(|error| {
             tracing::error!(%error, "a library cannot be made");
             Fault::unavailable("what the project has defined cannot be read: the log says why")

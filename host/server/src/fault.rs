@@ -75,6 +75,11 @@ impl Fault {
         Self::new(StatusCode::CONFLICT, message)
     }
 
+    /// The request cannot be read, and is answered with this status.
+    pub(crate) fn unread(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::new(status, message)
+    }
+
     /// Not now, as too much else is under way.
     pub(crate) fn busy(message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, message)

@@ -26,6 +26,9 @@ use crate::records::{all_pages, unknown_action};
 /// How many run at the same time at most; more wait.
 const MOST: usize = 64;
 
+/// How many there are at most, with those that wait, for which nobody waits.
+const MOST_SCHEDULED: usize = 512;
+
 /// What the row of an action says that is finished from outside.
 const DEFERRED: &str = r#"{"deferred":true}"#;
 
@@ -36,6 +39,8 @@ pub(crate) struct Single {
     slots: Semaphore,
     /// What they say that waits to be written.
     notes: Arc<Notes>,
+    /// One for each that somebody has scheduled.
+    places: Arc<Semaphore>,
     /// Held by whoever says how one stands: it ends once.
     turn: tokio::sync::Mutex<()>,
 }
@@ -46,6 +51,7 @@ impl Default for Single {
             running: Mutex::default(),
             slots: Semaphore::new(MOST),
             notes: Arc::default(),
+            places: Arc::new(Semaphore::new(MOST_SCHEDULED)),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -135,6 +141,12 @@ impl App {
 
     /// Runs an action for whom nobody waits. Its row is there once this is ready.
     pub(crate) async fn schedule_action(&self, call: Call) -> Result<(), Fault> {
+        let Ok(place) = Arc::clone(&self.single.places).try_acquire_owned() else {
+            return Err(Fault::busy(format!(
+                "Too many actions: {MOST_SCHEDULED} run or wait that belong to no workflow, and \
+                 there is no room for more until some have ended"
+            )));
+        };
         let now = self.now();
         let row = ActionRow {
             reached: Reached::Started,
@@ -157,6 +169,7 @@ impl App {
         drop(running);
         let app = self.clone();
         tokio::spawn(async move {
+            let _place = place;
             let outcome = match run.await {
                 Ok(outcome) => Some(outcome),
                 // Whoever cancelled it says how it ended.

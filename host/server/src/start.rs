@@ -49,6 +49,7 @@ pub(crate) async fn start(
     let (name, namespace) = {
         let kept = app.catalogue.kept();
         let found = kept.workflow(caller, &workflow, &wanted.namespace)?;
+        found.runs_for(caller)?;
         (found.name.clone(), found.namespace.clone())
     };
     // Held until the execution is written.

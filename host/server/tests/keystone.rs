@@ -26,6 +26,8 @@ mod isolation;
 mod members;
 #[path = "keystone/policy.rs"]
 mod policy;
+#[path = "keystone/recorded.rs"]
+mod recorded;
 #[path = "../../openstack/tests/real/running.rs"]
 mod running;
 #[path = "keystone/tokens.rs"]

@@ -185,7 +185,7 @@ async fn delete_in(
 }
 
 async fn validate(State(app): State<App>, request: Request, text: String) -> Response {
-    SORT.validate(&app, &request, &text)
+    SORT.validate(&app, &request, &text).await
 }
 
 fn unknown(name: &str, namespace: &str) -> Fault {

@@ -9,7 +9,7 @@ use ostro_lang::{bind_input, invalid_input};
 use serde_json::Value;
 
 use super::given::{Given, Shape};
-use super::kept::{listed, scope_attribute};
+use super::kept::{listed, of_others, scope_attribute};
 use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::catalogue::cron_trigger::{CronTrigger, NEVER, Pattern};
@@ -134,6 +134,7 @@ async fn create(
     let created = app.catalogue.change(|kept, edits| {
         // It may have gone meanwhile.
         let workflow = kept.workflow(&request.caller, identifier, "")?;
+        workflow.runs_for(&request.caller)?;
         if kept
             .cron_triggers
             .own(&request.caller, &name.to_owned())
@@ -176,7 +177,7 @@ async fn delete(
     let deleted = app.catalogue.change(|kept, edits| {
         let found = find(kept, &request.caller, &identifier)?;
         if found.project != request.caller.project && !request.caller.is_admin {
-            return Err(unknown(&identifier));
+            return Err(of_others(&found.name));
         }
         edits.drop::<CronTrigger>(&found.id);
         Ok(found.id.clone())

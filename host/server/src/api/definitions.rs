@@ -1,19 +1,26 @@
 //! What the resources have in common that take definitions as text.
 
+use std::sync::Arc;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ostro_lang::{Code, Definitions, Diagnostic, Parsed, parse};
 use serde_json::{Value, json};
 
 use super::kept;
+use crate::actions::Actions;
 use crate::app::{App, Request};
-use crate::catalogue::definition::{Definition, Kind, Place};
+use crate::catalogue::definition::{Definition, Kind, Place, alone};
 use crate::catalogue::{Edits, Kept as _, Tables};
 use crate::fault::Fault;
-use crate::identity::Caller;
+use crate::identity::{Caller, Scope};
 
 /// How many things wrong with a text are told.
 const MOST: usize = 20;
+
+/// How many bytes a text may have, times the number of things that it defines. What cannot be cut
+/// out of it is kept with all of it.
+const MOST_BYTES: usize = 128 << 20;
 
 /// What an address may have where definitions are sent to it.
 pub(super) const NEW: &[&str] = &["namespace", "scope", "skip_validation"];
@@ -60,16 +67,17 @@ fn read(text: &str) -> Result<Parsed, Fault> {
     }))
 }
 
-/// As [`read`]; what it calls is looked at too, unless the caller asked for less. What a workflow
-/// calls that is not there yet is no error: it may come before the workflow runs.
-fn read_checked(app: &App, request: &Request, text: &str) -> Result<Parsed, Fault> {
+/// As [`read`]; what it calls is looked at too, if there are `actions`. What a workflow calls that
+/// is not there yet is no error: it may come before the workflow runs.
+fn read_checked(text: &str, actions: Option<&dyn Actions>) -> Result<Parsed, Fault> {
     let parsed = read(text)?;
+    check_size(&parsed, text)?;
     check_names(&parsed)?;
-    if request.query.get("skip_validation").is_some() {
+    let Some(actions) = actions else {
         return Ok(parsed);
-    }
+    };
     let definitions: Definitions = std::iter::once(parsed.clone()).collect();
-    let found = app.catalogue.actions().check(&definitions);
+    let found = actions.check(&definitions);
     let found: Vec<Diagnostic> = found
         .into_iter()
         .filter(|one| !one.code.fails_when_reached())
@@ -78,6 +86,38 @@ fn read_checked(app: &App, request: &Request, text: &str) -> Result<Parsed, Faul
         Some(reason) => Err(Fault::invalid(format!("Invalid DSL: {reason}"))),
         None => Ok(parsed),
     }
+}
+
+/// What a text defines is not to take much more room than the text.
+fn check_size(parsed: &Parsed, text: &str) -> Result<(), Fault> {
+    let workbooks = parsed.workbooks.iter();
+    let in_workbooks: usize = workbooks
+        .map(|one| 1 + one.actions.len() + one.workflows.len())
+        .sum();
+    let count = in_workbooks + parsed.workflows.len() + parsed.actions.len();
+    let bytes = text.len();
+    if count.saturating_mul(bytes) <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(Fault::invalid(format!(
+        "The text defines {count} things and has {bytes} bytes, which is too much for one: send \
+         them as several texts"
+    )))
+}
+
+/// As [`read_checked`]; it has to define one of `kind`.
+fn checked(kind: Kind, text: &str, actions: Option<&dyn Actions>) -> Result<Parsed, Fault> {
+    let parsed = read_checked(text, actions)?;
+    let (is_empty, what) = match kind {
+        Kind::Workbook => (parsed.workbooks.is_empty(), "workbook"),
+        Kind::Workflow => (parsed.workflows.is_empty(), "workflow"),
+        Kind::Action => (parsed.actions.is_empty(), "action"),
+    };
+    if is_empty {
+        let reason = format!("Invalid DSL: the text defines no {what}");
+        return Err(Fault::invalid(reason));
+    }
+    Ok(parsed)
 }
 
 /// Names are parts of addresses and of columns.
@@ -122,40 +162,54 @@ pub(super) struct Sort {
 pub(super) struct Posted<'a> {
     pub(super) text: &'a str,
     pub(super) parsed: Parsed,
+    /// Each workflow of a text with several, as a text of its own where it can be cut out.
+    pub(super) alone: Vec<Option<String>>,
     pub(super) place: Place<'a>,
     pub(super) caller: &'a Caller,
 }
 
 impl Sort {
-    fn read<'a>(
+    async fn read<'a>(
         &self,
         app: &App,
         request: &'a Request,
         text: &'a str,
     ) -> Result<Posted<'a>, Fault> {
         let place = place(app, request, self.plural)?;
-        let parsed = self.checked(app, request, text)?;
+        let (parsed, alone) = self.checked(app, request, text).await?;
         Ok(Posted {
             text,
             parsed,
+            alone,
             place,
             caller: &request.caller,
         })
     }
 
-    /// As [`read_checked`]; it has to define one.
-    fn checked(&self, app: &App, request: &Request, text: &str) -> Result<Parsed, Fault> {
-        let parsed = read_checked(app, request, text)?;
-        let (is_empty, what) = match self.kind {
-            Kind::Workbook => (parsed.workbooks.is_empty(), "workbook"),
-            Kind::Workflow => (parsed.workflows.is_empty(), "workflow"),
-            Kind::Action => (parsed.actions.is_empty(), "action"),
-        };
-        if is_empty {
-            let reason = format!("Invalid DSL: the text defines no {what}");
-            return Err(Fault::invalid(reason));
-        }
-        Ok(parsed)
+    /// What a text defines, and [`Posted::alone`]. A large one takes a while, for which it holds
+    /// up nobody else.
+    async fn checked(
+        &self,
+        app: &App,
+        request: &Request,
+        text: &str,
+    ) -> Result<(Parsed, Vec<Option<String>>), Fault> {
+        let (kind, text) = (self.kind, text.to_owned());
+        let is_checked = request.query.get("skip_validation").is_none();
+        let actions = is_checked.then(|| Arc::clone(app.catalogue.actions()));
+        let read = tokio::task::spawn_blocking(move || {
+            let parsed = checked(kind, &text, actions.as_deref())?;
+            let alone = match parsed.workflows.as_slice() {
+                [] | [_] => Vec::new(),
+                several => several.iter().map(|one| alone(&text, one)).collect(),
+            };
+            Ok((parsed, alone))
+        });
+        read.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a text cannot be read");
+            let reason = "the text cannot be read: the log says why";
+            Err(Fault::unavailable(reason))
+        })
     }
 
     /// Puts all that a text defines there, or nothing.
@@ -165,7 +219,7 @@ impl Sort {
         request: &Request,
         text: &str,
     ) -> Result<Vec<Definition>, Fault> {
-        let text = self.read(app, request, text)?;
+        let text = self.read(app, request, text).await?;
         let created = app.catalogue.change(|kept, edits| {
             let all = (self.all)(&text, kept, edits);
             for one in &all {
@@ -186,12 +240,18 @@ impl Sort {
         request: &Request,
         text: &str,
     ) -> Result<Vec<Definition>, Fault> {
-        let text = self.read(app, request, text)?;
+        let text = self.read(app, request, text).await?;
         let updated = app.catalogue.change(|kept, edits| {
             let mut updated = Vec::new();
             for one in (self.all)(&text, kept, edits) {
                 let before = kept.definitions.own(text.caller, &one.name());
-                let before = before.ok_or_else(|| (self.unknown)(&one.name, &one.namespace))?;
+                let before = before.ok_or_else(|| {
+                    match kept.definitions.find(text.caller, &one.name()) {
+                        Some(_) => kept::of_others(&one.name),
+                        None => (self.unknown)(&one.name, &one.namespace),
+                    }
+                })?;
+                check_scope(kept, before, one.scope)?;
                 let one = one.instead_of(before, text.place.now);
                 edits.put(one.clone());
                 updated.push(one);
@@ -209,7 +269,7 @@ impl Sort {
         identifier: &str,
         text: &str,
     ) -> Result<Definition, Fault> {
-        let text = self.read(app, request, text)?;
+        let text = self.read(app, request, text).await?;
         let updated = app.catalogue.change(|kept, edits| {
             let before = self.own(kept, text.caller, identifier, text.place.namespace)?;
             let mut all = (self.all)(&text, kept, edits);
@@ -220,6 +280,7 @@ impl Sort {
                     self.plural
                 )));
             }
+            check_scope(kept, before, text.place.scope)?;
             let one = Definition {
                 namespace: before.namespace.clone(),
                 project: before.project.clone(),
@@ -269,17 +330,14 @@ impl Sort {
             .or_else(|| kept.find(caller, self.kind, identifier, namespace))
             .ok_or_else(|| (self.unknown)(identifier, namespace))?;
         if found.project != caller.project && !caller.is_admin {
-            return Err(Fault::forbidden(format!(
-                "Can not modify a resource of other projects: {}",
-                found.name
-            )));
+            return Err(kept::of_others(&found.name));
         }
         Ok(found)
     }
 
     /// The answer to a request to validate a text.
-    pub(super) fn validate(&self, app: &App, request: &Request, text: &str) -> Response {
-        let body = match self.checked(app, request, text) {
+    pub(super) async fn validate(&self, app: &App, request: &Request, text: &str) -> Response {
+        let body = match self.checked(app, request, text).await {
             Ok(_) => json!({"valid": true}),
             Err(fault) => json!({"valid": false, "error": fault.message()}),
         };
@@ -291,6 +349,29 @@ impl Sort {
         let rows: Vec<Value> = all.iter().map(|one| one.new_row().into()).collect();
         sent(status, &json!({ self.plural: rows }))
     }
+}
+
+/// What triggers of other projects start stays theirs to see.
+fn check_scope(kept: &Tables, before: &Definition, scope: Scope) -> Result<(), Fault> {
+    if before.scope == Scope::Private || scope == Scope::Public {
+        return Ok(());
+    }
+    let is_others =
+        |workflow: &str, project: &str| workflow == before.id && project != before.project;
+    let mut cron = kept.cron_triggers.all();
+    let mut event = kept.event_triggers.all();
+    let kind = if cron.any(|one| is_others(&one.workflow_id, &one.project)) {
+        "cron"
+    } else if event.any(|one| is_others(&one.workflow_id, &one.project)) {
+        "event"
+    } else {
+        return Ok(());
+    };
+    Err(Fault::forbidden(format!(
+        "Can not update scope of workflow that has {kind} triggers associated in other tenants. \
+         [workflow_identifier={}, namespace={}]",
+        before.name, before.namespace
+    )))
 }
 
 /// There is a definition of this name.

@@ -6,13 +6,13 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
 use super::given::{Given, Shape};
-use super::kept::{listed, scope_attribute};
+use super::kept::{listed, of_others, scope_attribute};
 use super::routes::Routes;
 use crate::app::{App, Request};
-use crate::catalogue::Owned as _;
 use crate::catalogue::environment::Environment;
+use crate::catalogue::{Owned as _, Tables};
 use crate::fault::Fault;
-use crate::identity::Scope;
+use crate::identity::{Caller, Scope};
 use crate::query::{self, Resource};
 
 const ENVIRONMENTS: Resource = Resource {
@@ -27,7 +27,7 @@ const ENVIRONMENTS: Resource = Resource {
         "created_at",
         "updated_at",
     ],
-    unfiltered: &["id"],
+    unfiltered: &["id", "project_id"],
     options: &[],
 };
 
@@ -130,8 +130,7 @@ async fn update(
     let scope = scope(&request, &given)?;
     let now = app.now();
     let updated = app.catalogue.change(|kept, edits| {
-        let before = kept.environments.own(&request.caller, &name);
-        let before = before.ok_or_else(|| unknown(&name))?;
+        let before = own(kept, &request.caller, &name)?;
         let mut one = before.clone();
         one.updated_at = Some(now);
         if given.has("description") {
@@ -157,13 +156,21 @@ async fn delete(
 ) -> Result<StatusCode, Fault> {
     request.query.only(&[])?;
     let deleted = app.catalogue.change(|kept, edits| {
-        let found = kept.environments.own(&request.caller, &name);
-        let found = found.ok_or_else(|| unknown(&name))?;
+        let found = own(kept, &request.caller, &name)?;
         edits.drop::<Environment>(&found.id);
         Ok(())
     });
     deleted.await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The caller's own one of this name.
+fn own<'a>(kept: &'a Tables, caller: &Caller, name: &String) -> Result<&'a Environment, Fault> {
+    let found = kept.environments.own(caller, name);
+    found.ok_or_else(|| match kept.environments.find(caller, name) {
+        Some(_) => of_others(name),
+        None => unknown(name),
+    })
 }
 
 fn named(given: &Given) -> Result<&str, Fault> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::given::{Given, Shape};
-use super::kept::{listed, scope_attribute};
+use super::kept::{listed, of_others, scope_attribute};
 use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::catalogue::definition::{Definition, Kind};
@@ -213,9 +213,11 @@ async fn delete(
 /// The trigger with this id, if it is the caller's to change.
 fn own<'a>(kept: &'a Tables, caller: &Caller, id: &str) -> Result<&'a EventTrigger, Fault> {
     let found = kept.event_triggers.with_id(caller, id);
-    found
-        .filter(|trigger| trigger.project == caller.project || caller.is_admin)
-        .ok_or_else(|| unknown(id))
+    let found = found.ok_or_else(|| unknown(id))?;
+    if found.project != caller.project && !caller.is_admin {
+        return Err(of_others(&found.name));
+    }
+    Ok(found)
 }
 
 fn unknown(id: &str) -> Fault {
@@ -266,9 +268,11 @@ fn workflow_id(given: &Given) -> Result<Option<String>, Fault> {
 
 fn workflow<'a>(kept: &'a Tables, caller: &Caller, id: &str) -> Result<&'a Definition, Fault> {
     let found = kept.definitions.with_id(caller, id);
-    found
+    let found = found
         .filter(|one| one.kind == Kind::Workflow)
-        .ok_or_else(|| Fault::not_found(format!("Workflow not found [workflow_id={id}]")))
+        .ok_or_else(|| Fault::not_found(format!("Workflow not found [workflow_id={id}]")))?;
+    found.runs_for(caller)?;
+    Ok(found)
 }
 
 /// The workflow that `trigger` starts has to be there, and no other trigger that starts it for the

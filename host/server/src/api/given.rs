@@ -1,10 +1,15 @@
 //! What callers send as JSON, with the faults of WSME (`wsme/rest/json.py`).
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
 use crate::python::{class, python};
+
+/// How many bytes of what is wrong are told.
+const SHOWN: usize = 4 << 10;
 
 /// What an object that a caller sends may have.
 #[derive(Debug)]
@@ -49,20 +54,25 @@ impl Shape {
             return Err(Fault::invalid("The body is to be a JSON object"));
         };
         self.check(&given)?;
-        let whole = python(&Value::Object(given.clone()));
-        let wrong = |reason: &str| {
-            let argument = self.argument;
-            Fault::invalid(format!(
-                "Invalid input for field/attribute {argument}. Value: '{whole}'. {reason}"
-            ))
-        };
-        for (name, value) in &mut given {
-            if self.objects.contains(&name.as_str()) {
-                *value = object(std::mem::take(value), &wrong)?;
+        let mut meant = Vec::new();
+        for (name, value) in &given {
+            let read = if self.objects.contains(&name.as_str()) {
+                object(value)
             } else if self.truths.contains(&name.as_str()) {
-                *value = truth(value, &wrong)?;
+                truth(value)
+            } else {
+                continue;
+            };
+            match read {
+                Ok(None) => {}
+                Ok(Some(value)) => meant.push((name.clone(), value)),
+                Err(Wrong::Itself(fault)) => return Err(fault),
+                Err(Wrong::Whole(reason)) => {
+                    return Err(invalid(self.argument, &Value::Object(given), &reason));
+                }
             }
         }
+        given.extend(meant);
         Ok(Given(given))
     }
 
@@ -128,42 +138,63 @@ fn invalid(name: &str, value: &Value, reason: &str) -> Fault {
         Value::String(text) => text.clone(),
         other => python(other),
     };
+    let shown = brief(&shown);
     Fault::invalid(format!(
         "Invalid input for field/attribute {name}. Value: '{shown}'. {reason}"
     ))
 }
 
-/// An object, or null.
-fn object(value: Value, wrong: &impl Fn(&str) -> Fault) -> Result<Value, Fault> {
+/// The beginning of what a caller has sent: they know the rest.
+fn brief(text: &str) -> Cow<'_, str> {
+    if text.len() <= SHOWN {
+        return text.into();
+    }
+    let end = text.floor_char_boundary(SHOWN);
+    format!("{}…", &text[..end]).into()
+}
+
+/// Why an attribute is not what it is to be.
+enum Wrong {
+    /// For this reason, which is told with all that was sent.
+    Whole(String),
+    Itself(Fault),
+}
+
+/// The object, or null, that an attribute is meant to be; none where it is one.
+fn object(value: &Value) -> Result<Option<Value>, Wrong> {
     let value = match value {
-        Value::String(text) => serde_json::from_str(&text)
-            .map_err(|_| wrong("Expecting value: line 1 column 1 (char 0)"))?,
-        Value::Null | Value::Object(_) => return Ok(value),
+        Value::String(text) => serde_json::from_str(text)
+            .map_err(|_| Wrong::Whole("Expecting value: line 1 column 1 (char 0)".to_owned()))?,
+        Value::Null | Value::Object(_) => return Ok(None),
         other => {
-            let class = class(&other);
-            return Err(wrong(&format!(
+            let class = class(other);
+            return Err(Wrong::Whole(format!(
                 "the JSON object must be str, bytes or bytearray, not {class}"
             )));
         }
     };
     match value {
-        Value::Null | Value::Object(_) => Ok(value),
-        other => Err(Fault::invalid(format!(
+        Value::Null | Value::Object(_) => Ok(Some(value)),
+        other => Err(Wrong::Itself(Fault::invalid(format!(
             "JsonType field value must be a dictionary [actual={}]",
-            python(&other)
-        ))),
+            brief(&python(&other))
+        )))),
     }
 }
 
-fn truth(value: &Value, wrong: &impl Fn(&str) -> Fault) -> Result<Value, Fault> {
+/// The truth value, or null, that an attribute is meant to be; none where it is one.
+fn truth(value: &Value) -> Result<Option<Value>, Wrong> {
     let text = match value {
-        Value::Null | Value::Bool(_) => return Ok(value.clone()),
+        Value::Null | Value::Bool(_) => return Ok(None),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     match text.to_ascii_lowercase().as_str() {
-        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true.into()),
-        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false.into()),
-        _ => Err(wrong(&format!("Value not an unambiguous boolean: {text}"))),
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(Some(true.into())),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(Some(false.into())),
+        _ => Err(Wrong::Whole(format!(
+            "Value not an unambiguous boolean: {}",
+            brief(&text)
+        ))),
     }
 }

@@ -33,7 +33,8 @@ pub(super) fn listed<T: Owned>(
 /// Whether rows of all projects are wanted, for those who may have them. As in Mistral, an
 /// administrator gets them anyway.
 pub(super) fn all_projects(request: &Request, resource: &Resource) -> Result<bool, Fault> {
-    let says = request.query.get("all_projects").is_some();
+    let says = request.query.get("all_projects");
+    let says = says.is_some_and(|says| !says.is_empty());
     if says && !request.may(&format!("{}:list:all_projects", resource.plural)) {
         return Err(not_permitted());
     }
@@ -64,6 +65,13 @@ pub(super) fn scope_attribute(request: &Request, plural: &str, text: &str) -> Re
              Value should be one of: public, private"
         ))
     })
+}
+
+/// What the caller sees, and is not theirs to change.
+pub(super) fn of_others(name: &str) -> Fault {
+    Fault::forbidden(format!(
+        "Can not modify a resource of other projects: {name}"
+    ))
 }
 
 /// The caller may not.

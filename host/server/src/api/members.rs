@@ -18,6 +18,9 @@ use crate::catalogue::{Edits, Tables};
 use crate::fault::Fault;
 use crate::identity::Scope;
 
+/// How long the id of a project may be.
+const LONGEST: usize = 255;
+
 const SHAPE: Shape = Shape {
     argument: "member_info",
     texts: &[
@@ -128,20 +131,25 @@ async fn create(
     status(&given)?;
     let member = given.text("member_id");
     let member = member.ok_or_else(|| Fault::invalid("Member id must be provided."))?;
+    if member.len() > LONGEST {
+        return Err(Fault::invalid(format!(
+            "The id of a member has more than {LONGEST} bytes: it is that of a project"
+        )));
+    }
     let caller = &request.caller;
     let created = app.catalogue.change(|kept, edits| {
         let workflow = kept.definitions.with_id(caller, &id);
         let workflow = workflow
             .filter(|one| one.kind == Kind::Workflow)
             .ok_or_else(|| unknown_workflow(&id, ""))?;
+        if workflow.scope != Scope::Private {
+            return Err(Fault::invalid("Only private resource could be shared."));
+        }
         if workflow.project != caller.project && !caller.is_admin {
             return Err(Fault::forbidden(format!(
                 "Can not share a resource of other projects: {}",
                 workflow.name
             )));
-        }
-        if workflow.scope != Scope::Private {
-            return Err(Fault::invalid("Only private resource could be shared."));
         }
         if find(kept, &id, member).is_some() {
             return Err(Fault::conflict(format!(

@@ -8,7 +8,7 @@ use ostro_lang::Workbook;
 use serde_json::Value;
 
 use super::definitions::{NEW, Posted, Sort, namespace, sent};
-use super::kept::listed;
+use super::kept::{listed, of_others};
 use super::routes::Routes;
 use crate::app::{App, Request};
 use crate::catalogue::definition::{self, Definition, Kind, cut};
@@ -29,7 +29,7 @@ const WORKBOOKS: Resource = Resource {
         "created_at",
         "updated_at",
     ],
-    unfiltered: &[],
+    unfiltered: &["project_id"],
     options: &[],
 };
 
@@ -128,6 +128,12 @@ async fn delete(
     let deleted = app.catalogue.change(|kept, edits| {
         let found = kept.own(&request.caller, Kind::Workbook, &name, namespace);
         let found = found.ok_or_else(|| {
+            if kept
+                .find(&request.caller, Kind::Workbook, &name, namespace)
+                .is_some()
+            {
+                return of_others(&name);
+            }
             Fault::not_found(format!(
                 "Workbook not found [workbook_name={name}, namespace={namespace}]"
             ))
@@ -140,7 +146,7 @@ async fn delete(
 }
 
 async fn validate(State(app): State<App>, request: Request, text: String) -> Response {
-    SORT.validate(&app, &request, &text)
+    SORT.validate(&app, &request, &text).await
 }
 
 fn unknown(name: &str, namespace: &str) -> Fault {

@@ -11,7 +11,7 @@ use super::kept::listed;
 use super::members;
 use super::routes::Routes;
 use crate::app::{App, Request};
-use crate::catalogue::definition::{self, Definition, Kind, alone, unknown_workflow};
+use crate::catalogue::definition::{self, Definition, Kind, unknown_workflow};
 use crate::catalogue::{Edits, Owned as _, Tables};
 use crate::fault::{Fault, TextFault};
 use crate::query::{self, Resource};
@@ -160,7 +160,7 @@ async fn delete(
 }
 
 async fn validate(State(app): State<App>, request: Request, text: String) -> Response {
-    SORT.validate(&app, &request, &text)
+    SORT.validate(&app, &request, &text).await
 }
 
 /// All workflows of a text. One that stands alone is shown as it was sent, and so is one of several
@@ -170,10 +170,10 @@ fn all(text: &Posted<'_>, _: &Tables, edits: &mut Edits) -> Vec<Definition> {
     if let [one] = text.parsed.workflows.as_slice() {
         return vec![Definition::workflow(one, whole(), text.place)];
     }
-    let workflows = text.parsed.workflows.iter();
-    let all = workflows.map(|one| {
-        if let Some(shown) = alone(text.text, one) {
-            return Definition::workflow(one, shown, text.place);
+    let workflows = text.parsed.workflows.iter().zip(&text.alone);
+    let all = workflows.map(|(one, alone)| {
+        if let Some(shown) = alone {
+            return Definition::workflow(one, shown.clone(), text.place);
         }
         let source = definition::Text::new(text.text);
         let id = source.id.clone();

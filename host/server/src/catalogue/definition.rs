@@ -249,6 +249,18 @@ impl Definition {
         self
     }
 
+    /// An administrator sees what no project shares with theirs; it runs in its own alone.
+    pub(crate) fn runs_for(&self, caller: &Caller) -> Result<(), Fault> {
+        if self.is_seen_by(caller) {
+            return Ok(());
+        }
+        Err(Fault::forbidden(format!(
+            "Workflow {} is private to project {}: have it shared with project {}, or start it in \
+             its own",
+            self.name, self.project, caller.project
+        )))
+    }
+
     /// The text that it runs by.
     pub(crate) fn runs_by<'a>(&'a self, tables: &'a Tables) -> &'a str {
         let source = self.source.as_deref();

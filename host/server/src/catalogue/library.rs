@@ -69,11 +69,12 @@ impl Libraries {
         drop(stale);
     }
 
-    /// The library of `caller`'s project, made anew. Takes as long as the texts take that are new.
-    pub(super) fn make(&self, caller: &Caller, tables: &Tables) -> Arc<Library> {
+    /// The library of `caller`'s project, made anew of what it sees. Takes as long as the texts take
+    /// that are new.
+    pub(super) fn make(&self, caller: &Caller, seen: Seen) -> Arc<Library> {
         let before = self.known(caller);
         let mut texts = Texts::new();
-        let files = files(caller, tables).into_iter().map(|file| {
+        let files = seen.files.into_iter().map(|file| {
             let digest = Blob::new(file.text.as_bytes()).digest();
             let key = (file.name.clone(), digest);
             let known = before.as_ref().and_then(|before| before.texts.get(&key));
@@ -87,11 +88,11 @@ impl Libraries {
         let (origin, runner) = self.actions.runner(Arc::clone(library.definitions()));
         let library = library
             .with_origin(origin)
-            .with_ids(ids(caller, tables))
+            .with_ids(seen.ids)
             .with_runner(runner);
         let library = Arc::new(library);
         let known = Known {
-            changes: tables.definitions.changes(),
+            changes: seen.changes,
             library: Some(Arc::clone(&library)),
             texts: Arc::new(texts),
         };
@@ -105,6 +106,25 @@ impl Libraries {
     fn known(&self, caller: &Caller) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&caller.project).cloned()
+    }
+}
+
+/// What a project sees: all that its library is made of, so that nobody waits for the tables while
+/// it is.
+pub(super) struct Seen {
+    files: Vec<File>,
+    ids: Vec<WorkflowId>,
+    /// How often definitions had changed.
+    changes: u64,
+}
+
+impl Seen {
+    pub(super) fn by(caller: &Caller, tables: &Tables) -> Self {
+        Self {
+            files: files(caller, tables),
+            ids: ids(caller, tables),
+            changes: tables.definitions.changes(),
+        }
     }
 }
 

@@ -110,6 +110,9 @@ impl<T: Kept> Table<T> {
     fn unname(&mut self, row: &T) {
         if let Some(named) = self.named.get_mut(&row.name()) {
             named.retain(|id| id != row.id());
+            if named.is_empty() {
+                self.named.remove(&row.name());
+            }
         }
     }
 
@@ -156,5 +159,40 @@ impl<T: Owned> Table<T> {
     /// The row of this name that is `caller`'s own.
     pub(crate) fn own(&self, caller: &Caller, name: &T::Name) -> Option<&T> {
         self.named(name).find(|row| row.project() == caller.project)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::member::{Member, Status};
+
+    fn member(id: &str, name: &str) -> Member {
+        Member {
+            id: id.to_owned(),
+            workflow: "w".to_owned(),
+            owner: "one".to_owned(),
+            member: name.to_owned(),
+            status: Status::Pending,
+            created_at: 0,
+            updated_at: None,
+        }
+    }
+
+    #[test]
+    fn names_that_nothing_has_any_more_are_forgotten() {
+        let mut table = Table::default();
+        for number in 0..10 {
+            table.put(member("a", &number.to_string()));
+            table.put(member("b", "9"));
+        }
+        let named = |table: &Table<Member>, name: &str| {
+            table.named(&("w".to_owned(), name.to_owned())).count()
+        };
+        assert_eq!((named(&table, "9"), named(&table, "8")), (2, 0));
+        assert_eq!(table.named.len(), 1);
+        table.drop("a");
+        table.drop("b");
+        assert_eq!((table.named.len(), table.rows.len()), (0, 0));
     }
 }

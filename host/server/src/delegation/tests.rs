@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -75,6 +75,19 @@ struct Trusts {
     is_ill: bool,
 }
 
+/// Waits until `so`.
+#[track_caller]
+fn eventually(so: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let place = std::panic::Location::caller();
+    async move {
+        let began = Instant::now();
+        while !so() {
+            assert!(began.elapsed() < Duration::from_mins(2), "{place}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
 impl Keystone {
     fn there(&self) -> Vec<String> {
         self.0.lock().unwrap().there.iter().cloned().collect()
@@ -82,13 +95,7 @@ impl Keystone {
 
     /// Waits until these trusts are there, and no others.
     async fn has(&self, trusts: &[&str]) {
-        for _ in 0..500 {
-            if self.there() == trusts {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(self.there(), trusts);
+        eventually(|| self.there() == trusts).await;
     }
 }
 
@@ -271,13 +278,8 @@ async fn a_trust_of_a_trigger_lasts_until_the_last_execution_that_it_started() {
     }
     drop(pin);
     world.stop("a").await;
-    for _ in 0..500 {
-        if !world.keeps("t") && !world.keeps("a") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert!(!world.keeps("t") && !world.keeps("a") && world.keeps("b"));
+    eventually(|| !world.keeps("t") && !world.keeps("a")).await;
+    assert!(world.keeps("b"));
     world.keystone.has(&["trust1"]).await;
     world.stop("b").await;
     world.keystone.has(&[]).await;
@@ -289,12 +291,7 @@ async fn a_trust_that_cannot_be_deleted_is_deleted_later() {
     world.start("a", &user("token")).await;
     world.keystone.0.lock().unwrap().is_ill = true;
     world.stop("a").await;
-    for _ in 0..500 {
-        if !kept::ended(&world.app.journal).unwrap().is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually(|| !kept::ended(&world.app.journal).unwrap().is_empty()).await;
     assert_eq!(kept::ended(&world.app.journal).unwrap(), ["trust1"]);
     assert_eq!(world.keystone.there(), ["trust1"]);
     world.keystone.0.lock().unwrap().is_ill = false;

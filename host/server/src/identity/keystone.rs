@@ -47,9 +47,11 @@ impl KeystoneSettings {
     /// Those of keystonemiddleware, with the Keystone of `session`.
     pub fn new(session: Session) -> Self {
         let address = session.auth_url().map(ToString::to_string);
+        let address = address.unwrap_or_default();
         Self {
             session,
-            address: address.unwrap_or_default(),
+            // As people write it, and keystonemiddleware says it.
+            address: address.trim_end_matches('/').to_owned(),
             remember: Self::REMEMBER,
             max_tokens: 10_000,
         }

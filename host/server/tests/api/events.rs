@@ -9,7 +9,7 @@ use ostro_server::FeedSettings;
 use serde_json::{Value as Json, json};
 use tempfile::tempdir;
 
-use crate::world::{WORKFLOWS, World};
+use crate::world::{PATIENCE, WORKFLOWS, World, eventually};
 
 /// An event of a stream.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Stream {
                 }
                 continue;
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk());
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk());
             let chunk = chunk.await.expect("something comes").unwrap()?;
             self.unread += std::str::from_utf8(&chunk).unwrap();
         }
@@ -332,14 +332,17 @@ async fn a_project_sees_its_own_only() {
 
 /// The journal of `dir`, once the server before has let it go.
 pub(crate) async fn reopened(dir: &Path) -> Journal {
-    for _ in 0..500 {
+    let mut journal = None;
+    eventually("its folder", async || {
         match Journal::open(dir, &Options::default()) {
-            Ok(journal) => return journal,
-            Err(JournalError::Held { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Ok(opened) => journal = Some(opened),
+            Err(JournalError::Held { .. }) => {}
             Err(error) => panic!("{error}"),
         }
-    }
-    panic!("somebody still holds it");
+        journal.is_some()
+    })
+    .await;
+    journal.unwrap()
 }
 
 #[tokio::test]
@@ -410,12 +413,10 @@ async fn whoever_missed_what_is_not_kept_any_more_is_told() {
     for _ in 0..4 {
         world.run("bare", "SUCCESS").await;
     }
-    for _ in 0..500 {
-        if world.journal.change_bounds().unwrap() == Some((19, 28)) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("that old ones go", async || {
+        world.journal.change_bounds().unwrap() == Some((19, 28))
+    })
+    .await;
     let mut stream = Stream::open(&world, "/v2/events?after=3", None).await;
     let events = stream.take(11).await;
     assert_eq!(events[0].name, "gap");
@@ -465,13 +466,10 @@ async fn no_more_may_watch_than_there_is_room_for() {
     assert_eq!(refused.status(), 429);
     assert_eq!(refused.headers()["retry-after"], "5");
     drop(one);
-    for _ in 0..500 {
-        if reqwest::get(&url).await.unwrap().status() == 200 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("whoever left still takes the place");
+    eventually("the place of who has left", async || {
+        reqwest::get(&url).await.unwrap().status() == 200
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, id, inner};
+use crate::world::{World, eventually, id, inner};
 
 const UNKNOWN: &str = "/v2/executions/00000000-0000-0000-0000-000000000000";
 
@@ -14,15 +14,8 @@ async fn a_request_comes_to_its_end_though_the_caller_hangs_up() {
         let name = format!("env{turn}");
         world.hang_up("/v2/environments", &json!({"name": name}));
         let path = format!("/v2/environments/{name}");
-        let mut kept = false;
-        for _ in 0..500 {
-            kept = world.ask("GET", &path, Value::Null).await.0 == 200;
-            if kept {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-        assert!(kept, "{name}");
+        let so = async || world.ask("GET", &path, Value::Null).await.0 == 200;
+        eventually(&name, so).await;
     }
 }
 

@@ -8,7 +8,7 @@ use ostro_server::LimitSettings;
 use serde_json::json;
 
 use crate::wire::{Answer, Wire};
-use crate::world::World;
+use crate::world::{Gate, World, eventually};
 
 fn number(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap()
@@ -29,8 +29,8 @@ fn is_refused(answer: &Answer, status: u16, limit: &str) {
     );
 }
 
-/// An action that takes some time, and whose answer is waited for.
-const SLOW: &str = r#"{"name": "std.echo", "input": {"output": 1, "delay": 600}, "params": {"run_sync": true, "save_result": false}}"#;
+/// An action whose answer is waited for.
+const SLOW: &str = r#"{"name": "std.echo", "input": {"output": 1}, "params": {"run_sync": true, "save_result": false}}"#;
 
 #[tokio::test]
 async fn connections_past_the_limit_are_told_so_and_then_served() {
@@ -55,14 +55,11 @@ async fn connections_past_the_limit_are_told_so_and_then_served() {
     }
     assert!(taken.len() >= 2);
     taken.pop();
-    for _ in 0..200 {
+    eventually("the room of who has left", async || {
         let answer = Wire::to(world.address()).await.ask("GET", "/", "").await;
-        if answer.status == 200 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("there is room again, and nobody is let in");
+        answer.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -83,15 +80,19 @@ async fn requests_past_the_limit_are_told_so() {
             "limits.requests_of_project",
         ),
     ] {
-        let world = world(limits).await;
+        let gate = Gate::shut();
+        let world = gate.world(|server| server.with_limits(limits)).await;
         let (mut one, mut two) = (
             Wire::to(world.address()).await,
             Wire::to(world.address()).await,
         );
         let refused = async {
             let mut wire = Wire::to(world.address()).await;
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            wire.ask("GET", "/v2/workflows", "").await
+            gate.begun(2).await;
+            let refused = wire.ask("GET", "/v2/workflows", "").await;
+            gate.open();
+            gate.open();
+            refused
         };
         let (one, two, refused) = tokio::join!(
             one.ask("POST", "/v2/action_executions", SLOW),
@@ -115,16 +116,24 @@ async fn a_project_makes_so_many_requests_a_second() {
         ..LimitSettings::default()
     });
     let mut wire = Wire::to(world.address()).await;
-    let mut refused = 0;
-    for _ in 0..20 {
+    let began = Instant::now();
+    let (mut served, mut refused) = (0.0, 0);
+    // However fast they come: a second's worth at once, and then so many a second.
+    while refused < 20 {
         let answer = wire.ask("GET", "/v2/workflows", "").await;
         if answer.status == 429 {
             is_refused(&answer, 429, "limits.rate_of_project");
             refused += 1;
+        } else {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            served += 1.0;
         }
+        let most = 5.0 + 5.0 * began.elapsed().as_secs_f64();
+        assert!(served <= most, "{served} of {most}");
     }
-    assert!(refused >= 10, "{refused}");
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let answer = wire.ask("GET", "/v2/workflows", "").await;
+    let wait = answer.header("retry-after").unwrap_or("0").parse();
+    tokio::time::sleep(Duration::from_secs(wait.unwrap())).await;
     assert_eq!(wire.ask("GET", "/v2/workflows", "").await.status, 200);
 }
 
@@ -188,10 +197,16 @@ async fn bodies_are_bounded_together() {
     slow.write(format!("{head}{}", "#".repeat(40_000)).as_bytes())
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let mut wire = Wire::to(world.address()).await;
-    let refused = wire.ask("POST", "/v2/workflows", &"#".repeat(20_000)).await;
-    is_refused(&refused, 429, "limits.bodies_bytes");
+    // Once all of the other one is there.
+    eventually("a refusal", async || {
+        let refused = wire.ask("POST", "/v2/workflows", &"#".repeat(20_000)).await;
+        if refused.status != 400 {
+            is_refused(&refused, 429, "limits.bodies_bytes");
+        }
+        refused.status == 429
+    })
+    .await;
     slow.write(b"#").await.unwrap();
     assert_eq!(slow.answer().await.unwrap().status, 400);
     assert_eq!(
@@ -202,47 +217,61 @@ async fn bodies_are_bounded_together() {
     );
 }
 
+/// Connections that begin a request and do not end it: in its headers, in its body, and before it
+/// begins.
+async fn slow(world: &World) -> [Vec<Wire>; 3] {
+    let mut slow = [const { Vec::new() }; 3];
+    let body = b"POST /v2/workflows HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n\r\nver";
+    let begun: [&[u8]; 3] = [b"GET /v2/workflows HTTP/1.1\r\nhost: he", body, b""];
+    for _ in 0..20 {
+        for (wires, begun) in slow.iter_mut().zip(begun) {
+            let mut wire = Wire::to(world.address()).await;
+            wire.write(begun).await.unwrap();
+            wires.push(wire);
+        }
+    }
+    slow
+}
+
 #[tokio::test]
-async fn who_is_slow_is_let_go_and_holds_up_nobody() {
+async fn who_is_slow_holds_up_nobody() {
     let limits = LimitSettings {
-        header_time: Duration::from_millis(300),
-        body_time: Duration::from_millis(300),
         requests: number(2),
         ..LimitSettings::default()
     };
     let world = world(limits).await;
-    let (mut headers, mut bodies, mut silent) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..20 {
-        let mut wire = Wire::to(world.address()).await;
-        wire.write(b"GET /v2/workflows HTTP/1.1\r\nhost: he")
-            .await
-            .unwrap();
-        headers.push(wire);
-        let mut wire = Wire::to(world.address()).await;
-        let head = b"POST /v2/workflows HTTP/1.1\r\nhost: here\r\ncontent-length: 100\r\n\r\nver";
-        wire.write(head).await.unwrap();
-        bodies.push(wire);
-        silent.push(Wire::to(world.address()).await);
-    }
-    let began = Instant::now();
+    let [headers, bodies, silent] = slow(&world).await;
     let mut wire = Wire::to(world.address()).await;
     assert_eq!(wire.ask("GET", "/v2/workflows", "").await.status, 200);
-    assert!(
-        began.elapsed() < Duration::from_millis(250),
-        "{:?}",
-        began.elapsed()
-    );
+    // All of them were there meanwhile: they go on.
+    for mut wire in headers {
+        wire.write(b"re\r\n\r\n").await.unwrap();
+        assert_eq!(wire.answer().await.unwrap().status, 200);
+    }
+    for mut wire in bodies {
+        wire.write(b"s").await.unwrap();
+        assert_eq!(wire.answer().await.unwrap().status, 400);
+    }
+    for mut wire in silent {
+        assert_eq!(wire.ask("GET", "/v2/workflows", "").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn who_is_slow_is_let_go() {
+    let limits = LimitSettings {
+        header_time: Duration::from_millis(300),
+        body_time: Duration::from_millis(300),
+        ..LimitSettings::default()
+    };
+    let world = world(limits).await;
+    let [headers, bodies, silent] = slow(&world).await;
     for mut wire in bodies {
         is_refused(&wire.answer().await.unwrap(), 408, "limits.body_time");
     }
     for mut wire in headers.into_iter().chain(silent) {
         assert!(wire.is_closed().await);
     }
-    assert!(
-        began.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        began.elapsed()
-    );
 }
 
 #[tokio::test]
@@ -256,18 +285,12 @@ async fn who_takes_nothing_in_is_let_go() {
     let mut wire = Wire::to(world.address()).await;
     // More than fits between the two.
     let requests = "GET /v2/workflows HTTP/1.1\r\nhost: here\r\n\r\n".repeat(ASKED);
-    let began = Instant::now();
     let sent = wire.write(requests.as_bytes()).await;
     assert!(sent.is_err(), "all of it was taken");
-    assert!(
-        began.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        began.elapsed()
-    );
 }
 
 #[tokio::test]
-async fn bombs_are_refused_at_once() {
+async fn bombs_are_refused() {
     let world = World::new().await;
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..30 {
@@ -288,10 +311,7 @@ async fn bombs_are_refused_at_once() {
             "/v2/actions",
             "/v2/workflows/validate",
         ] {
-            let began = Instant::now();
             let answer = wire.ask("POST", path, text).await;
-            let took = began.elapsed();
-            assert!(took < Duration::from_secs(2), "{path}: {took:?}");
             let reason = if path.ends_with("validate") {
                 assert_eq!(answer.status, 200, "{answer:?}");
                 assert_eq!(answer.json()["valid"], false, "{answer:?}");
@@ -311,7 +331,64 @@ async fn bombs_are_refused_at_once() {
         let answer = wire.ask("POST", "/v2/executions", &body).await;
         assert_eq!(answer.status, 400, "{answer:?}");
     }
+    // What is wrong is not sent back whole.
+    let long = "x".repeat(1_000_000);
+    for body in [
+        json!({"workflow_name": "bare", "input": [long]}),
+        json!({"workflow_name": "bare", "input": long}),
+        json!({"workflow_name": {"a": long}}),
+    ] {
+        let answer = wire.ask("POST", "/v2/executions", &body.to_string()).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(answer.body.len() < 20_000, "{}", answer.body.len());
+    }
     let input = json!({ "output": { "a": "[".repeat(100_000) } });
     let body = json!({"workflow_name": "bare", "input": input.to_string()}).to_string();
     assert_eq!(wire.ask("POST", "/v2/executions", &body).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_text_that_would_take_much_more_room_than_it_has_is_refused() {
+    let world = World::new().await;
+    let mut wire = Wire::to(world.address()).await;
+    let many = |one: &dyn Fn(usize) -> String| (0..5_000).map(one).collect::<String>();
+    let actions = many(&|number| format!("a{number}: {{base: std.noop}}\n"));
+    let workflows = many(&|number| format!("w{number}: {{tasks: {{t: {{action: std.noop}}}}}},\n"));
+    let workbook = many(&|number| format!("  a{number}: {{base: std.noop}}\n"));
+    for (path, text) in [
+        ("/v2/actions", format!("version: '2.0'\n{actions}")),
+        ("/v2/workflows", format!("{{version: '2.0',\n{workflows}}}")),
+        (
+            "/v2/workbooks",
+            format!("version: '2.0'\nname: book\nactions:\n{workbook}"),
+        ),
+    ] {
+        let answer = wire.ask("POST", path, &text).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+        assert!(answer.fault().contains("as several texts"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn actions_that_nobody_waits_for_are_so_many_at_most() {
+    let gate = Gate::shut();
+    let world = gate.world(|server| server).await;
+    let mut wire = Wire::to(world.address()).await;
+    let body = r#"{"name": "std.echo", "input": {"output": 1}, "params": {"save_result": true}}"#;
+    let mut scheduled = 0;
+    let refused = loop {
+        let answer = wire.ask("POST", "/v2/action_executions", body).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        scheduled += 1;
+        assert!(scheduled <= 512);
+    };
+    is_refused(&refused, 429, "512");
+    gate.open();
+    eventually("the place of one that has ended", async || {
+        let answer = wire.ask("POST", "/v2/action_executions", body).await;
+        answer.status == 201
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::wire::Wire;
 use crate::world::{World, id};
 
 #[tokio::test]
@@ -256,4 +257,19 @@ async fn a_report_is_a_tree_with_statistics() {
         names(below("errors_only=true").await),
         ["failing_parent", "failing"]
     );
+}
+
+#[tokio::test]
+async fn what_is_no_text_is_refused_as_all_else_is() {
+    let world = World::new().await;
+    let mut wire = Wire::to(world.address()).await;
+    for request in [
+        &b"GET /v2/workflows/%ff HTTP/1.1\r\nhost: here\r\n\r\n"[..],
+        b"POST /v2/workflows HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n\xff\xfe",
+    ] {
+        wire.write(request).await.unwrap();
+        let answer = wire.answer().await.unwrap();
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(answer.fault().contains("UTF-8"), "{answer:?}");
+    }
 }

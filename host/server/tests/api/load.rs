@@ -1,7 +1,6 @@
 //! Many callers at the same time.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use ostro_server::LimitSettings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -9,7 +8,7 @@ use serde_json::Value as Json;
 use tokio::task::JoinSet;
 
 use crate::wire::{Answer, Wire};
-use crate::world::{World, id};
+use crate::world::{World, eventually, id};
 
 /// How many there are.
 const CALLERS: usize = 500;
@@ -50,14 +49,12 @@ async fn all_start(world: &World) -> Vec<Answer> {
 
 /// Waits until each of `ids` has ended well.
 async fn all_end(world: &World, ids: &[String]) {
-    for _ in 0..1000 {
+    eventually("the end of all", async || {
         let path = "/v2/executions?state=RUNNING&limit=1&fields=id";
         let left: Json = world.get(path).await;
-        if left["executions"].as_array().unwrap().is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        left["executions"].as_array().unwrap().is_empty()
+    })
+    .await;
     for id in ids {
         let row = world.get(&format!("/v2/executions/{id}")).await;
         assert_eq!(row["state"], "SUCCESS", "{row}");

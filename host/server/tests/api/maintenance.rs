@@ -2,16 +2,11 @@
 
 use serde_json::json;
 
-use crate::world::{World, id};
+use crate::world::{World, eventually, id};
 
 async fn status(world: &World, wanted: &str) {
-    for _ in 0..500 {
-        if world.get("/maintenance").await["status"] == wanted {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("it does not become {wanted}");
+    let so = async || world.get("/maintenance").await["status"] == wanted;
+    eventually(wanted, so).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 use serde_json::Value as Json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::world::PATIENCE;
 
 /// A connection.
 pub(crate) struct Wire<S = TcpStream> {
@@ -58,8 +61,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Sends these bytes.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.stream.write_all(bytes).await?;
-        self.stream.flush().await
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        let written = timeout(PATIENCE, written).await;
+        written.unwrap_or_else(|_| panic!("the server takes nothing, and stays"))
     }
 
     /// Asks, and gives the answer.
@@ -115,7 +122,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     async fn read(&mut self) -> std::io::Result<()> {
-        match self.stream.read_buf(&mut self.come).await? {
+        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.come));
+        match read
+            .await
+            .unwrap_or_else(|_| panic!("the server is silent"))?
+        {
             0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }

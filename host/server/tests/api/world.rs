@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ostro_core::{
@@ -15,8 +16,21 @@ use ostro_server::{Actions, FeedSettings, Live, Parameter, Server, SystemAction}
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
+
+/// How long is waited for what must come: what never comes is to be told, and a slow machine is no
+/// fault.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Waits until `so`.
+pub(crate) async fn eventually(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !so().await {
+        assert!(began.elapsed() < PATIENCE, "{what} never comes");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 /// The workflows that most tests start.
 pub(crate) const WORKFLOWS: &str = "
@@ -91,8 +105,8 @@ impl Actions for Known {
         self.all().into_iter().find(|action| &*action.name == name)
     }
 
-    fn runner(&self, _: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>) {
-        (Value::Null, Arc::new(Known))
+    fn runner(&self, definitions: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>) {
+        (Value::Null, Arc::new(Defined(definitions)))
     }
 
     fn check(&self, _: &Definitions) -> Vec<Diagnostic> {
@@ -138,9 +152,99 @@ impl ActionRunner for Known {
     }
 }
 
+/// The same, and ad-hoc actions that give what they are based on plain values.
+struct Defined(Arc<Definitions>);
+
+#[async_trait]
+impl ActionRunner for Defined {
+    async fn run(&self, mut call: ActionCall) -> ActionOutcome {
+        let namespace = &call.context.workflow_namespace;
+        if let Some(action) = self.0.action_in(namespace, &call.name) {
+            call.name = Arc::clone(&action.base);
+            if let Value::Map(input) = action.base_input.written() {
+                call.input = input;
+            }
+        }
+        Known.run(call).await
+    }
+}
+
 impl RunnerSource for Known {
     fn runner(&self, _: &Library) -> Result<Arc<dyn ActionRunner>, String> {
         Ok(Arc::new(Known))
+    }
+}
+
+/// The actions of the tests, of which `std.echo` is at work until it may end.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    begun: Arc<AtomicUsize>,
+    may_end: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// None may end.
+    pub(crate) fn shut() -> Self {
+        Self {
+            begun: Arc::default(),
+            may_end: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    /// A server with these actions.
+    pub(crate) async fn world(&self, configured: impl FnOnce(Server) -> Server) -> World {
+        let journal = Journal::ephemeral(&Options::default()).unwrap();
+        World::with(journal, Arc::new(self.clone()), configured).await
+    }
+
+    /// Waits until so many actions are at work, or were.
+    pub(crate) async fn begun(&self, count: usize) {
+        let so = async || self.begun.load(Ordering::SeqCst) >= count;
+        eventually("an action", so).await;
+    }
+
+    /// Lets one more end.
+    pub(crate) fn open(&self) {
+        self.may_end.add_permits(1);
+    }
+}
+
+impl Actions for Gate {
+    fn all(&self) -> Vec<SystemAction> {
+        Known.all()
+    }
+
+    fn get(&self, name: &str) -> Option<SystemAction> {
+        Known.get(name)
+    }
+
+    fn runner(&self, _: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>) {
+        (Value::Null, Arc::new(self.clone()))
+    }
+
+    fn check(&self, definitions: &Definitions) -> Vec<Diagnostic> {
+        Known.check(definitions)
+    }
+
+    fn origin(&self) -> Value {
+        Known.origin()
+    }
+}
+
+#[async_trait]
+impl ActionRunner for Gate {
+    async fn run(&self, call: ActionCall) -> ActionOutcome {
+        if &*call.name == "std.echo" {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            self.may_end.acquire().await.unwrap().forget();
+        }
+        Known.run(call).await
+    }
+}
+
+impl RunnerSource for Gate {
+    fn runner(&self, _: &Library) -> Result<Arc<dyn ActionRunner>, String> {
+        Ok(Arc::new(self.clone()))
     }
 }
 
@@ -245,7 +349,7 @@ impl World {
     /// Stops the server as an operator does, and the runtime with it.
     pub(crate) async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(20), &mut self.serving);
+        let ended = tokio::time::timeout(PATIENCE, &mut self.serving);
         ended.await.unwrap().unwrap();
         self.runtime.shutdown(Duration::ZERO).await;
         self.journal.close();
@@ -349,14 +453,16 @@ impl World {
 
     /// Waits until what is at `path` is in `state`, and gives it.
     pub(crate) async fn until(&self, path: &str, state: &str) -> Json {
-        for _ in 0..500 {
+        let began = Instant::now();
+        loop {
             let answer = self.get(path).await;
             if answer["state"] == state {
                 return answer;
             }
+            let waited = began.elapsed();
+            assert!(waited < PATIENCE, "{path} is not {state}: {answer}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{path} does not become {state}: {}", self.get(path).await);
     }
 
     /// Waits until an execution is in `state`.
@@ -379,14 +485,15 @@ impl World {
 
     /// The first row of a list, once there is one.
     pub(crate) async fn first(&self, path: &str, plural: &str) -> Json {
-        for _ in 0..500 {
+        let began = Instant::now();
+        loop {
             let mut answer = self.get(path).await;
             if let Some(row) = answer[plural].get_mut(0) {
                 return row.take();
             }
+            assert!(began.elapsed() < PATIENCE, "{path} stays empty");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{path} stays empty");
     }
 
     /// Puts a row of an execution of another project there.

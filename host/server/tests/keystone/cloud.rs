@@ -1,6 +1,6 @@
 //! Projects and users of a real Keystone, and servers that ask it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ostro_core::{Method, RelativePath, ServiceRequest, ServiceResponse};
 use ostro_journal::{Journal, Options};
@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::running::{HOW, environment};
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 
 /// A Keystone that runs.
 pub(crate) struct Keystone {
@@ -337,13 +337,14 @@ impl Asker<'_> {
 
     /// What is at `path`, once it is as wanted.
     pub(crate) async fn until(&self, path: &str, is: impl Fn(&Json) -> bool) -> Json {
-        for _ in 0..1000 {
+        let began = Instant::now();
+        loop {
             let row = self.get(path).await;
             if is(&row) {
                 return row;
             }
+            assert!(began.elapsed() < PATIENCE, "{path} stays {row}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{path} stays {}", self.get(path).await);
     }
 }

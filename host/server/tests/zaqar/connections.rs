@@ -8,7 +8,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::world::{World, with_tokens};
+use crate::world::{PATIENCE, World, with_tokens};
 
 /// The status with which a connection is refused; none where it is not.
 async fn refused(world: &World, path: &str, origin: Option<&str>) -> Option<u16> {
@@ -102,7 +102,7 @@ async fn there_are_as_many_connections_as_may_be() {
     drop(first);
     let began = Instant::now();
     while refused(&world, "/", None).await.is_some() {
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -206,7 +206,6 @@ async fn a_slow_connection_is_closed_and_slows_nobody() {
     fast.done("subscription_create", json!({"queue_name": "q"}))
         .await;
     let large = "x".repeat(200_000);
-    let began = Instant::now();
     let mut turns = 0;
     // Until the buffers of the system are full, and then its own.
     loop {
@@ -222,7 +221,6 @@ async fn a_slow_connection_is_closed_and_slows_nobody() {
         }
         assert!(turns < 300, "it is never given up");
     }
-    assert!(began.elapsed() < Duration::from_secs(20));
     // What it had taken before is there, and then an end.
     assert!(slow.closed().await.is_none());
 }
@@ -234,11 +232,11 @@ async fn a_connection_that_is_silent_and_dead_is_closed() {
         ..ZaqarSettings::default()
     };
     let world = World::new(settings).await;
+    let began = Instant::now();
     let mut dead = world.client().await;
     dead.done("subscription_create", json!({"queue_name": "q"}))
         .await;
     let mut alive = world.client().await;
-    let began = Instant::now();
     // Who reads answers pings, and stays; who doesn't, is dead.
     loop {
         let queue = json!({"queue_name": "q"});
@@ -246,7 +244,7 @@ async fn a_connection_that_is_silent_and_dead_is_closed() {
         if left == json!({"subscriptions": []}) {
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(began.elapsed() > Duration::from_millis(200));
@@ -261,13 +259,15 @@ async fn a_connection_ends_with_its_token() {
     assert_eq!(u16::from(close.code), 4003);
     assert_eq!(close.reason.as_str(), "Authentication expired.");
     // A longer one in time has it go on.
-    let mut client = world.client_of("short").await;
+    let mut client = world.client_of("hour").await;
     let headers = json!({"X-Auth-Token": crate::world::TOKEN, "X-Project-ID": ""});
     let frame = json!({"action": "authenticate", "headers": headers});
     client.put(Message::text(frame.to_string())).await;
     client.next(false).await;
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    assert_eq!(client.ask("queue_list", json!({})).await.0, 200);
+    world.clock.advance(2 * 3600);
+    for _ in 0..2 {
+        assert_eq!(client.ask("queue_list", json!({})).await.0, 200);
+    }
 }
 
 #[tokio::test]
