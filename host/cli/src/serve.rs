@@ -10,10 +10,12 @@ mod queues;
 mod reload;
 mod signals;
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use ostro_journal::{Journal, Options};
 use ostro_runtime::{Library, Runtime, SystemClock};
 use ostro_server::{Actions as _, Packs, PacksSettings, Server, Zaqar, ZaqarSettings};
@@ -28,7 +30,7 @@ use self::packs::Operated;
 use self::reload::Reload;
 use self::signals::{Signals, told_to_stop};
 use crate::args::{Queues, Serve};
-use crate::errors::Exit;
+use crate::errors::{Exit, hinted};
 use crate::state::StateDir;
 use crate::{sources, terminal};
 
@@ -92,6 +94,8 @@ pub(crate) fn serve(args: &Serve, verbose: u8) -> Result<Exit> {
         // What goes on acts as somebody, which has to be known by then.
         let server = Server::new(runtime.clone(), journal.clone(), active, clock)?
             .with_delegations(delegations)?;
+        // Before anything goes on that it would stop again.
+        let listener = bound(config.listen).await?;
         let going_on = runtime.recover().await?;
         let server = server.with_packs(PacksSettings {
             packs: following
@@ -104,9 +108,6 @@ pub(crate) fn serve(args: &Serve, verbose: u8) -> Result<Exit> {
             Some(zaqar) => server.with_zaqar(zaqar),
         };
         let server = set_up(server, &config)?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen at {}", config.listen))?;
         let scheme = if config.tls.is_some() {
             "https"
         } else {
@@ -137,6 +138,25 @@ pub(crate) fn serve(args: &Serve, verbose: u8) -> Result<Exit> {
         drop(following);
         Ok(Exit::Success)
     })?
+}
+
+/// What listens at an address of this machine.
+async fn bound(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse => {
+                "something listens there already: end it, or name another port with --listen"
+            }
+            ErrorKind::AddrNotAvailable => {
+                "it is no address of this machine: name one that is with --listen"
+            }
+            ErrorKind::PermissionDenied => {
+                "ports below 1024 are for root alone: name another one with --listen"
+            }
+            _ => "--listen names another address",
+        };
+        hinted(anyhow!("cannot listen at {address}: {error}"), hint)
+    })
 }
 
 /// `server`, with all that is configured of it.

@@ -10,6 +10,20 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::{Sources, State};
 
+/// An address of this machine, with a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Address(pub(crate) SocketAddr);
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| "write an IP address and a port, as 127.0.0.1:8989 or [::1]:8989")
+    }
+}
+
 /// Serve Mistral's API v2 over HTTP, until Ctrl-C or SIGTERM.
 ///
 /// What is defined and what runs is kept in the state folder. What was under way when the server
@@ -36,7 +50,7 @@ pub(crate) struct Serve {
     /// Where to listen; 127.0.0.1:8989 without it. Where nobody is asked who they are, only this
     /// machine may be let in: an address of 127.0.0.0/8 or ::1.
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Address>,
     /// Serve over TLS: the PEM file with the certificate, and those that lead to its authority.
     /// SIGHUP has it read again.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

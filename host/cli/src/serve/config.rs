@@ -30,7 +30,7 @@ use tracing_subscriber::EnvFilter;
 use identity::IdentityConfig;
 use reader::{Mistake, Reader, Section};
 
-use crate::args::{Queues, Serve, Sources, State};
+use crate::args::{Address, Queues, Serve, Sources, State};
 use crate::errors::hinted;
 
 /// Where the server listens, if nobody says.
@@ -184,16 +184,12 @@ fn queues(section: &mut Section<'_>, flag: Option<Queues>) -> Queues {
 }
 
 /// Where nobody is asked, whoever is let in may do everything, so that nobody else may be.
-fn listen(
-    section: &mut Section<'_>,
-    flag: Option<SocketAddr>,
-    callers_are_asked: bool,
-) -> SocketAddr {
-    let given = section.parsed("listen");
+fn listen(section: &mut Section<'_>, flag: Option<Address>, callers_are_asked: bool) -> SocketAddr {
+    let given = section.parsed::<Address>("listen");
     let given = flag.map(|flag| (flag, "--listen".to_owned())).or(given);
     // The constant is an address.
     let default = || SocketAddr::from(([127, 0, 0, 1], 8989));
-    let Some((listen, at)) = given else {
+    let Some((Address(listen), at)) = given else {
         return LISTEN.parse().unwrap_or_else(|_| default());
     };
     if !listen.ip().is_loopback() && !callers_are_asked {

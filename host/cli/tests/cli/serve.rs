@@ -14,7 +14,7 @@ use libtest_mimic::Failed;
 use super::{ostro, until_said};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A server, and what it says.
 struct Server {
@@ -190,8 +190,14 @@ pub(crate) fn stopped_twice() -> Result<(), Failed> {
     fs::write(folder.path().join("ostro.yaml"), "stop_within: 60s\n")?;
     let mut server = Server::start(folder.path(), &[])?;
     let mut slow = TcpStream::connect(&server.address)?;
-    slow.write_all(b"POST /v2/workflows HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\n\r\n")?;
-    std::thread::sleep(Duration::from_millis(200));
+    let head =
+        "POST /v2/workflows HTTP/1.1\r\nhost: here\r\ncontent-length: 9\r\nexpect: 100-continue";
+    slow.write_all(format!("{head}\r\n\r\n").as_bytes())?;
+    // It is under way once the server asks for its body.
+    slow.set_read_timeout(Some(PATIENCE))?;
+    let mut go_on = [0; 12];
+    slow.read_exact(&mut go_on)?;
+    expect(&go_on == b"HTTP/1.1 100", "it wants the body")?;
     server.signal("-INT")?;
     server.until_said(&["stopping: what is under way has 60 s to end"])?;
     let waits = server.process.try_wait()?.is_none();
@@ -199,4 +205,17 @@ pub(crate) fn stopped_twice() -> Result<(), Failed> {
     server.signal("-INT")?;
     let status = server.end()?;
     expect(status == 130, &status.to_string())
+}
+
+pub(crate) fn port_in_use() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let refused = ostro(folder.path())
+        .args(["serve", "--no-packs", "--listen", &address])
+        .output()?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    expect(refused.status.code() == Some(2), &said)?;
+    let parts = [address.as_str(), "listens there already", "--listen"];
+    expect(parts.iter().all(|part| said.contains(part)), &said)
 }

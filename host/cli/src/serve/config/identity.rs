@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use ostro_openstack::Session;
 use ostro_server::{Auth, KeystoneSettings, Policy};
 
 use super::reader::Section;
 use crate::args::{AuthKind, Serve, Sources};
-use crate::errors::WithHint as _;
+use crate::errors::{WithHint as _, hinted};
 
 /// Who callers are, and who may do what.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,15 @@ impl IdentityConfig {
         }
         let session = Session::open(sources.cloud.as_deref())
             .hint(|| "--cloud takes a name from clouds.yaml".to_owned())?;
+        if session.auth_url().is_none() {
+            return Err(hinted(
+                anyhow!(
+                    "callers are to be asked for a token of Keystone, and there is no Keystone"
+                ),
+                "--cloud takes a name from clouds.yaml, or OS_AUTH_URL and the other OS_* variables \
+                 say where it is, and the server's own account there",
+            ));
+        }
         Ok(Auth::Keystone(KeystoneSettings {
             remember: self.token_cache,
             ..KeystoneSettings::new(session)
