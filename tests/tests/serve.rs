@@ -6,7 +6,7 @@ mod lost;
 #[path = "serve/scene.rs"]
 mod scene;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -299,13 +299,18 @@ fn a_watcher_elsewhere_sees_all_of_an_execution_though_its_server_is_killed() ->
     let file = file.display().to_string();
     let started = ostro(&["execution", "start", &file, "slow", "-i", "name=Ada"])?.run()?;
     let id = started.stdout.trim().to_owned();
-    let watch = ostro(&["execution", "watch", &id, "--output", "json"])?.start()?;
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    let mut watch = ostro(&["execution", "watch", &id, "--output", "json"])?.start()?;
+    let mut stderr = BufReader::new(watch.stderr.take().context("it says what it sees")?);
+    let mut said = String::new();
+    while !said.contains("slow  RUNNING") {
+        let read = stderr.read_line(&mut said)?;
+        ensure!(read > 0, "it ended early: {said}");
+    }
     server.process.kill()?;
     server.process.wait()?;
     let _server = Server::start_at(&state, server.host(), &["--no-packs"])?;
+    stderr.read_to_string(&mut said)?;
     let watched = watch.wait_with_output()?;
-    let said = String::from_utf8_lossy(&watched.stderr);
     ensure!(watched.status.success(), "{said}");
     let tree: Value = serde_json::from_slice(&watched.stdout)?;
     ensure!(tree["output"]["said"] == "hello, Ada", "{tree}");

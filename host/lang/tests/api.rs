@@ -265,7 +265,7 @@ fn parsing_takes_time_in_proportion_to_the_text() {
     assert!(!parsed.has_errors(), "{:?}", parsed.diagnostics.first());
     assert_eq!(parsed.workflows[0].tasks.len(), 5_001);
     // Unoptimised on a busy machine this takes about a second; squared, it would take hours.
-    assert!(took < Duration::from_secs(30), "{took:?}");
+    assert!(took < Duration::from_mins(2), "{took:?}");
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn hostile_texts_end_soon() {
         parse(&text, "f.yaml");
     }
     assert!(
-        start.elapsed() < Duration::from_mins(1),
+        start.elapsed() < Duration::from_mins(5),
         "{:?}",
         start.elapsed()
     );

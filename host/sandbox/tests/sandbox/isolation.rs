@@ -211,26 +211,30 @@ async fn host_calls_wait_for_their_turn_within_the_time_limit() {
         ..SandboxConfig::default()
     });
     let pack = limited(&sandbox, hostile(), |limits| {
-        limits.time = Duration::from_secs(20);
+        limits.time = Duration::from_mins(2);
         limits.host_calls_per_second = NonZeroU32::new(200);
     });
     let call_host = async |project: &str, times: u32| {
-        let begin = Instant::now();
         let input = format!(r#"{{"times": {times}}}"#);
         let context = of_project(project);
         let called = call_in(&pack, "evil.attack.call_host", &input, &context).await;
         called.result.unwrap();
-        begin.elapsed().as_secs_f64()
     };
-    // A second's worth goes at once, the rest at the rate.
-    let took = call_host("", 400).await;
-    assert!((0.9..5.0).contains(&took), "{took}");
+    // A second's worth goes at once (`pace.rs` has the test of that), the rest at the rate: so
+    // many cannot be through sooner.
+    let begin = Instant::now();
+    call_host("", 400).await;
+    let took = begin.elapsed().as_secs_f64();
+    assert!(took > 0.9, "{took}");
     // Two instances share the rate.
-    let (one, two) = tokio::join!(call_host("", 100), call_host("", 100));
-    assert!(one.max(two) > 0.9, "{one} {two}");
+    tokio::join!(call_host("", 100), call_host("", 100));
+    let took = begin.elapsed().as_secs_f64();
+    assert!(took > 1.9, "{took}");
     // A project has its own.
-    let took = call_host("slow", 300).await;
-    assert!((1.9..8.0).contains(&took), "{took}");
+    let begin = Instant::now();
+    call_host("slow", 300).await;
+    let took = begin.elapsed().as_secs_f64();
+    assert!(took > 1.9, "{took}");
     let strict = limited(&sandbox, hostile(), |limits| {
         limits.host_calls_per_second = NonZeroU32::new(50);
     });
@@ -241,7 +245,7 @@ async fn host_calls_wait_for_their_turn_within_the_time_limit() {
     assert_eq!(limit.kind, LimitKind::Time);
     // What goes to a cloud waits before it goes.
     let strict = limited(&sandbox, hostile(), |limits| {
-        limits.time = Duration::from_secs(20);
+        limits.time = Duration::from_mins(2);
         limits.host_calls_per_second = NonZeroU32::new(2);
     });
     let begin = Instant::now();
@@ -253,7 +257,7 @@ async fn host_calls_wait_for_their_turn_within_the_time_limit() {
             .unwrap();
     }
     let took = begin.elapsed().as_secs_f64();
-    assert!((0.9..5.0).contains(&took), "{took}");
+    assert!(took > 0.9, "{took}");
 }
 
 #[tokio::test]
@@ -295,10 +299,9 @@ async fn a_pack_or_project_with_many_calls_holds_up_nobody_else() {
         took >= Duration::from_millis(300),
         "two of the pack at a time: {took:?}"
     );
-    assert!(
-        took < Duration::from_millis(700),
-        "they waited for all: {took:?}"
-    );
+    // Eight take longer than three, one at a time: had the three waited for all, none would be left.
+    let left = greedy.iter().filter(|greedy| !greedy.is_finished()).count();
+    assert!(left > 0, "they waited for all");
     for greedy in greedy {
         greedy.await.unwrap();
     }
@@ -319,14 +322,16 @@ async fn one_pack_in_memory_serves_all_who_hold_it_and_goes_with_the_last() {
     drop((one, other));
     assert_eq!(sandbox.loaded(), [two.id().clone()]);
     // A call that runs keeps it.
-    let (hostile, held) = (limited(&sandbox, hostile(), |_| {}), hurried(300));
+    let endless = limited(&sandbox, hostile(), |limits| {
+        limits.time = Duration::from_hours(1);
+    });
     let running = tokio::spawn(async move {
-        let call = call_in(&hostile, "evil.attack.sleep_for_a_day", "{}", &held);
-        call.await.result
+        call(&endless, "evil.attack.sleep_for_a_day", "{}").await;
     });
     drop(two);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(sandbox.loaded().len(), 1);
-    assert!(running.await.unwrap().is_err());
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
     assert_eq!(sandbox.loaded(), []);
 }
