@@ -18,6 +18,7 @@ mod request;
 mod state;
 pub mod stored;
 pub mod suggest;
+mod times;
 mod value;
 
 pub use action::{
@@ -29,4 +30,5 @@ pub use request::{
     Method, PathError, RelativePath, ServiceRequest, ServiceResponse, percent_encode,
 };
 pub use state::State;
+pub use times::{Times, TimesTaken};
 pub use value::{Map, Value};

@@ -29,6 +29,19 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, in their order.
+    pub const ALL: [Self; 9] = [
+        Self::Idle,
+        Self::Waiting,
+        Self::Running,
+        Self::Delayed,
+        Self::Paused,
+        Self::Success,
+        Self::Cancelled,
+        Self::Error,
+        Self::Skipped,
+    ];
+
     /// Whether nothing follows this state by itself.
     pub fn is_completed(self) -> bool {
         matches!(

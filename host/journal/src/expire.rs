@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params, param
 
 use crate::id::StoredId;
 use crate::writer::kind;
-use crate::{ExecutionRow, Journal, JournalError, NewChange, StoredChange, changes};
+use crate::{ExecutionRow, Journal, JournalError, NewChange, StoredChange, Tally, changes};
 
 /// How long turns wait at most for a batch of deletions, unless one execution takes longer.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -99,8 +99,8 @@ impl Journal {
                 let (bound, ignored) = (bound.clone(), policy.ignored_states.clone());
                 let (from, size) = (place.clone(), policy.batch_size.max(1));
                 let tell = Arc::clone(&tell);
-                let (deleted, reached) = self.transact_and_tell(move |db| {
-                    delete_batch(db, (&from, &bound), &ignored, size, &*tell)
+                let (deleted, reached) = self.transact_and_tell(move |db, deleted| {
+                    delete_batch(db, deleted, (&from, &bound), &ignored, size, &*tell)
                 })?;
                 expired.executions += deleted;
                 match reached {
@@ -126,7 +126,7 @@ impl Journal {
         change: Option<NewChange>,
     ) -> Result<bool, JournalError> {
         let id = StoredId::new(root.as_str());
-        let deleted = self.transact_and_tell(move |db| {
+        let deleted = self.transact_and_tell(move |db, deleted| {
             let found: Option<i64> = db
                 .query_row(
                     "SELECT seq FROM execution WHERE id = ?1 AND root IS NULL",
@@ -135,7 +135,7 @@ impl Journal {
                 )
                 .optional()?;
             if let Some(seq) = found {
-                delete_family(db, seq)?;
+                delete_family(db, seq, deleted)?;
             }
             let change = change.filter(|_| found.is_some());
             let told = change.map(|change| changes::append(db, change));
@@ -149,7 +149,7 @@ impl Journal {
     /// is gone then, and it can be brought back all the same. How many they were.
     pub fn prune_events(&self, id: &ExecutionId) -> Result<usize, JournalError> {
         let id = StoredId::new(id.as_str());
-        self.transact(move |db| {
+        self.transact(move |db, _| {
             let covered: Option<(i64, i64)> = db
                 .query_row(
                     "SELECT e.seq, s.events FROM execution e
@@ -179,7 +179,7 @@ impl Journal {
     pub fn collect(&self) -> Result<usize, JournalError> {
         let mut collected = 0;
         loop {
-            let (deleted, more) = self.transact(collect_batch)?;
+            let (deleted, more) = self.transact(|db, _| collect_batch(db))?;
             collected += deleted;
             if !more {
                 return Ok(collected);
@@ -187,28 +187,32 @@ impl Journal {
         }
     }
 
-    /// Has the writer carry out one transaction between two groups.
+    /// Has the writer carry out one transaction between two groups, which says what executions
+    /// and tasks it has deleted.
     fn transact<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        change: impl FnOnce(&Connection, &mut Tally) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
-        self.transact_and_tell(|db| Ok((change(db)?, Vec::new())))
+        self.transact_and_tell(|db, deleted| Ok((change(db, deleted)?, Vec::new())))
     }
 
     /// As [`Journal::transact`], and tells whoever watches of the changes that were written.
     fn transact_and_tell<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> Written<T> + Send + 'static,
+        change: impl FnOnce(&Connection, &mut Tally) -> Written<T> + Send + 'static,
     ) -> Result<T, JournalError> {
         let path = self.path().to_owned();
         let listeners = Arc::clone(self.listeners());
+        let queue = self.queue();
         self.errand(move |db| {
             let fault = |error| JournalError::sqlite(&path, error);
             let transaction = db
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(fault)?;
-            let (result, told) = change(&transaction).map_err(fault)?;
+            let mut deleted = Tally::default();
+            let (result, told) = change(&transaction, &mut deleted).map_err(fault)?;
             transaction.commit().map_err(fault)?;
+            queue.deleted(&deleted);
             listeners.tell(&told);
             Ok(result)
         })
@@ -250,6 +254,7 @@ fn states(states: &[State]) -> impl Iterator<Item = Value> {
 /// it came to the end; and what is told of that.
 fn delete_batch(
     db: &Connection,
+    rows: &mut Tally,
     (from, bound): (&Place, &Place),
     ignored: &[State],
     size: usize,
@@ -292,7 +297,7 @@ fn delete_batch(
         if let Some(change) = tell(&named(db, root.2)?) {
             told.push(changes::append(db, change)?);
         }
-        delete_family(db, root.2)?;
+        delete_family(db, root.2, rows)?;
         deleted += 1;
         reached = Some(root);
         if begin.elapsed() >= PATIENCE {
@@ -319,13 +324,14 @@ fn named(db: &Connection, seq: i64) -> rusqlite::Result<ExecutionRow> {
     })
 }
 
-fn delete_family(db: &Connection, root: i64) -> rusqlite::Result<()> {
+fn delete_family(db: &Connection, root: i64, rows: &mut Tally) -> rusqlite::Result<()> {
     let family: Vec<i64> = db
         .prepare_cached("SELECT seq FROM execution WHERE seq = ?1 OR root = ?1")?
         .query_map(params![root], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for seq in family {
         delete_events(db, seq, i64::MAX)?;
+        rows.plus(&Tally::of_execution(db, seq)?);
         for sql in [
             "INSERT OR IGNORE INTO loose SELECT value FROM reference WHERE execution = ?1",
             "DELETE FROM reference WHERE execution = ?1",

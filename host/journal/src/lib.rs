@@ -61,6 +61,7 @@ mod read;
 mod rows;
 mod schema;
 pub mod simulated;
+mod tally;
 mod turn;
 mod writer;
 
@@ -78,4 +79,5 @@ pub use rows::{
     ActionChange, ActionRecord, ActionRow, ExecutionChange, ExecutionRow, Reached, TaskRecord,
     TaskRow, WorkflowRef,
 };
+pub use tally::{StateCounts, Tally};
 pub use turn::{Document, LetterId, NewEvent, NewLetter, NewSnapshot, Turn};

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use ostro_core::Times;
 use rusqlite::Connection;
 
-use crate::{Figures, JournalError, Turn};
+use crate::{Figures, JournalError, Tally, Turn};
 
 /// What is told how a turn went.
 pub(crate) type Callback = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
@@ -53,6 +55,18 @@ pub(crate) struct Queue {
     drained: Condvar,
     commits: AtomicU64,
     committed: AtomicU64,
+    times: Times,
+    failures: AtomicU64,
+    rows: Mutex<Rows>,
+}
+
+/// How many rows there are in each state.
+#[derive(Default)]
+struct Rows {
+    /// How many more than when the journal was opened.
+    since: Tally,
+    /// How many there were then, if somebody has counted.
+    then: Option<Tally>,
 }
 
 #[derive(Default)]
@@ -74,20 +88,68 @@ impl Queue {
             drained: Condvar::new(),
             commits: AtomicU64::new(0),
             committed: AtomicU64::new(0),
+            times: Times::default(),
+            failures: AtomicU64::new(0),
+            rows: Mutex::default(),
         }
     }
 
-    /// Notes that so many turns were committed at once.
-    pub(crate) fn committed(&self, turns: usize) {
+    /// Notes that so many turns were committed at once, how long that took, and how many rows
+    /// are in each state that were not.
+    pub(crate) fn committed(&self, turns: usize, took: Duration, more: &Tally) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.committed.fetch_add(turns as u64, Ordering::Relaxed);
+        self.times.took(took);
+        self.rows().since.plus(more);
+    }
+
+    /// Notes that the disk did not take a group.
+    pub(crate) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that rows were deleted.
+    pub(crate) fn deleted(&self, rows: &Tally) {
+        self.rows().since.minus(rows);
+    }
+
+    /// How many more rows there are than when the journal was opened. Where the writer asks, that
+    /// is what is committed.
+    pub(crate) fn since(&self) -> Tally {
+        self.rows().since
+    }
+
+    /// Notes how many rows there were when there were `since` more than at first.
+    pub(crate) fn counted(&self, rows: Tally, since: &Tally) {
+        let mut then = rows;
+        then.minus(since);
+        self.rows().then = Some(then);
     }
 
     pub(crate) fn figures(&self) -> Figures {
+        let (queued_turns, queued_bytes) = {
+            let state = self.lock();
+            (state.turns, state.bytes)
+        };
+        let rows = self.rows();
+        let tally = rows.then.map(|mut tally| {
+            tally.plus(&rows.since);
+            tally
+        });
+        drop(rows);
         Figures {
             commits: self.commits.load(Ordering::Relaxed),
             turns: self.committed.load(Ordering::Relaxed),
+            queued_turns,
+            queued_bytes,
+            commit_times: self.times.taken(),
+            failures: self.failures.load(Ordering::Relaxed),
+            tally,
         }
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a turn into the queue, or gives it back and says why not.
@@ -150,7 +212,7 @@ impl Queue {
 
     /// Takes the next work; waits for it. `busy` is whether something came before, after which
     /// a pause is told as [`Work::Idle`].
-    pub(crate) fn take(&self, busy: bool, patience: std::time::Duration) -> Work {
+    pub(crate) fn take(&self, busy: bool, patience: Duration) -> Work {
         let mut state = self.lock();
         while state.items.is_empty() {
             if state.closed {

@@ -427,20 +427,7 @@ pub(crate) const STILL: &str = "SELECT e.id, e.state, e.seq
             WHERE ifnull(r.root, r.seq) = e.seq)
     ORDER BY e.seq LIMIT ?2";
 
-/// All states.
-pub(crate) const STATES: [State; 9] = [
-    State::Idle,
-    State::Waiting,
-    State::Running,
-    State::Delayed,
-    State::Paused,
-    State::Success,
-    State::Cancelled,
-    State::Error,
-    State::Skipped,
-];
-
 /// The state with this name.
 pub(crate) fn state(name: &str) -> Option<State> {
-    STATES.into_iter().find(|state| state.as_str() == name)
+    State::ALL.into_iter().find(|state| state.as_str() == name)
 }

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use crate::changes::{Listeners, Trimmer};
 use crate::pool::keep_plans;
 use crate::queue::{Queue, Submission, Work};
-use crate::{ChangeLimits, JournalError};
+use crate::{ChangeLimits, JournalError, Tally};
 
 /// How long nothing may come before the writer uses the time to tidy up.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -74,8 +74,9 @@ impl Writer {
                 Work::Group(group) => {
                     busy = true;
                     let (turns, began) = (group.len(), Instant::now());
-                    if self.write(group) {
-                        queue.committed(turns);
+                    let taken = self.write(group, queue, began);
+                    if !taken {
+                        queue.failed();
                     }
                     self.last = (turns, began.elapsed());
                 }
@@ -109,7 +110,7 @@ impl Writer {
     }
 
     /// Commits a group and tells everybody. Whether the disk took it.
-    fn write(&mut self, group: Vec<Submission>) -> bool {
+    fn write(&mut self, group: Vec<Submission>, queue: &Queue, began: Instant) -> bool {
         let outcome = self.commit(&group).or_else(|error| {
             if !error.is_disk() {
                 return Err(error);
@@ -122,6 +123,9 @@ impl Writer {
         let taken = outcome.is_ok();
         let changed = taken && !self.memory.changes.is_empty();
         self.tell();
+        if taken {
+            queue.committed(group.len(), began.elapsed(), &self.memory.tally);
+        }
         let results = match outcome {
             Ok(results) => results,
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
@@ -193,6 +197,7 @@ impl Writer {
     ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
         self.memory.changes.clear();
         self.execute("BEGIN IMMEDIATE")?;
+        self.memory.tally = Tally::default();
         let statements = Statements::default();
         let mut results = Vec::with_capacity(group.len());
         for submission in group {
@@ -209,6 +214,7 @@ impl Writer {
             }
             self.execute("SAVEPOINT turn")?;
             let changes = self.memory.changes.len();
+            let tally = self.memory.tally;
             let result = apply::apply(
                 &self.db,
                 &self.path,
@@ -224,6 +230,7 @@ impl Writer {
                 Err(_) => {
                     self.memory.clear();
                     self.memory.changes.truncate(changes);
+                    self.memory.tally = tally;
                     self.execute("ROLLBACK TO turn")?;
                 }
             }

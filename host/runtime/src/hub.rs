@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use ostro_core::Clock;
 use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 
+use crate::figures::Counted;
 use crate::record::ExecutionInfo;
 use crate::{Notice, NoticeKind, lock};
 
@@ -15,6 +16,7 @@ pub(crate) struct Hub {
     /// out of order.
     sequence: Mutex<u64>,
     sender: broadcast::Sender<Arc<Notice>>,
+    pub(crate) counted: Counted,
 }
 
 impl Hub {
@@ -23,6 +25,7 @@ impl Hub {
             clock,
             sequence: Mutex::new(0),
             sender: broadcast::channel(backlog.max(1)).0,
+            counted: Counted::default(),
         }
     }
 

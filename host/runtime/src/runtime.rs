@@ -1,6 +1,7 @@
 //! The runtime as its users see it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ostro_core::{
@@ -19,7 +20,7 @@ use crate::libraries::{Libraries, Source};
 use crate::record::{Reply, Standing};
 use crate::shared::{Launch, Phase, Shared, workflow};
 use crate::store::Store;
-use crate::{ExecutionInfo, Library, Options, Outcome, RunnerSource, RuntimeError};
+use crate::{ExecutionInfo, Figures, Library, Options, Outcome, RunnerSource, RuntimeError};
 
 /// How long to wait at most for the executions above one that runs again.
 const REOPENING: Duration = Duration::from_secs(10);
@@ -240,6 +241,22 @@ impl Runtime {
         match &*self.shared.record(id)?.standing.borrow() {
             Standing::Ended(outcome) => Some(Arc::clone(outcome)),
             Standing::Starting | Standing::Running | Standing::Interrupted => None,
+        }
+    }
+
+    /// What there is to do now, and how long turns took since the runtime began.
+    pub fn figures(&self) -> Figures {
+        let shared = &self.shared;
+        let (free, actions_waiting) = shared.slots.figures();
+        let action_slots = shared.options.max_actions.max(1);
+        let counted = &shared.hub.counted;
+        Figures {
+            action_slots,
+            actions_running: action_slots.saturating_sub(free),
+            actions_waiting,
+            executions_in_memory: shared.count(),
+            turns_stalled: counted.stalled.load(Ordering::Relaxed),
+            turn_times: counted.turn_times(),
         }
     }
 

@@ -448,6 +448,11 @@ async fn alarm(shared: Arc<Shared>, root: ExecutionId, at: i64) {
 }
 
 impl Shared {
+    /// How many executions are in memory.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.book).records.len()
+    }
+
     /// The executions that are in memory.
     pub(crate) fn records(&self) -> Vec<Arc<Record>> {
         lock(&self.book).records.values().cloned().collect()

@@ -32,6 +32,14 @@ impl Slots {
         })))
     }
 
+    /// How many slots are free, and how many wait for one.
+    pub(crate) fn figures(&self) -> (usize, usize) {
+        let queue = lock(&self.0);
+        let waiting = queue.waiting.values().flatten();
+        let waiting = waiting.filter(|place| !place.is_closed()).count();
+        (queue.free, waiting)
+    }
+
     /// A slot, if one is free. Then nobody waits for one.
     pub(crate) fn try_acquire(&self) -> Option<Slot> {
         let mut queue = lock(&self.0);

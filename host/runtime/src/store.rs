@@ -6,6 +6,7 @@ use ostro_core::stored::SaveError;
 use ostro_journal::{Journal, JournalError, Refused, Turn};
 use tokio::sync::oneshot;
 
+use crate::figures::Stalled;
 use crate::hub::Hub;
 use crate::{ExecutionInfo, NoticeKind};
 
@@ -88,6 +89,7 @@ pub(crate) async fn insist(
 ) -> Result<(), Unwritten> {
     let mut pause = FIRST_PAUSE;
     let mut told = false;
+    let mut stalled = None;
     loop {
         match write(journal, make()?).await {
             Err(error) if error.is_disk() => {
@@ -97,11 +99,13 @@ pub(crate) async fn insist(
                     let reason = error.to_string().into();
                     hub.publish(about, NoticeKind::Stalled { reason });
                     told = true;
+                    stalled = Some(Stalled::new(&hub.counted.stalled));
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             other => {
+                drop(stalled);
                 if told && other.is_ok() {
                     tracing::info!(execution = %about.id, "its turn is written, and it goes on");
                     hub.publish(about, NoticeKind::Recovered);

@@ -3,13 +3,15 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use ostro_core::stored::SaveError;
 use ostro_engine::{Change, Decision, Event, Execution, Reason, decide, explain};
 use ostro_journal::{Journal, LetterId, Turn};
 
 use crate::NoticeKind;
-use crate::feed::turns::Told;
+use crate::feed::turns::{AtOnce, Told};
 use crate::hub::Hub;
 use crate::plan::Step;
 use crate::record::Record;
@@ -83,6 +85,8 @@ pub(crate) async fn commit(
     decided: Decided,
     may_fail: bool,
 ) -> Result<Committed, Unwritten> {
+    // Only where a feed is on: what runs nowhere is of interest to servers.
+    let at_once = Mutex::default();
     if let Some(journal) = shared.store.journal() {
         let before = record.snapshot();
         let number = record.next_event.load(Ordering::Relaxed);
@@ -93,7 +97,9 @@ pub(crate) async fn commit(
         let told = shared.feeds().map(|_| Told {
             changes: &decided.changes,
             dropped,
+            at_once: &at_once,
         });
+        let began = Instant::now();
         let make = || {
             persist::Written {
                 record,
@@ -122,6 +128,7 @@ pub(crate) async fn commit(
             }
             return Err(error);
         }
+        shared.hub.counted.turn(began.elapsed());
         record
             .next_event
             .store(number.max(1) + 1, Ordering::Relaxed);
@@ -132,6 +139,15 @@ pub(crate) async fn commit(
         let reasons = decided.reasons;
         let kind = NoticeKind::Decided { reasons };
         shared.hub.publish(&record.about, kind);
+    }
+    let at_once: Vec<AtOnce> = at_once.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for AtOnce { action, end } in at_once {
+        let started = NoticeKind::ActionStarted {
+            action: Arc::clone(&action),
+        };
+        shared.hub.publish(&record.about, started);
+        let ended = NoticeKind::ActionEnded { action, end };
+        shared.hub.publish(&record.about, ended);
     }
     publish(&shared.hub, record, decided.changes);
     Ok(Committed(decided.steps))

@@ -105,6 +105,7 @@ pub(crate) async fn call(
         only_reads: action.only_reads,
         lookup: sandbox.config.lookup.clone(),
         secrets: Arc::clone(&secrets),
+        observer: sandbox.observer().cloned(),
     };
     let too_late = LimitError {
         kind: LimitKind::Time,

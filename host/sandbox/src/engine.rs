@@ -116,8 +116,8 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
-        self.observer.get().map(|observer| &**observer)
+    pub(crate) fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.observer.get()
     }
 
     /// The packs in memory, without those that have left it.

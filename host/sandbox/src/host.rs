@@ -16,6 +16,7 @@ mod output;
 mod plain;
 mod secrets;
 mod text;
+mod told;
 
 use ostro_packs::Component;
 use wasmtime::component::{HasSelf, Linker};

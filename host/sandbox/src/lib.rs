@@ -57,7 +57,7 @@ mod turns;
 pub use engine::{Sandbox, SandboxConfig};
 pub use error::{CallError, LimitError, LimitKind, RecordingError, SandboxError};
 pub use health::{PackId, PausedPack};
-pub use observer::{Called, Observer};
+pub use observer::{Called, HostCall, HostCallEnd, Observer};
 pub use pack::{Ended, LoadedPack};
 pub use quota::{Quota, Quotas};
 pub use recording::{

@@ -16,6 +16,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::error::{LimitError, LimitKind};
 use crate::folders::Folder;
 use crate::host::{Files, Http, Objects, Opened, Output, Parts};
+use crate::observer::Observer;
 use crate::pace::Due;
 use crate::pack::Policy;
 use crate::recording::Tape;
@@ -171,6 +172,8 @@ pub(crate) struct Caller {
     pub(crate) only_reads: bool,
     pub(crate) lookup: Lookup,
     pub(crate) secrets: Arc<CallSecrets>,
+    /// Whoever wants to know of its host calls.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl Caller {

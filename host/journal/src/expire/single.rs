@@ -36,7 +36,7 @@ impl Journal {
         let mut from = i64::MIN;
         loop {
             let bounds = bounds.clone();
-            let (some, reached) = self.transact(move |db| delete_batch(db, from, &bounds))?;
+            let (some, reached) = self.transact(move |db, _| delete_batch(db, from, &bounds))?;
             deleted += some;
             match reached {
                 Some(reached) => from = reached,

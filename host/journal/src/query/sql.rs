@@ -6,7 +6,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, Value};
 use super::columns::{Kind, Spec, Table};
 use super::{Column, Direction, Op, Operand, Query};
 use crate::id::StoredId;
-use crate::read::{STATES, state};
+use crate::read::state;
 
 /// A statement with what is bound to its parameters, in their order.
 #[derive(Clone, Debug, Default)]
@@ -154,7 +154,7 @@ pub(super) fn find<C: Column>(
         .first()
         .is_some_and(|(spec, _)| matches!(spec.name, "created_at" | "updated_at"));
     let mut rest = Vec::new();
-    let mut states = STATES.to_vec();
+    let mut states = State::ALL.to_vec();
     let split = by_time && !narrow;
     for (spec, op) in filters {
         if !(split && spec.kind == Kind::State && restrict(&mut states, op)) {

@@ -18,7 +18,7 @@ use rusqlite::{CachedStatement, Connection, Params, Row, params};
 use crate::id::StoredId;
 use crate::read::Read;
 use crate::turn::{Cell, Cells, NewEvent, NewSnapshot, Step};
-use crate::{Blob, Digest, Document, JournalError, StoredChange, Turn};
+use crate::{Blob, Digest, Document, JournalError, StoredChange, Tally, Turn};
 
 /// Who refers to a value: `reference.kind`.
 pub(crate) mod kind {
@@ -49,6 +49,8 @@ pub(super) struct Memory {
     last_change: Option<i64>,
     /// The changes that were written and are not committed.
     pub(super) changes: Vec<StoredChange>,
+    /// How many rows are in each state that were not before the transaction that is open.
+    pub(super) tally: Tally,
 }
 
 impl Memory {
@@ -85,6 +87,7 @@ struct Found {
     execution: i64,
     /// Whether any of its texts is among the values.
     large: bool,
+    state: State,
 }
 
 /// The statements of a group, at hand while it is written.
@@ -357,6 +360,8 @@ impl Apply<'_, '_> {
             if now == stored {
                 continue;
             }
+            let executions = &mut self.memory.tally.executions;
+            executions.moved(stored.state, now.state);
             if (now.state, now.moving, now.finished_at)
                 != (stored.state, stored.moving, stored.finished_at)
             {
@@ -531,6 +536,7 @@ impl Apply<'_, '_> {
                 seq: row.get(0)?,
                 execution: row.get(1)?,
                 large: row.get(2)?,
+                state: crate::read::state(&row.get::<_, String>(3)?).unwrap_or(State::Idle),
             })
         })
     }

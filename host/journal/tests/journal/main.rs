@@ -14,4 +14,5 @@ mod faults;
 mod letters;
 mod queries;
 mod schemas;
+mod tally;
 mod turns;

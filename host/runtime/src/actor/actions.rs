@@ -10,6 +10,7 @@ use ostro_core::{
 use ostro_engine::EventKind;
 use ostro_journal::Turn;
 use tokio::task::{AbortHandle, JoinError};
+use tracing::Instrument as _;
 
 use super::Actor;
 use crate::notice::{ActionEnd, ActionRef, NoticeKind};
@@ -236,10 +237,34 @@ async fn run(
         }
         slot
     };
+    // As loud as anything is: a warning has the ids where only warnings are logged.
+    let span = tracing::error_span!(
+        "action",
+        action = &*action.name,
+        execution_id = %record.about.id,
+        task_execution_id = %action.task_id,
+        action_execution_id = %action.id,
+        project_id = &*record.about.project,
+    );
     shared
         .hub
         .publish(&record.about, NoticeKind::ActionStarted { action });
-    record.library.runner().run(call).await
+    let runner = Arc::clone(record.library.runner());
+    let run = async move {
+        tracing::debug!("runs");
+        let outcome = runner.run(call).await;
+        tracing::debug!(end = outcome_name(&outcome), "has run");
+        outcome
+    };
+    run.instrument(span).await
+}
+
+fn outcome_name(outcome: &ActionOutcome) -> &'static str {
+    match outcome {
+        ActionOutcome::Success(_) => "success",
+        ActionOutcome::Error(_) => "error",
+        ActionOutcome::Deferred => "deferred",
+    }
 }
 
 /// Notes durably that an action is handed to its runner: after a crash, one that was is told from

@@ -1,6 +1,7 @@
 //! What a turn changed.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 use ostro_core::{ActionErrorKind, ActionExecutionId, ActionOutcome, State, TaskExecutionId};
 use ostro_engine::{ActionView, Change as Engine, Event, EventKind, Execution, TaskView};
@@ -10,9 +11,9 @@ use super::{
     ActionFault, ActionState, Change, Dropped, ExecutionState, MAX_BYTES, TaskItems, TaskState,
     TaskWork, change, change_of, cut, started,
 };
-use crate::ExecutionInfo;
 use crate::plan::Step;
 use crate::record::Record;
+use crate::{ActionEnd, ActionRef, ExecutionInfo, lock};
 
 /// What is told of a turn beside its own changes.
 #[derive(Clone, Copy)]
@@ -21,6 +22,14 @@ pub(crate) struct Told<'a> {
     pub(crate) changes: &'a [Engine],
     /// How much of what actions said was left out since the turn before.
     pub(crate) dropped: u64,
+    /// Where those actions are put that the turn itself ran from beginning to end.
+    pub(crate) at_once: &'a Mutex<Vec<AtOnce>>,
+}
+
+/// An action that a turn ran from beginning to end.
+pub(crate) struct AtOnce {
+    pub(crate) action: Arc<ActionRef>,
+    pub(crate) end: ActionEnd,
 }
 
 /// Writes into `turn` what it changes, in the order in which that came about: what was left out;
@@ -62,6 +71,7 @@ pub(crate) fn tell(
             _ => None,
         })
         .collect();
+    let mut at_once = Vec::new();
     let mut over: HashSet<ActionExecutionId> = HashSet::new();
     let mut new: HashSet<TaskExecutionId> = HashSet::new();
     let mut within: HashMap<TaskExecutionId, Vec<Change>> = HashMap::new();
@@ -79,6 +89,7 @@ pub(crate) fn tell(
                     let ended = Change::ActionEnded(ended);
                     within.entry(task.id().clone()).or_default().push(ended);
                 } else {
+                    at_once.push(ran_at_once(task, &action, &ended));
                     let begun = ActionState {
                         state: State::Running,
                         error: None,
@@ -100,6 +111,8 @@ pub(crate) fn tell(
             }
         }
     }
+    // A turn that is written again has the same ones.
+    *lock(told.at_once) = at_once;
     for change in told.changes {
         match change {
             Engine::Execution { state: to, info } => {
@@ -157,6 +170,28 @@ pub(crate) fn tell(
         ended.into_iter().flatten().for_each(&mut push);
     }
     begin(turn, about, event.now, steps, &over);
+}
+
+fn ran_at_once(task: TaskView<'_>, action: &ActionView<'_>, ended: &ActionState) -> AtOnce {
+    let action = ActionRef {
+        id: ended.id.clone(),
+        name: Arc::clone(action.name),
+        task_id: task.id().clone(),
+        task_name: Arc::clone(task.name()),
+        attempt: ended.attempt,
+    };
+    let end = match (ended.state, &ended.error) {
+        (State::Success, _) => ActionEnd::Success,
+        (State::Error, Some(fault)) => ActionEnd::Error {
+            kind: fault.kind,
+            message: fault.message.clone(),
+        },
+        _ => ActionEnd::Cancelled,
+    };
+    AtOnce {
+        action: Arc::new(action),
+        end,
+    }
 }
 
 /// What begins by a turn: sub-workflows, and actions but for those that are `over`.

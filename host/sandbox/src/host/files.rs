@@ -8,6 +8,7 @@ mod stream;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ostro_packs::FolderMode;
 use types::{
@@ -23,6 +24,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::text::clean;
 use crate::folders::{Folder, Reserved};
+use crate::observer::HostCallEnd;
 use crate::state::{Caller, State};
 use stream::Counted;
 
@@ -105,8 +107,10 @@ impl Files<'_> {
         Err(ErrorCode::ReadOnly.into())
     }
 
-    /// Tells the operator, once a call for each reason.
+    /// Tells the operator, once a call for each reason, and whoever observes each time.
     fn deny(&mut self, at: usize, what: &str, reason: &'static str) {
+        let denied = HostCallEnd::Denied;
+        self.caller.tell("files", "files", Duration::ZERO, denied);
         if self.opened.noted.insert((at, reason)) {
             let pack = &self.caller.policy.id.name;
             let what = clean(what);

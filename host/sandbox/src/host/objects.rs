@@ -111,6 +111,9 @@ impl Reads for State {
         self.count()?;
         let arguments = self.tape.arguments(|| wire::listing(&container, &options));
         let live = self.caller.list_objects(&container, &options);
+        let live = self
+            .caller
+            .told("object-store-read.list-objects", swift::SERVICE, live);
         self.tape
             .through("object-store-read.list-objects", arguments, live)
             .await
@@ -127,6 +130,9 @@ impl Reads for State {
             let object = Object::new(&container, &object)?;
             self.caller.head_object(&object).await
         };
+        let live = self
+            .caller
+            .told("object-store-read.head", swift::SERVICE, live);
         self.tape
             .through("object-store-read.head", arguments, live)
             .await
@@ -148,6 +154,9 @@ impl Reads for State {
             let object = Object::new(&container, &object)?;
             self.caller.head_object(&object).await
         };
+        let live = self
+            .caller
+            .told("object-store-read.open", swift::SERVICE, live);
         let info: Result<ObjectInfo, CallError> = self
             .tape
             .through("object-store-read.open", arguments, live)
@@ -193,6 +202,9 @@ impl HostReader for State {
             .tape
             .arguments(|| json!({ "reader": number, "most": most }));
         let live = self.caller.read_piece(reader, most);
+        let live = self
+            .caller
+            .told("object-store-read.read", swift::SERVICE, live);
         let piece: Result<Piece, CallError> = self
             .tape
             .through("object-store-read.read", arguments, live)
@@ -225,6 +237,9 @@ impl Writes for State {
             let running = self.caller.begin_upload(object, &options).await?;
             Ok(Started(Some(running)))
         };
+        let live = self
+            .caller
+            .told("object-store.create", swift::SERVICE, live);
         let started: Result<Started, CallError> = self
             .tape
             .through("object-store.create", arguments, live)
@@ -245,6 +260,9 @@ impl Writes for State {
         self.count()?;
         let arguments = self.tape.arguments(|| wire::named(&container, &object));
         let live = self.caller.delete_object(&container, &object);
+        let live = self
+            .caller
+            .told("object-store.delete", swift::SERVICE, live);
         self.tape
             .through("object-store.delete", arguments, live)
             .await
@@ -261,6 +279,9 @@ impl Writes for State {
             .tape
             .arguments(|| wire::metadata(&container, &object, &metadata));
         let live = self.caller.set_metadata(&container, &object, &metadata);
+        let live = self
+            .caller
+            .told("object-store.set-metadata", swift::SERVICE, live);
         self.tape
             .through("object-store.set-metadata", arguments, live)
             .await
@@ -284,6 +305,7 @@ impl HostWriter for State {
             arguments
         });
         let live = self.caller.write_piece(&mut writer.running, bytes);
+        let live = self.caller.told("object-store.write", swift::SERVICE, live);
         self.tape
             .through("object-store.write", arguments, live)
             .await
@@ -298,6 +320,9 @@ impl HostWriter for State {
         let number = writer.number;
         let arguments = self.tape.arguments(|| json!({ "writer": number }));
         let live = self.caller.finish_upload(&mut writer.running);
+        let live = self
+            .caller
+            .told("object-store.finish", swift::SERVICE, live);
         self.tape
             .through("object-store.finish", arguments, live)
             .await

@@ -29,7 +29,9 @@ impl openstack::Host for State {
     ) -> wasmtime::Result<Result<openstack::Response, CallError>> {
         self.count()?;
         let arguments = self.tape.arguments(|| recording::request(&request));
+        let service = request.service.clone();
         let live = self.caller.request(request);
+        let live = self.caller.told("openstack.send", &service, live);
         self.tape.through("openstack.send", arguments, live).await
     }
 
@@ -43,6 +45,7 @@ impl openstack::Host for State {
             .tape
             .arguments(|| recording::operation(&operation, &arguments));
         let live = self.caller.operation(&operation, &arguments, false);
+        let live = self.caller.told("openstack.call", client(&operation), live);
         self.tape.through("openstack.call", given, live).await
     }
 }
@@ -66,7 +69,9 @@ impl openstack_read::Host for State {
             microversion,
         };
         let arguments = self.tape.arguments(|| recording::read(&request));
+        let service = request.service.clone();
         let live = self.caller.request(request);
+        let live = self.caller.told("openstack-read.get", &service, live);
         self.tape
             .through("openstack-read.get", arguments, live)
             .await
@@ -82,6 +87,9 @@ impl openstack_read::Host for State {
             .tape
             .arguments(|| recording::operation(&operation, &arguments));
         let live = self.caller.operation(&operation, &arguments, true);
+        let live = self
+            .caller
+            .told("openstack-read.call", client(&operation), live);
         self.tape.through("openstack-read.call", given, live).await
     }
 }
@@ -97,6 +105,7 @@ impl messaging::Host for State {
             .tape
             .arguments(|| json!({ "queue": queue, "body": recording::json_text(&body) }));
         let live = self.caller.message(&queue, &body);
+        let live = self.caller.told("messaging.post", "messaging", live);
         self.tape.through("messaging.post", arguments, live).await
     }
 }
@@ -339,6 +348,11 @@ impl Cloud for BoundedCloud<'_> {
         }
         Ok(answer)
     }
+}
+
+/// The client whose operation it is: `ironic` of `ironic.node_get`.
+fn client(operation: &str) -> &str {
+    operation.split('.').next().unwrap_or_default()
 }
 
 fn check_microversion(version: Option<&str>) -> Result<(), CallError> {

@@ -14,7 +14,9 @@ impl secrets::Host for State {
         let arguments = self.tape.arguments(|| json!({ "name": name }));
         let caller = &self.caller;
         let answer = self.tape.at_once("secrets.use-secret", arguments, || {
-            caller.place(&name).map(Plain)
+            caller.told_at_once("secrets.use-secret", "secrets", || {
+                caller.place(&name).map(Plain)
+            })
         })?;
         Ok(answer.map(|Plain(place)| place))
     }
@@ -24,7 +26,9 @@ impl secrets::Host for State {
         let arguments = self.tape.arguments(|| json!({ "name": name }));
         let caller = &self.caller;
         let answer = self.tape.at_once("secrets.reveal", arguments, || {
-            caller.reveal(&name).map(Plain)
+            caller.told_at_once("secrets.reveal", "secrets", || {
+                caller.reveal(&name).map(Plain)
+            })
         })?;
         Ok(answer.map(|Plain(value)| value))
     }

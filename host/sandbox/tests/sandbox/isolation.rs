@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use ostro_core::ActionContext;
 use ostro_packs::{Limits, Pack};
 use ostro_sandbox::{
-    CallError, Called, LimitKind, LoadedPack, Observer, PausedPack, Quota, Quotas, Sandbox,
-    SandboxConfig,
+    CallError, Called, HostCall, LimitKind, LoadedPack, Observer, PausedPack, Quota, Quotas,
+    Sandbox, SandboxConfig,
 };
 
 use crate::common::{call, call_in, context, hostile, types};
@@ -18,10 +18,23 @@ use crate::common::{call, call_in, context, hostile, types};
 #[derive(Default)]
 struct Seen {
     fuel: Mutex<Vec<Option<u64>>>,
+    host_calls: Mutex<Vec<String>>,
     said: Mutex<Vec<String>>,
 }
 
 impl Observer for Seen {
+    fn host_called(&self, call: &HostCall<'_>) {
+        let line = format!(
+            "{} {} {} {} {}",
+            call.context.action_execution_id,
+            call.pack.name,
+            call.call,
+            call.service,
+            call.end.as_str()
+        );
+        self.host_calls.lock().unwrap().push(line);
+    }
+
     fn called(&self, call: &Called<'_>) {
         self.fuel.lock().unwrap().push(call.fuel);
     }
@@ -176,6 +189,45 @@ async fn a_pack_that_traps_again_and_again_is_paused_until_it_is_resumed() {
         "{said:?}"
     );
     assert_eq!(said[1..], ["hostile 0.1.0 resumed"]);
+}
+
+#[tokio::test]
+async fn whoever_observes_is_told_of_each_host_call_and_how_it_ended() {
+    let (sandbox, seen) = sandbox(SandboxConfig::default());
+    let pack = limited(&sandbox, hostile(), |_| {});
+    let send = |service: &str, path: &str| {
+        format!(r#"{{"service": "{service}", "method": "GET", "path": "{path}", "headers": []}}"#)
+    };
+    let operate = |operation: &str| format!(r#"{{"operation": "{operation}", "arguments": {{}}}}"#);
+    for (action, input) in [
+        ("send", send("baremetal", "/v1/nodes")),
+        ("send", send("baremetal", "/v1/nodes/down")),
+        ("send", send("baremetal", "/v1/../x")),
+        ("send", send("compute", "/servers")),
+        ("operate", operate("nova.servers_list")),
+        (
+            "operate_reading",
+            operate("ironic.node_set_provision_state"),
+        ),
+        // It reaches nothing, and needs no grant.
+        ("call_host", r#"{"times": 3}"#.to_owned()),
+    ] {
+        call(&pack, &format!("evil.attack.{action}"), &input).await;
+    }
+    let slow = send("baremetal", "/v1/nodes/slow");
+    call_in(&pack, "evil.attack.send", &slow, &hurried(50)).await;
+    let said = seen.host_calls.lock().unwrap().join("\n");
+    let expected = [
+        "openstack.send baremetal answered",
+        "openstack.send baremetal unavailable",
+        "openstack.send baremetal invalid",
+        "openstack.send compute denied",
+        "openstack.call nova denied",
+        "openstack-read.call ironic denied",
+        "openstack.send baremetal cancelled",
+    ];
+    let expected = expected.map(|line| format!("key-1 hostile {line}"));
+    assert_eq!(said, expected.join("\n"));
 }
 
 #[tokio::test]

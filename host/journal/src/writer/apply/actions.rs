@@ -24,7 +24,7 @@ const UPDATE: &str = "UPDATE action SET state = ?6, name = ?4, reached = ?7, acc
     WHERE seq = ?1";
 
 const FIND: &str = "SELECT seq, ifnull(execution, 0), 'integer' IN (typeof(state_info),
-        typeof(runtime_context), typeof(input), typeof(output))
+        typeof(runtime_context), typeof(input), typeof(output)), state
     FROM action WHERE id = ?1";
 
 impl Apply<'_, '_> {
@@ -53,6 +53,7 @@ impl Apply<'_, '_> {
             seq,
             execution,
             large,
+            state: row.state,
         };
         // One that has ended is seldom changed again.
         if row.reached == Reached::Ended {

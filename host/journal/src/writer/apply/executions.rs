@@ -156,6 +156,7 @@ impl Apply<'_, '_> {
             return Ok(None);
         }
         let seq = self.db.last_insert_rowid();
+        self.memory.tally.executions.add(now.state, 1);
         let known = Known {
             seq,
             root,

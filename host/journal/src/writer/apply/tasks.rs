@@ -21,7 +21,7 @@ const UPDATE: &str = "UPDATE task SET state = ?6, name = ?3, type = ?4, processe
     WHERE seq = ?1";
 
 const FIND: &str = "SELECT seq, execution, 'integer' IN (typeof(state_info),
-        typeof(runtime_context), typeof(published), typeof(published_global), typeof(result))
+        typeof(runtime_context), typeof(published), typeof(published_global), typeof(result)), state
     FROM task WHERE id = ?1";
 
 impl Apply<'_, '_> {
@@ -39,6 +39,7 @@ impl Apply<'_, '_> {
             }
             Err(there) => {
                 self.write_task(UPDATE, &there.seq, execution, row, &stored)?;
+                self.memory.tally.tasks.moved(there.state, row.state);
                 if there.large {
                     self.release(execution, kind::TASK, there.seq)?;
                 }
@@ -49,6 +50,7 @@ impl Apply<'_, '_> {
             seq,
             execution,
             large,
+            state: row.state,
         };
         self.memory.tasks.insert(row.id.clone(), found);
         self.refer_to(&stored, execution, kind::TASK, seq)
@@ -65,7 +67,9 @@ impl Apply<'_, '_> {
         if !self.memory.tasks.contains_key(&row.id) {
             let id = StoredId::new(row.id.as_str());
             if self.write_task(INSERT, &id, execution, row, stored)? > 0 {
-                return Ok(Ok(self.db.last_insert_rowid()));
+                let seq = self.db.last_insert_rowid();
+                self.memory.tally.tasks.add(row.state, 1);
+                return Ok(Ok(seq));
             }
         }
         self.find_task(&row.id)?

@@ -75,9 +75,8 @@ impl Requests {
         }
         let live = async {
             let mut is_private = false;
-            let result = self
-                .exchange(caller, &outgoing, body.clone(), &mut is_private)
-                .await;
+            let exchange = self.exchange(caller, &outgoing, body.clone(), &mut is_private);
+            let result = caller.told("http.send", "http", exchange).await;
             HttpAnswer { result, is_private }
         };
         let Some(answer) = later.through(&body, live).await else {
