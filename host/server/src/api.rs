@@ -17,6 +17,7 @@ mod kept;
 mod maintenance;
 mod members;
 mod messaging;
+mod observed;
 mod openapi;
 mod packs;
 mod report;
@@ -25,6 +26,7 @@ mod routes;
 mod strangers;
 mod subexecutions;
 mod tasks;
+mod telemetry;
 mod tree;
 mod update;
 mod wanted;
@@ -50,9 +52,15 @@ use crate::limits;
 async fn to_its_end(request: Request, next: Next) -> Response {
     let answer = tokio::spawn(next.run(request)).await;
     answer.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request broke down");
-        Fault::unavailable("the request broke down: the log says why").into_response()
+        tracing::error!(%error, "a request came to no end");
+        broke_down()
     })
+}
+
+/// What is answered where nothing else can be.
+fn broke_down() -> Response {
+    tracing::error!("a request broke down");
+    Fault::unavailable("the request broke down: the log says why").into_response()
 }
 
 /// All routes. A slash at the end of an address means nothing: Mistral's clients write some.
@@ -96,6 +104,7 @@ fn all() -> Routes {
     Routes::new()
         .merge(root::routes())
         .merge(maintenance::routes())
+        .merge(telemetry::routes())
         .nest("/v2", v2)
 }
 
@@ -110,11 +119,12 @@ fn router(app: App) -> Router {
     router
         .layer(from_fn(strangers::explain))
         .layer(from_fn_with_state(app.clone(), limits::of_project))
-        .layer(from_fn(to_its_end))
         .layer(from_fn_with_state(app.clone(), maintenance::hold))
         .layer(from_fn_with_state(gate, access::check))
         // What has arrived is within the limits.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(app.clone(), limits::arrive))
+        .layer(from_fn_with_state(app.clone(), observed::observe))
+        .layer(from_fn(to_its_end))
         .with_state(app)
 }

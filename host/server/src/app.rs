@@ -1,5 +1,6 @@
 //! The server: what all routes share, and how it is started.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::actions::Actions;
 use crate::api;
+use crate::audit::{Audit, AuditSettings};
 use crate::catalogue::Catalogue;
 use crate::cron;
 use crate::delegation::{self, As, Delegating};
@@ -25,6 +27,7 @@ use crate::events::{self, EventSettings, Events};
 use crate::expiration::{self, ExpirationSettings};
 use crate::fault::Fault;
 use crate::feed::{Feed, FeedSettings};
+use crate::health::Health;
 use crate::identity::{Auth, Caller, Identity};
 use crate::limits::{LimitSettings, Limits};
 use crate::listen::{FORWARDED, ListenSettings, listen};
@@ -32,7 +35,9 @@ use crate::maintenance::Maintenance;
 use crate::packs::{Installing, PacksSettings};
 use crate::policy::Policy;
 use crate::query::Pairs;
+use crate::request;
 use crate::single::Single;
+use crate::telemetry::{Telemetry, TelemetrySettings};
 use crate::tls::{Tls, TlsSettings};
 use crate::webhooks::{self, WebhookSettings, Webhooks};
 use crate::zaqar::Zaqar;
@@ -79,6 +84,14 @@ pub enum ServerError {
     /// There is no TLS that could have another certificate.
     #[error("the server listens without TLS, and does so until it is started again")]
     NoTls,
+    /// It cannot be written down who does what.
+    #[error("{}: this audit log cannot be opened: {reason}", path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: io::Error,
+    },
 }
 
 /// Mistral's API over a runtime.
@@ -92,6 +105,7 @@ pub struct Server {
 /// What can be changed of a server while it runs.
 #[derive(Clone)]
 pub struct Live {
+    audit: Arc<Audit>,
     identity: Identity,
     limits: Arc<Limits>,
     tls: Option<Arc<Tls>>,
@@ -115,6 +129,9 @@ pub(crate) struct App {
     pub(crate) events: Arc<Events>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) webhooks: Arc<Webhooks>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) telemetry: Arc<Telemetry>,
 }
 
 impl Server {
@@ -126,6 +143,8 @@ impl Server {
         actions: Arc<dyn Actions>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ServerError> {
+        let telemetry = TelemetrySettings::default();
+        let telemetry = Telemetry::new(telemetry, &runtime, Arc::clone(&actions));
         let catalogue = Catalogue::open(journal.clone(), actions);
         let catalogue = Arc::new(catalogue.map_err(|_| ServerError::Catalogue)?);
         let maintenance = Maintenance::open(&journal).map_err(|_| ServerError::Catalogue)?;
@@ -146,6 +165,9 @@ impl Server {
             events: Arc::new(Events::new(EventSettings::default())),
             limits: Arc::default(),
             webhooks: webhooks.map_err(|_| ServerError::Catalogue)?,
+            audit: Arc::default(),
+            health: Arc::default(),
+            telemetry: Arc::new(telemetry),
         };
         Ok(Self {
             app,
@@ -248,10 +270,26 @@ impl Server {
     /// What can be changed while it runs.
     pub fn live(&self) -> Live {
         Live {
+            audit: Arc::clone(&self.app.audit),
             identity: self.app.identity.clone(),
             limits: Arc::clone(&self.app.limits),
             tls: self.tls.clone(),
         }
+    }
+
+    /// The same, which shows of itself what `settings` say. What happens is looked at from now on:
+    /// to be called before executions are brought back, if these are to be seen.
+    #[must_use]
+    pub fn with_telemetry(mut self, settings: TelemetrySettings) -> Self {
+        let actions = Arc::clone(self.app.catalogue.actions());
+        self.app.telemetry = Arc::new(Telemetry::new(settings, &self.app.runtime, actions));
+        self
+    }
+
+    /// The same, which writes down who did what where `settings` say. The file is opened now.
+    pub fn with_audit(mut self, settings: &AuditSettings) -> Result<Self, ServerError> {
+        self.app.audit = Arc::new(Audit::open(settings)?);
+        Ok(self)
     }
 
     /// Answers what comes to `listener` until `stop` is ready, and then what is under way, as long
@@ -267,6 +305,8 @@ impl Server {
         delegation::watch::look_at_doubtful(&self.app).await;
         let looking = tokio::spawn(delegation::watch::looking(self.app.clone(), notices));
         let deleting = tokio::spawn(delegation::watch::deleting(self.app.clone()));
+        let watching = self.app.telemetry.watch();
+        self.app.count_rows();
         let cron = tokio::spawn(cron::watch(self.app.clone()));
         let expiring = tokio::spawn(expiration::watch(self.app.clone(), self.expiration));
         let zaqar = self.app.zaqar.clone();
@@ -307,6 +347,7 @@ impl Server {
         let _ = timeout(GRACE, delivering).await;
         looking.abort();
         deleting.abort();
+        watching.end().await;
         Ok(())
     }
 }
@@ -328,9 +369,27 @@ impl Live {
         let tls = self.tls.as_ref().ok_or(ServerError::NoTls)?;
         tls.reload(settings)
     }
+
+    /// Has the audit log go on in what is at its path now, if it is a file: for one that was moved
+    /// away. Where that cannot be opened, it goes on in the old one.
+    pub fn reopen_audit_log(&self) -> Result<(), ServerError> {
+        self.audit.reopen()
+    }
 }
 
 impl App {
+    /// Has the journal count its rows, for metrics. Nobody waits for it.
+    fn count_rows(&self) {
+        if self.telemetry.shows_metrics {
+            let journal = self.journal.clone();
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = journal.count() {
+                    tracing::error!(%error, "metrics have no states: rows cannot be counted");
+                }
+            });
+        }
+    }
+
     /// The time, in milliseconds since 1970 UTC.
     pub(crate) fn now(&self) -> i64 {
         self.clock.now_millis()
@@ -415,7 +474,11 @@ impl FromRequestParts<App> for Request {
 impl Request {
     /// Whether the caller passes a rule of the policy, beside that of the route.
     pub(crate) fn may(&self, rule: &str) -> bool {
-        self.policy.allows(rule, &self.caller)
+        let may = self.policy.allows(rule, &self.caller);
+        if !may {
+            request::is_denied_by(rule);
+        }
+        may
     }
 }
 

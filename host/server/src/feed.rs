@@ -98,6 +98,12 @@ struct Inbox {
 }
 
 impl Feed {
+    /// How many watch.
+    pub(crate) fn subscribers(&self) -> usize {
+        let free = self.places.available_permits();
+        self.settings.max_subscribers.saturating_sub(free)
+    }
+
     /// The feed of `journal` from now on.
     pub(crate) fn new(journal: Journal, settings: FeedSettings) -> Result<Arc<Self>, JournalError> {
         let feed = Arc::new(Self {

@@ -69,7 +69,9 @@ impl Identity {
             return Ok(Caller::anybody());
         };
         let user = keystone.user(headers, now).await?;
-        let project = user.project.clone().ok_or(Refusal::NoProject)?;
+        let Some(project) = user.project.clone() else {
+            return Err(Refusal::NoProject(user));
+        };
         let mut caller = Caller {
             project,
             // Mistral's own measure, which the rule then may follow (`mistral/context.py`).

@@ -10,6 +10,7 @@ mod count;
 mod projects;
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -96,6 +97,19 @@ pub(crate) struct Limits {
     projects: Mutex<Projects>,
     /// Told whenever a connection has gone.
     gone: Notify,
+    /// How many connections were too many.
+    refused: AtomicU64,
+}
+
+/// What there is of what is bounded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LimitFigures {
+    /// Connections.
+    pub(crate) connections: usize,
+    /// Those that were too many, since the server began.
+    pub(crate) refused: u64,
+    /// Requests under way.
+    pub(crate) requests: usize,
 }
 
 /// A connection that was taken.
@@ -147,8 +161,18 @@ impl Limits {
         }
     }
 
+    /// How much there is now.
+    pub(crate) fn figures(&self) -> LimitFigures {
+        LimitFigures {
+            connections: self.connections.now(),
+            refused: self.refused.load(Ordering::Relaxed),
+            requests: self.requests.now(),
+        }
+    }
+
     /// What a connection is told that is one too many.
     pub(crate) fn too_many_connections(&self) -> Fault {
+        self.refused.fetch_add(1, Ordering::Relaxed);
         let most = self.settings().connections;
         Fault::come_back(
             format!("Too many connections: the server takes {most} at a time (limits.connections)"),

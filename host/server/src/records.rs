@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::app::App;
 use crate::fault::Fault;
 use crate::identity::Caller;
+use crate::request;
 
 impl App {
     /// What `read` gives of the journal, whose reads hold their thread up.
@@ -39,6 +40,7 @@ impl App {
     pub(crate) async fn execution(&self, caller: &Caller, id: &str) -> Result<ExecutionRow, Fault> {
         let id = ExecutionId::new(id);
         let unknown = unknown_execution(id.as_str());
+        request::is_about_execution(id.as_str());
         let found = self.read(move |journal| Ok(journal.execution(&id)?));
         let row = found.await?;
         row.filter(|row| caller.owns(&row.project_id))

@@ -3,8 +3,9 @@
 mod told;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ostro_core::{
     ActionCall, ActionContext, ActionError, ActionErrorKind, ActionExecutionId, ActionOutcome,
@@ -16,12 +17,15 @@ use ostro_journal::{
 use ostro_runtime::feed::{ActionFault, Notes};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
+use tracing::{Instrument as _, Span};
 
 use self::told::{Log, Sink};
 use crate::app::App;
 use crate::delegation::As;
 use crate::fault::Fault;
 use crate::records::{all_pages, unknown_action};
+use crate::request::Current;
+use crate::telemetry;
 
 /// How many run at the same time at most; more wait.
 const MOST: usize = 64;
@@ -41,6 +45,8 @@ pub(crate) struct Single {
     notes: Arc<Notes>,
     /// One for each that somebody has scheduled.
     places: Arc<Semaphore>,
+    /// How many wait for one of them.
+    waiting: AtomicUsize,
     /// Held by whoever says how one stands: it ends once.
     turn: tokio::sync::Mutex<()>,
 }
@@ -52,8 +58,43 @@ impl Default for Single {
             slots: Semaphore::new(MOST),
             notes: Arc::default(),
             places: Arc::new(Semaphore::new(MOST_SCHEDULED)),
+            waiting: AtomicUsize::new(0),
             turn: tokio::sync::Mutex::default(),
         }
+    }
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SingleFigures {
+    /// That run.
+    pub(crate) running: usize,
+    /// That wait for a slot.
+    pub(crate) waiting: usize,
+}
+
+impl Single {
+    pub(crate) fn figures(&self) -> SingleFigures {
+        SingleFigures {
+            running: MOST - self.slots.available_permits().min(MOST),
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// One that waits for a slot, as long as this is there.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -71,6 +112,8 @@ pub(crate) struct Call {
     pub(crate) runner: Arc<dyn ActionRunner>,
     /// As whom it acts.
     pub(crate) acts: As,
+    /// The request that it is for.
+    pub(crate) request: Option<Arc<Current>>,
 }
 
 /// How an action stands after somebody has said so.
@@ -125,9 +168,32 @@ impl App {
     }
 
     async fn run_and_tell(&self, call: &Call, told: Arc<dyn ProgressSink>) -> ActionOutcome {
+        let waits = Waiting::new(&self.single.waiting);
         // The semaphore is never closed.
         let _slot = self.single.slots.acquire().await;
+        drop(waits);
         let _acting = self.delegating.action(call.id.as_str(), &call.acts);
+        let span = call.span(self);
+        let began = Instant::now();
+        let outcome = self.run_in_time(call, told);
+        let outcome = outcome.instrument(call.log_span()).await;
+        let (word, ended) = match &outcome {
+            ActionOutcome::Success(_) => ("success", Some(Ok(()))),
+            ActionOutcome::Error(error) => {
+                let kind = format!("{:?}", error.kind).to_lowercase();
+                ("error", Some(Err(kind)))
+            }
+            ActionOutcome::Deferred => ("deferred", None),
+        };
+        let metrics = &self.telemetry.metrics;
+        metrics.ran(&call.name, word, began.elapsed());
+        if let Some(span) = span {
+            span.ended(ended);
+        }
+        outcome
+    }
+
+    async fn run_in_time(&self, call: &Call, told: Arc<dyn ProgressSink>) -> ActionOutcome {
         let run = call.runner.run(call.action(told));
         let Some(timeout) = call.timeout else {
             return run.await;
@@ -311,6 +377,24 @@ impl Call {
             root: ExecutionId::new(self.id.as_str()),
             progress: told,
         }
+    }
+
+    /// What traces show of it.
+    fn span(&self, app: &App) -> Option<telemetry::Single> {
+        let tracer = app.telemetry.tracer.as_ref()?;
+        let parent = self.request.as_ref().and_then(|request| request.trace);
+        Some(tracer.single(&self.id, &self.name, parent))
+    }
+
+    /// What logs say beside each line about it.
+    fn log_span(&self) -> Span {
+        tracing::error_span!(
+            parent: self.request.as_ref().and_then(|request| request.span.id()),
+            "action",
+            action = self.name,
+            action_execution_id = %self.id,
+            project_id = self.project,
+        )
     }
 
     /// Its row while it runs.

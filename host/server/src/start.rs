@@ -12,6 +12,7 @@ use crate::delegation::As;
 use crate::fault::Fault;
 use crate::identity::Caller;
 use crate::python::{class, python};
+use crate::request;
 use crate::webhooks::Webhooks;
 
 /// A JSON object.
@@ -69,8 +70,11 @@ pub(crate) async fn start(
         reaches(workflow, task_name.as_ref())?;
     }
     let publishers = Webhooks::named(&params);
-    // It has to be known before it starts.
-    let is_known = !matches!(wanted.acts, As::Operator) || !publishers.is_empty();
+    let parent = request::current().and_then(|current| current.trace);
+    let tracer = app.telemetry.tracer.as_ref().zip(parent);
+    // As whom it acts, who is told, and its trace, have to be known before anything of it happens.
+    let is_of_somebody = !matches!(wanted.acts, As::Operator);
+    let is_known = is_of_somebody || !publishers.is_empty() || tracer.is_some();
     let id = wanted.id;
     let id = id.or_else(|| is_known.then(|| Uuid::now_v7().to_string()));
     let _pin = match &id {
@@ -86,6 +90,9 @@ pub(crate) async fn start(
         }
         None => false,
     };
+    if let (Some((tracer, parent)), Some(id)) = (tracer, &id) {
+        tracer.starts(id, parent);
+    }
     let request = StartRequest {
         workflow: name,
         namespace,
@@ -103,8 +110,13 @@ pub(crate) async fn start(
     if let (Err(_), Some(id), true) = (&started, &id, is_told) {
         app.webhooks.cancel(id).await;
     }
-    let id = started?;
     drop(held);
+    if let (Some((tracer, _)), Some(id), Err(_)) = (tracer, &id, &started) {
+        tracer.started(id);
+    }
+    let id = started?;
+    request::has_made(id.as_str());
+    request::is_about_execution(id.as_str());
     let row = app.execution(caller, id.as_str()).await?;
     // It may have gone far since; the answer is that it has started.
     Ok(ExecutionRow {

@@ -13,6 +13,8 @@ mod world;
 
 #[path = "api/actions.rs"]
 mod actions;
+#[path = "api/audit.rs"]
+mod audit;
 #[path = "api/delegation.rs"]
 mod delegation;
 #[path = "api/event_triggers.rs"]
@@ -33,13 +35,19 @@ mod lists;
 mod load;
 #[path = "api/maintenance.rs"]
 mod maintenance;
+#[path = "api/openmetrics.rs"]
+mod openmetrics;
 #[path = "api/packs.rs"]
 mod packs;
 #[path = "api/stop.rs"]
 mod stop;
 #[path = "api/tasks.rs"]
 mod tasks;
+#[path = "api/telemetry.rs"]
+mod telemetry;
 #[path = "api/tls.rs"]
 mod tls;
+#[path = "api/traces.rs"]
+mod traces;
 #[path = "api/webhooks.rs"]
 mod webhooks;

@@ -14,6 +14,7 @@ use super::strangers;
 use crate::app::App;
 use crate::fault::Fault;
 use crate::identity::{Caller, Refusal};
+use crate::request::{is_denied_by, is_of};
 
 /// What stands before all routes.
 #[derive(Clone)]
@@ -44,7 +45,9 @@ pub(super) async fn check(
 ) -> Response {
     let identity = &gate.app.identity;
     if !identity.asks() {
-        request.extensions_mut().insert(Caller::anybody());
+        let caller = Caller::anybody();
+        is_of(&caller);
+        request.extensions_mut().insert(caller);
         return next.run(request).await;
     }
     let Some(path) = request.extensions().get::<MatchedPath>() else {
@@ -61,9 +64,11 @@ pub(super) async fn check(
         Ok(caller) => caller,
         Err(refusal) => return refused(request.headers(), refusal),
     };
+    is_of(&caller);
     if let Some(rule) = rule(here, request.method())
         && !identity.policy().allows(rule, &caller)
     {
+        is_denied_by(rule);
         return not_permitted().into_response();
     }
     request.extensions_mut().insert(caller);
@@ -84,7 +89,11 @@ fn rule(here: &[Route], method: &Method) -> Option<&'static str> {
 fn refused(headers: &HeaderMap, refusal: Refusal) -> Response {
     let (reason, address) = match refusal {
         Refusal::Token { reason, address } => (reason, address),
-        Refusal::NoProject => {
+        Refusal::NoProject(user) => {
+            is_of(&Caller {
+                user: Some(user),
+                ..Caller::stranger()
+            });
             return Fault::forbidden(
                 "The token is for no project: get one that is, with a project's name or id",
             )

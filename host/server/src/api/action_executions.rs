@@ -18,6 +18,7 @@ use crate::app::{App, Request};
 use crate::fault::Fault;
 use crate::python::python;
 use crate::query::{self, Listing, Resource, Test};
+use crate::request;
 use crate::row;
 use crate::single::{Call, Standing, ended_already};
 use crate::start::map;
@@ -312,8 +313,10 @@ async fn call(
             .collect();
         fits(name, "", &parameters, &input)?;
     }
+    let id = ActionExecutionId::new(uuid::Uuid::now_v7().to_string());
+    request::has_made(id.as_str());
     Ok(Call {
-        id: ActionExecutionId::new(uuid::Uuid::now_v7().to_string()),
+        id,
         name: name.to_owned(),
         namespace: namespace.to_owned(),
         input,
@@ -322,6 +325,7 @@ async fn call(
         timeout: seconds(timeout)?,
         runner: Arc::clone(library.runner()),
         acts: request.acts(),
+        request: request::current(),
     })
 }
 

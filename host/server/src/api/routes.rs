@@ -152,9 +152,14 @@ impl Routes {
         self.with(|about| about.gives = Gives::One(resource))
     }
 
+    /// The route before gives a text of this type.
+    pub(super) fn gives_text(self, kind: &'static str) -> Self {
+        self.with(|about| about.gives = Gives::Text(kind))
+    }
+
     /// The route before gives server-sent events.
     pub(super) fn gives_events(self) -> Self {
-        self.with(|about| about.gives = Gives::Text("text/event-stream"))
+        self.gives_text("text/event-stream")
     }
 
     /// The route before gives no body.

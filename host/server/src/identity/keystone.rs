@@ -66,8 +66,8 @@ pub(crate) enum Refusal {
         reason: &'static str,
         address: String,
     },
-    /// The token is for no project.
-    NoProject,
+    /// The token is for no project; and whose it is.
+    NoProject(Arc<User>),
     /// Keystone did not say.
     Unavailable(String),
 }

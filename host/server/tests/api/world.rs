@@ -390,6 +390,34 @@ impl World {
         (status, serde_json::from_str(&text).unwrap_or(Json::Null))
     }
 
+    /// The whole answer to a request with these headers.
+    pub(crate) async fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Json,
+    ) -> reqwest::Response {
+        let url = format!("{}{path}", self.at);
+        let mut request = self.client.request(method.parse().unwrap(), url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if body != Json::Null {
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        request.send().await.unwrap()
+    }
+
+    /// The text at `path`.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let answer = self.answer("GET", path, &[], Json::Null).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.text().await.unwrap()
+    }
+
     /// Sends a request, and is gone before the answer comes.
     pub(crate) fn hang_up(&self, path: &str, body: &Json) {
         let body = body.to_string();
