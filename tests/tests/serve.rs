@@ -14,6 +14,9 @@ use anyhow::{Context as _, Result, ensure};
 use ostro_tests::{Ostro, eventually, python, repository};
 use serde_json::Value;
 
+#[path = "serve/telemetry.rs"]
+mod telemetry;
+
 /// The programs of python-mistralclient.
 fn client() -> Result<PathBuf> {
     let wanted = [

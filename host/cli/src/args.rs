@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use ostro_openstack::ServiceLimit;
 
 pub(crate) use packs::{Action, Complete, Dev, Expect, Lang, Pack, PackDiffArgs, Record, Replay};
-pub(crate) use serve::{Address, Age, AuthKind, Expiration, Queues, Serve};
+pub(crate) use serve::{Address, Age, AuthKind, Expiration, LogFormat, Queues, Serve};
 pub(crate) use store::{
     Activate, Deactivate, Grant, Install, Listed, Prune, Publish, Remove, Switch, Trust,
 };

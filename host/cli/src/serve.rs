@@ -5,6 +5,7 @@ mod config;
 mod follow;
 mod log;
 mod notify;
+mod observed;
 mod packs;
 mod queues;
 mod reload;
@@ -26,6 +27,7 @@ use self::active::{Active, Restored};
 use self::config::Config;
 use self::log::Log;
 use self::notify::Notify;
+use self::observed::Observed;
 use self::packs::Operated;
 use self::reload::Reload;
 use self::signals::{Signals, told_to_stop};
@@ -68,6 +70,7 @@ pub(crate) fn serve(args: &Serve, verbose: u8) -> Result<Exit> {
         store.clone(),
         Arc::clone(&delegations),
         zaqar.clone(),
+        Arc::new(Observed(config.telemetry.host_calls.clone())),
     )?);
     crate::block_on(async {
         let signals = Signals::new()?;
@@ -91,9 +94,10 @@ pub(crate) fn serve(args: &Serve, verbose: u8) -> Result<Exit> {
         let following = store.map(|store| follow::follow(Arc::clone(&active), &store));
         let following = following.transpose()?;
         let operated = Operated::new(Arc::clone(&active), state);
-        // What goes on acts as somebody, which has to be known by then.
+        // What goes on acts as somebody, which has to be known by then, and is looked at.
         let server = Server::new(runtime.clone(), journal.clone(), active, clock)?
-            .with_delegations(delegations)?;
+            .with_delegations(delegations)?
+            .with_telemetry(config.telemetry.clone());
         // Before anything goes on that it would stop again.
         let listener = bound(config.listen).await?;
         let going_on = runtime.recover().await?;
@@ -167,6 +171,7 @@ fn set_up(server: Server, config: &Config) -> Result<Server> {
         .with_events(config.events.clone())
         .with_expiration(config.expiration.clone())
         .with_limits(config.limits.clone())
+        .with_audit(&config.audit)?
         .with_listen(config.http.clone())
         .with_webhooks(config.webhooks.clone())?;
     Ok(match &config.tls {

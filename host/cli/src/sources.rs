@@ -9,7 +9,7 @@ use ostro_actions::{HttpOptions, Registry, SshOptions};
 use ostro_core::Value;
 use ostro_openstack::{Cloud, Delegations, Session, Throttled};
 use ostro_packs::{Grants, Pack, PackError};
-use ostro_sandbox::{Sandbox, SandboxConfig, SandboxError};
+use ostro_sandbox::{Observer, Sandbox, SandboxConfig, SandboxError};
 use ostro_store::Hold;
 
 use crate::args::Sources;
@@ -33,7 +33,17 @@ pub(crate) struct Actions {
 /// Opens, checks and loads everything that `sources` name, and the installed packs that are
 /// `wanted` beside.
 pub(crate) fn load(sources: &Sources, wanted: &Wanted) -> Result<Actions> {
-    let mut actions = load_recorded(sources, wanted, None)?;
+    load_observed(sources, wanted, None)
+}
+
+/// As [`load`]; an observer is told what packs do, if one is given.
+pub(crate) fn load_observed(
+    sources: &Sources,
+    wanted: &Wanted,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<Actions> {
+    let base = Base::open(sources)?;
+    let mut actions = load_from(Base { observer, ..base }, wanted, None)?;
     // What is loaded needs no file any more.
     actions.hold = None;
     Ok(actions)
@@ -46,8 +56,11 @@ pub(crate) fn load_recorded(
     wanted: &Wanted,
     place: Option<&Arc<Place>>,
 ) -> Result<Actions> {
-    let base = Base::open(sources)?;
-    let mut installed = if sources.no_packs {
+    load_from(Base::open(sources)?, wanted, place)
+}
+
+fn load_from(base: Base, wanted: &Wanted, place: Option<&Arc<Place>>) -> Result<Actions> {
+    let mut installed = if base.sources.no_packs {
         Opened::default()
     } else {
         wanted.open(&base.taken())?
@@ -73,9 +86,24 @@ pub(crate) struct Base {
     cloud: Arc<dyn Cloud>,
     /// Started with the first pack.
     sandbox: Mutex<Option<Sandbox>>,
+    /// Whoever is told what packs do.
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Base {
+    /// The same, where `observer` is told what packs do.
+    pub(crate) fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self
+        }
+    }
+
+    /// Whoever is told what packs do.
+    pub(crate) fn observer(&self) -> Option<&Arc<dyn Observer>> {
+        self.observer.as_ref()
+    }
+
     /// Opens everything that `sources` name.
     pub(crate) fn open(sources: &Sources) -> Result<Self> {
         http(sources)?;
@@ -92,6 +120,7 @@ impl Base {
             packs,
             cloud,
             sandbox: Mutex::default(),
+            observer: None,
         })
     }
 
@@ -171,6 +200,9 @@ impl Base {
             secrets: secrets::gather(self.sources.secrets.as_deref())?,
             ..SandboxConfig::default()
         })?;
+        if let Some(observer) = &self.observer {
+            sandbox.observe(Arc::clone(observer));
+        }
         *started = Some(sandbox.clone());
         Ok(sandbox)
     }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
+use ostro_server::OtlpEndpoint;
 
 use super::{Sources, State};
 
@@ -30,7 +31,8 @@ impl FromStr for Address {
 /// stopped goes on when it is started again.
 ///
 /// At Ctrl-C or SIGTERM what is under way is answered; a second one ends the server at once. SIGHUP
-/// has the settings read again: the limits, the log, the policy and the TLS certificate are changed.
+/// has the settings read again: the limits, the log, the policy and the TLS certificate are changed,
+/// and the audit log's file is opened anew.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   Serve to this machine
@@ -74,6 +76,17 @@ pub(crate) struct Serve {
     /// Let callers of /v2/packs have packs installed that no trusted key has signed.
     #[arg(long)]
     pub(crate) unsigned_packs: bool,
+    /// In which form to log to standard error; as text without it.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Add a line of JSON to this file for each request that changes something or is denied: who
+    /// asked, what for, and how it went. SIGHUP opens the file anew. Without it, it is logged.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) audit_log: Option<PathBuf>,
+    /// Send traces to this collector, by OTLP over HTTP. OTEL_EXPORTER_OTLP_ENDPOINT and its
+    /// kind say the same.
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<OtlpEndpoint>,
     #[command(flatten)]
     pub(crate) expiration: Expiration,
     #[command(flatten)]
@@ -148,4 +161,13 @@ pub(crate) enum AuthKind {
     None,
     /// By a token of Keystone, the one of --cloud. Executions act as who started them.
     Keystone,
+}
+
+/// In which form a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line, with the ids of what it is about.
+    Json,
 }

@@ -14,6 +14,7 @@ use ostro_lang::{Definitions, Diagnostic, check};
 use ostro_openstack::Delegations;
 use ostro_packs::Grants;
 use ostro_runtime::Library;
+use ostro_sandbox::Observer;
 use ostro_server::{Actions, Held, PackProblem, Parameter, SystemAction, Zaqar};
 use ostro_store::{Lease, Record, Store};
 use tokio::sync::watch;
@@ -63,8 +64,9 @@ impl Active {
         store: Option<Store>,
         delegations: Arc<Delegations>,
         zaqar: Option<Arc<Zaqar>>,
+        observer: Arc<dyn Observer>,
     ) -> Result<Self> {
-        let base = Base::open(sources)?;
+        let base = Base::open(sources)?.observed(observer);
         let set = match &store {
             None => Set::new(&base, &Opened::default(), Vec::new())?,
             Some(store) => {
@@ -292,8 +294,9 @@ impl Restored {
             // In the same sandbox: what it counts and limits, it counts and limits for all.
             return base.registry(&wanted.open(&base.taken())?, None);
         }
-        let actions = sources::load(&sources::from_origin(origin), &wanted)?;
-        Ok(actions.registry)
+        let sources = sources::from_origin(origin);
+        let observer = base.observer().cloned();
+        Ok(sources::load_observed(&sources, &wanted, observer)?.registry)
     }
 }
 

@@ -12,6 +12,7 @@ mod limits;
 mod packs_api;
 mod reader;
 mod sources;
+mod telemetry;
 mod tls;
 mod webhooks;
 
@@ -22,15 +23,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use ostro_server::{
-    EventSettings, ExpirationSettings, LimitSettings, ListenSettings, PacksSettings, TlsSettings,
-    WebhookSettings,
+    AuditSettings, EventSettings, ExpirationSettings, LimitSettings, ListenSettings, PacksSettings,
+    TelemetrySettings, TlsSettings, WebhookSettings,
 };
 use tracing_subscriber::EnvFilter;
 
 use identity::IdentityConfig;
 use reader::{Mistake, Reader, Section};
 
-use crate::args::{Address, Queues, Serve, Sources, State};
+use crate::args::{Address, LogFormat, Queues, Serve, Sources, State};
 use crate::errors::hinted;
 
 /// Where the server listens, if nobody says.
@@ -48,6 +49,9 @@ pub(crate) struct Config {
     pub(crate) limits: LimitSettings,
     /// What is logged, as `RUST_LOG` says it.
     pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) audit: AuditSettings,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) state: State,
     pub(crate) sources: Sources,
     pub(crate) executions: ostro_runtime::Options,
@@ -92,6 +96,9 @@ impl Config {
             listen,
             http,
             log: log(section),
+            log_format: telemetry::log_format(section, args.log_format),
+            audit: telemetry::audit(section, args),
+            telemetry: telemetry::read(section, args),
             // The flag's own variable is this one, too.
             state: State {
                 state_dir: args.state.state_dir.clone().or(state),
@@ -136,6 +143,12 @@ impl Config {
             ("stop_within", self.http.grace != newer.http.grace),
             ("forwarded", self.http.forwarded != newer.http.forwarded),
             ("tls", self.tls.is_some() != newer.tls.is_some()),
+            ("log_format", self.log_format != newer.log_format),
+            ("audit_log", self.audit != newer.audit),
+            (
+                "telemetry",
+                !telemetry::same(&self.telemetry, &newer.telemetry),
+            ),
             ("state_dir", self.state != newer.state),
             ("executions", self.executions != newer.executions),
             ("expiration", self.expiration != newer.expiration),
@@ -155,12 +168,13 @@ impl Config {
     }
 }
 
-/// All variables that are ours, and are text.
+/// All variables that are ours or OpenTelemetry's, and are text.
 fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (OsString, OsString)| {
         let name = name.into_string().ok()?;
         let value = value.into_string().ok()?;
-        (name.starts_with("OSTRO_") && !value.is_empty()).then_some((name, value))
+        let is_ours = name.starts_with("OSTRO_") || name.starts_with("OTEL_");
+        (is_ours && !value.is_empty()).then_some((name, value))
     };
     std::env::vars_os().filter_map(text).collect()
 }

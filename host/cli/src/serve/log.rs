@@ -7,6 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, fmt};
 
 use super::config::Config;
+use crate::args::LogFormat;
 
 /// Changes what is logged.
 pub(crate) struct Log {
@@ -20,13 +21,15 @@ impl Log {
     pub(crate) fn start(config: &Config, verbose: u8) -> Result<Self> {
         let wanted = crate::log_level(verbose);
         let (filter, handle) = reload::Layer::new(filter(wanted.unwrap_or(&config.log))?);
-        let lines = fmt::layer()
-            .with_writer(std::io::stderr)
-            .with_ansi(console::colors_enabled_stderr());
-        tracing_subscriber::registry()
-            .with(filter)
-            .with(lines)
-            .init();
+        let lines = fmt::layer().with_writer(std::io::stderr);
+        let log = tracing_subscriber::registry().with(filter);
+        match config.log_format {
+            LogFormat::Text => {
+                let colors = console::colors_enabled_stderr();
+                log.with(lines.with_ansi(colors)).init();
+            }
+            LogFormat::Json => log.with(lines.json().flatten_event(true)).init(),
+        }
         Ok(Self { handle, wanted })
     }
 

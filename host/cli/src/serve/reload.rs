@@ -56,6 +56,7 @@ impl Reload<'_> {
         {
             self.live.reload_tls(tls)?;
         }
+        self.live.reopen_audit_log()?;
         self.log.reload(&newer)?;
         self.live.set_limits(newer.limits.clone());
         self.live.set_policy(policy);

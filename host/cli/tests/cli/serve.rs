@@ -111,7 +111,7 @@ pub(crate) fn managed() -> Result<(), Failed> {
     let settings = folder.path().join("ostro.yaml");
     let policy = folder.path().join("policy.yaml");
     fs::write(&policy, "workflows:delete: role:chief\n")?;
-    let policy_file = "policy_file: policy.yaml\n";
+    let policy_file = "policy_file: policy.yaml\naudit_log: audit.log\n";
     let limits = "limits: {address_bytes: 100B}\n";
     fs::write(&settings, format!("{limits}{policy_file}"))?;
     let socket = folder.path().join("notify");
@@ -157,12 +157,18 @@ pub(crate) fn managed() -> Result<(), Failed> {
 
     // Another file with other rules is no reason for a new start.
     fs::write(folder.path().join("other.yaml"), "workflows:delete: '!'\n")?;
-    let others = "policy_file: other.yaml\nexecutions: {at_once: 5}\n";
+    let others = "policy_file: other.yaml\naudit_log: audit.log\nexecutions: {at_once: 5}\n";
     fs::write(&settings, format!("{limits}{others}"))?;
+    let (audit, old) = (folder.path().join("audit.log"), folder.path().join("old"));
+    fs::rename(&audit, &old)?;
     server.signal("-HUP")?;
     expect(told(&manager)?.starts_with("RELOADING=1"), "it reads again")?;
     expect(told(&manager)?.starts_with("READY=1"), "it is ready again")?;
     server.until_said(&["read again", "only a new start changes this: executions\n"])?;
+    expect(
+        audit.exists() && old.exists(),
+        "the audit log is a new file",
+    )?;
     // The address is taken now, and its parameter is not known.
     expect(server.status(&long)? == "400", "the limit is another one")?;
 

@@ -207,6 +207,11 @@ impl<'r> Section<'r> {
         })
     }
 
+    /// A variable of the environment that is no setting's own.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.reader.environment.get(name).cloned()
+    }
+
     /// Says that something is wrong with what was given.
     pub(crate) fn mistake(&mut self, at: &str, message: impl Into<String>, hint: Option<&str>) {
         let hint = hint.map(str::to_owned);
