@@ -179,7 +179,9 @@ fn packs(project: &Project) -> Result<Outcome> {
 
 fn tests(project: &Project) -> Result<Outcome> {
     let client = Cloud::new(project)?.client()?;
-    passed(&mut client.of(project.cargo(["test", "--locked", "--workspace"])))
+    // Whoever reads of one failure wants to know the others.
+    let tests = ["test", "--locked", "--workspace", "--no-fail-fast"];
+    passed(&mut client.of(project.cargo(tests)))
 }
 
 /// Whether cargo has the subcommand `name`.
