@@ -34,6 +34,8 @@ const EXECUTIONS: usize = 1_000;
 const ACTIONS: usize = 50;
 /// How many steps of a lone execution are timed.
 const STEPS: usize = 300;
+/// How often both are measured; the one in the middle counts.
+const ROUNDS: usize = 45;
 
 /// What is promised: actions a second, how much of what raw SQLite does, and how many commits a step may take.
 const LEAST_RATE: f64 = 10_000.0;
@@ -218,8 +220,8 @@ fn main() {
         journal.change_bounds().unwrap().map_or(0, |(_, last)| last)
     );
     drop(journal);
-    // One after the other, three times, so that both meet the same disk.
-    let mut ratios: Vec<(f64, f64)> = (0..3)
+    // One after the other, many times, so that both meet the same disk.
+    let mut ratios: Vec<(f64, f64)> = (0..ROUNDS)
         .map(|round| {
             let commit = commit(&dir.path().join(format!("commit{round}")));
             let step = tokio.block_on(step(&dir.path().join(format!("step{round}"))));
@@ -240,8 +242,10 @@ fn main() {
     if rate < LEAST_OF_RAW * rows {
         low.push(format!("{rate:.0} actions a second beside raw SQLite"));
     }
-    if ratios[1].0 > MOST_COMMITS {
-        low.push(format!("a step takes {:.2} commits", ratios[1].0));
+    let (middle, _) = ratios[ROUNDS / 2];
+    println!("a step takes {middle:.2} commits, as the one in the middle of {ROUNDS}");
+    if middle > MOST_COMMITS {
+        low.push(format!("a step takes {middle:.2} commits"));
     }
     assert!(low.is_empty(), "below what is promised: {}", low.join(", "));
 }
