@@ -288,8 +288,8 @@ def empty(cursor):
     cursor.execute("UPDATE mistral_metrics SET value = 'RUNNING' WHERE id = 1")
 
 
-def topics(words):
-    paths = sorted(FOLDER.glob("*.yaml"))
+def topics(words, folder=FOLDER):
+    paths = sorted(folder.glob("[0-9]*.yaml"))
     chosen = [path for path in paths if not words or any(word in path.stem for word in words)]
     if not chosen:
         raise rig.RigError(f"no topic is called {' or '.join(words)}")

@@ -159,17 +159,9 @@ class Topic(answers.Topic):
         return super().masked(value, key)
 
 
-def topics(words):
-    paths = sorted(path for path in FOLDER.glob("*.yaml") if path.stem[0].isdigit())
-    chosen = [path for path in paths if not words or any(word in path.stem for word in words)]
-    if not chosen:
-        raise rig.RigError(f"no topic is called {' or '.join(words)}")
-    return chosen
-
-
 def run(options):
     record.enter_venv()
-    chosen = topics(options.topics)
+    chosen = answers.topics(options.topics, FOLDER)
     keystone = Keystone()
     running = rig.up(answers.SERVERS, keystone.auth)
     differ = []
@@ -193,7 +185,7 @@ def run(options):
 
 
 def compared(options):
-    (path,) = topics([options.topic])
+    (path,) = answers.topics([options.topic], FOLDER)
     port = urllib.parse.urlsplit(options.url).port
     recorded = json.loads(path.with_suffix(".json").read_text())
     topic = Topic(path, port, Keystone())

@@ -11,6 +11,8 @@ mod wire;
 #[path = "api/world.rs"]
 mod world;
 
+#[path = "api/acting.rs"]
+mod acting;
 #[path = "api/actions.rs"]
 mod actions;
 #[path = "api/audit.rs"]

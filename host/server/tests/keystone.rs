@@ -13,6 +13,8 @@
 #[path = "api/world.rs"]
 mod world;
 
+#[path = "api/acting.rs"]
+mod acting;
 #[path = "keystone/audit.rs"]
 mod audit;
 #[expect(dead_code, reason = "the tests of event triggers use more of it")]

@@ -3,25 +3,20 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use ostro_core::{
-    ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Method, RelativePath,
-    ServiceRequest, Value,
-};
+use ostro_core::{Method, RelativePath, ServiceRequest, Value};
 use ostro_journal::{Journal, Options};
-use ostro_lang::{Definitions, Diagnostic};
 use ostro_openstack::{CloudError, Delegations, Session};
-use ostro_runtime::{Library, RunnerSource};
-use ostro_server::{Actions, Parameter, Server, SystemAction};
+use ostro_server::{Parameter, Server, SystemAction};
 use serde_json::{Value as JsonValue, json};
 use tokio::net::TcpListener;
 
+use crate::acting::Acting;
 use crate::events::reopened;
-use crate::world::{Known, World, id, inner};
+use crate::world::{World, id, inner};
 
 const WORKFLOWS: &str = "
 version: '2.0'
@@ -44,67 +39,24 @@ const POST: reqwest::Method = reqwest::Method::POST;
 /// What no file and no answer may hold.
 const TOKEN: &str = "gAAAA-token-of-the-second-cloud";
 
-/// The actions of the other tests, and one that puts a box on a cloud.
-struct Acting(Arc<Delegations>);
-
-impl Actions for Acting {
-    fn all(&self) -> Vec<SystemAction> {
-        let mut all = Known.all();
-        all.push(SystemAction {
+/// One that puts a box on a cloud.
+fn puts(delegations: Arc<Delegations>) -> Acting {
+    Acting {
+        delegations,
+        action: SystemAction {
             name: "cloud.put".into(),
             parameters: vec![Parameter {
                 name: "box".into(),
                 default: None,
             }],
             description: None,
-        });
-        all
-    }
-
-    fn get(&self, name: &str) -> Option<SystemAction> {
-        self.all().into_iter().find(|action| &*action.name == name)
-    }
-
-    fn runner(&self, _: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>) {
-        (Value::Null, Arc::new(Self(Arc::clone(&self.0))))
-    }
-
-    fn check(&self, _: &Definitions) -> Vec<Diagnostic> {
-        Vec::new()
-    }
-
-    fn origin(&self) -> Value {
-        Value::Null
-    }
-}
-
-impl RunnerSource for Acting {
-    fn runner(&self, _: &Library) -> Result<Arc<dyn ActionRunner>, String> {
-        Ok(Arc::new(Self(Arc::clone(&self.0))))
-    }
-}
-
-#[async_trait]
-impl ActionRunner for Acting {
-    async fn run(&self, call: ActionCall) -> ActionOutcome {
-        if &*call.name != "cloud.put" {
-            return Known.run(call).await;
-        }
-        let failed =
-            |error: String| ActionOutcome::Error(ActionError::new(ActionErrorKind::Action, error));
-        let Some(cloud) = self.0.cloud(call.root.as_str()) else {
-            return failed("it would act as the operator".to_owned());
-        };
-        let path = format!(
-            "/{}",
-            call.input.get("box").and_then(Value::as_str).unwrap()
-        );
-        let path = RelativePath::parse(&path).unwrap();
-        let request = ServiceRequest::new("object-store", Method::Put, path);
-        match cloud.send(request).await {
-            Ok(answer) => ActionOutcome::Success(i64::from(answer.status).into()),
-            Err(error) => failed(error.to_string()),
-        }
+        },
+        request: |call| {
+            let name = call.input.get("box").and_then(Value::as_str).unwrap();
+            let path = RelativePath::parse(&format!("/{name}")).unwrap();
+            ServiceRequest::new("object-store", Method::Put, path)
+        },
+        result: |answer| i64::from(answer.status).into(),
     }
 }
 
@@ -172,7 +124,7 @@ async fn put_box(
 async fn world(journal: Journal) -> World {
     let none = Session::unconfigured(CloudError::NoCloud("there is none".to_owned()));
     let delegations = Arc::new(Delegations::new(none, &[]));
-    let acting = Arc::new(Acting(Arc::clone(&delegations)));
+    let acting = Arc::new(puts(Arc::clone(&delegations)));
     let with = |server: Server| server.with_delegations(delegations).unwrap();
     World::with(journal, acting, with).await
 }

@@ -3,21 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use ostro_core::{
-    ActionCall, ActionError, ActionErrorKind, ActionOutcome, ActionRunner, Method, RelativePath,
-    ServiceRequest, Value,
-};
+use ostro_core::{Method, RelativePath, ServiceRequest};
 use ostro_journal::{Journal, Options};
-use ostro_lang::{Definitions, Diagnostic};
 use ostro_openstack::Delegations;
-use ostro_runtime::{Library, RunnerSource};
-use ostro_server::{Actions, Auth, EventSettings, Server, SystemAction};
+use ostro_server::{Auth, EventSettings, Server, SystemAction};
 use serde_json::{Value as Json, json};
 
+use crate::acting::Acting;
 use crate::broker::Broker;
 use crate::cloud::{Asker, Keystone, User};
-use crate::world::{Known, World};
+use crate::world::World;
 
 const WORKFLOWS: &str = "
 version: '2.0'
@@ -32,74 +27,38 @@ now:
     acts: {action: cloud.projects, publish: {projects: <% task().result %>}}
 ";
 
-/// The actions of the other tests, and one that lists the projects of whom it acts as.
-struct Acting(Arc<Delegations>);
-
-impl Actions for Acting {
-    fn all(&self) -> Vec<SystemAction> {
-        let mut all = Known.all();
-        all.push(SystemAction {
+/// One that lists the projects of whom it acts as.
+fn lists(delegations: Arc<Delegations>) -> Acting {
+    Acting {
+        delegations,
+        action: SystemAction {
             name: "cloud.projects".into(),
             parameters: Vec::new(),
             description: None,
-        });
-        all
-    }
-
-    fn get(&self, name: &str) -> Option<SystemAction> {
-        self.all().into_iter().find(|action| &*action.name == name)
-    }
-
-    fn runner(&self, _: Arc<Definitions>) -> (Value, Arc<dyn ActionRunner>) {
-        (Value::Null, Arc::new(Self(Arc::clone(&self.0))))
-    }
-
-    fn check(&self, _: &Definitions) -> Vec<Diagnostic> {
-        Vec::new()
-    }
-
-    fn origin(&self) -> Value {
-        Value::Null
+        },
+        request: |_| {
+            let path = RelativePath::parse("/v3/auth/projects").unwrap();
+            ServiceRequest::new("identity", Method::Get, path)
+        },
+        result: |answer| {
+            let list: Json = serde_json::from_slice(&answer.body).unwrap();
+            let projects = list["projects"].as_array().unwrap().iter();
+            let ids: Vec<Json> = projects.map(|project| project["id"].clone()).collect();
+            Json::from(ids).into()
+        },
     }
 }
 
-impl RunnerSource for Acting {
-    fn runner(&self, _: &Library) -> Result<Arc<dyn ActionRunner>, String> {
-        Ok(Arc::new(Self(Arc::clone(&self.0))))
-    }
-}
-
-#[async_trait]
-impl ActionRunner for Acting {
-    async fn run(&self, call: ActionCall) -> ActionOutcome {
-        if &*call.name != "cloud.projects" {
-            return Known.run(call).await;
-        }
-        let failed =
-            |error: String| ActionOutcome::Error(ActionError::new(ActionErrorKind::Action, error));
-        let Some(cloud) = self.0.cloud(call.root.as_str()) else {
-            return failed("it would act as the operator".to_owned());
-        };
-        let path = RelativePath::parse("/v3/auth/projects").unwrap();
-        match cloud
-            .send(ServiceRequest::new("identity", Method::Get, path))
-            .await
-        {
-            Ok(answer) => {
-                let list: Json = serde_json::from_slice(&answer.body).unwrap();
-                let projects = list["projects"].as_array().unwrap().iter();
-                let ids: Vec<Json> = projects.map(|project| project["id"].clone()).collect();
-                ActionOutcome::Success(Json::from(ids).into())
-            }
-            Err(error) => failed(error.to_string()),
-        }
-    }
+/// Another token of a user whose first one was revoked.
+async fn another(keystone: &Keystone, user: &User) -> String {
+    keystone.revoke(&user.token).await;
+    keystone.token(user).await
 }
 
 async fn world(keystone: &Keystone, events: EventSettings) -> World {
     let delegations = Delegations::new(keystone.session().clone(), &[]).required();
     let delegations = Arc::new(delegations);
-    let acting = Arc::new(Acting(Arc::clone(&delegations)));
+    let acting = Arc::new(lists(Arc::clone(&delegations)));
     let auth = Auth::Keystone(keystone.settings(Duration::from_mins(5)));
     let journal = Journal::ephemeral(&Options::default()).unwrap();
     let set_up = |server: Server| {
@@ -134,8 +93,7 @@ async fn an_execution_acts_as_its_caller_whose_token_was_revoked() {
     asker.done("POST", "/v2/executions", &body).await;
     assert_eq!(keystone.trusts(&user).await, 1);
 
-    keystone.revoke(&user.token).await;
-    let token = keystone.token(&user).await;
+    let token = another(&keystone, &user).await;
     let asker = Asker {
         world: &world,
         token: &token,
@@ -174,8 +132,7 @@ async fn what_an_event_starts_acts_as_whoever_made_its_trigger() {
         .await;
     assert_eq!(keystone.trusts(&user).await, 1);
 
-    keystone.revoke(&user.token).await;
-    let token = keystone.token(&user).await;
+    let token = another(&keystone, &user).await;
     let asker = Asker {
         world: &world,
         token: &token,
