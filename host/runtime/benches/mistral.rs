@@ -152,7 +152,7 @@ fn here(workload: &Workload, dir: Option<&Path>) -> Cost {
     let definitions = Arc::clone(library.definitions());
     assert!(!definitions.has_errors(), "{:?}", definitions.diagnostics());
     let tokio = tokio::runtime::Builder::new_multi_thread()
-        .enable_time()
+        .enable_all()
         .build()
         .unwrap();
     tokio.block_on(async {

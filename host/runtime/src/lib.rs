@@ -73,6 +73,7 @@ mod plan;
 mod record;
 mod records;
 mod recover;
+mod relay;
 mod replay;
 mod runtime;
 mod shared;

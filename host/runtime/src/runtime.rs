@@ -19,7 +19,7 @@ use crate::hub::Subscription;
 use crate::libraries::{Libraries, Source};
 use crate::record::{Reply, Standing};
 use crate::shared::{Launch, Phase, Shared, workflow};
-use crate::store::Store;
+use crate::store::{Durable, Store};
 use crate::{ExecutionInfo, Figures, Library, Options, Outcome, RunnerSource, RuntimeError};
 
 /// How long to wait at most for the executions above one that runs again.
@@ -30,7 +30,7 @@ const REOPENING: Duration = Duration::from_secs(10);
 /// Clones are the same runtime. When the last one is dropped, or on [`Runtime::shutdown`],
 /// executions stop where they are and actions in flight are cancelled.
 ///
-/// Everything async here needs a tokio runtime with time enabled.
+/// Everything async here needs a tokio runtime with time enabled, and IO where there is a journal.
 #[derive(Clone)]
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -104,7 +104,12 @@ impl Runtime {
     ) -> Self {
         let library = library.with_runner(Arc::clone(&runner));
         let libraries = Libraries::new(library, Source::Same(runner));
-        Self::with(Store::Journal(journal), libraries, clock, options)
+        Self::with(
+            Store::Durable(Durable::new(journal)),
+            libraries,
+            clock,
+            options,
+        )
     }
 
     /// As [`Runtime::durable`], where each execution's actions are run by the runner of the
@@ -117,7 +122,12 @@ impl Runtime {
         options: Options,
     ) -> Self {
         let libraries = Libraries::new(library, Source::Made(source));
-        Self::with(Store::Journal(journal), libraries, clock, options)
+        Self::with(
+            Store::Durable(Durable::new(journal)),
+            libraries,
+            clock,
+            options,
+        )
     }
 
     /// Has executions that start from now on run by `library`: by its definitions, and its runner

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::figures::Stalled;
 use crate::hub::Hub;
+use crate::relay::Relay;
 use crate::{ExecutionInfo, NoticeKind};
 
 /// How long to wait before a disk that failed is tried again, at first and at most.
@@ -20,41 +21,103 @@ pub(crate) enum Store {
     /// Nowhere: they end with the process.
     Memory,
     /// In a journal.
-    Journal(Journal),
+    Durable(Durable),
 }
 
 impl Store {
-    pub(crate) fn journal(&self) -> Option<&Journal> {
+    pub(crate) fn durable(&self) -> Option<&Durable> {
         match self {
             Store::Memory => None,
-            Store::Journal(journal) => Some(journal),
+            Store::Durable(durable) => Some(durable),
         }
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        self.durable().map(|durable| &durable.journal)
     }
 }
 
-/// Writes a turn and waits until it is durable or has failed.
-pub(crate) async fn write(journal: &Journal, mut turn: Turn) -> Result<(), JournalError> {
-    loop {
-        let (sender, receiver) = oneshot::channel();
-        let done = move |result| {
-            // Whoever waited may be gone, with the process.
-            let _ = sender.send(result);
-        };
-        match journal.try_submit(turn, done) {
-            Ok(()) => return receiver.await.unwrap_or(Err(JournalError::Closed)),
-            Err(Refused {
-                turn: refused,
-                reason: JournalError::Busy,
-            }) => {
-                turn = refused;
-                let (sender, room) = oneshot::channel();
-                journal.on_room(move || {
-                    // Whoever waited may be gone, with the process.
-                    let _ = sender.send(());
-                });
-                let _ = room.await;
+/// A journal that tasks wait for.
+#[derive(Clone, Debug)]
+pub(crate) struct Durable {
+    journal: Journal,
+    /// None where turns are not written by a thread of their own.
+    relay: Option<Relay>,
+}
+
+impl Durable {
+    pub(crate) fn new(journal: Journal) -> Self {
+        let relay = journal.blocks().then(Relay::default);
+        Self { journal, relay }
+    }
+
+    /// Writes a turn and waits until it is durable or has failed.
+    pub(crate) async fn write(&self, mut turn: Turn) -> Result<(), JournalError> {
+        loop {
+            match self.submit(turn) {
+                Ok(receiver) => return receiver.await.unwrap_or(Err(JournalError::Closed)),
+                Err(Refused {
+                    turn: refused,
+                    reason: JournalError::Busy,
+                }) => {
+                    turn = refused;
+                    let (sender, room) = oneshot::channel();
+                    self.journal.on_room(move || {
+                        // Whoever waited may be gone, with the process.
+                        let _ = sender.send(());
+                    });
+                    let _ = room.await;
+                }
+                Err(Refused { reason, .. }) => return Err(reason),
             }
-            Err(Refused { reason, .. }) => return Err(reason),
+        }
+    }
+
+    fn submit(&self, turn: Turn) -> Result<oneshot::Receiver<Result<(), JournalError>>, Refused> {
+        if let Some(relay) = &self.relay {
+            let (done, receiver) = relay.waiter();
+            return self.journal.try_submit(turn, done).map(|()| receiver);
+        }
+        let (sender, receiver) = oneshot::channel();
+        // Whoever waited may be gone, with the process.
+        let done = |written| drop(sender.send(written));
+        self.journal.try_submit(turn, done).map(|()| receiver)
+    }
+
+    /// Writes the turn that `make` gives, again and again while the disk fails: what happened has
+    /// happened, and cannot be refused. The error is one that trying again does not help. Whoever
+    /// watches is told that it waits, once, and that it goes on.
+    pub(crate) async fn insist(
+        &self,
+        (hub, about): (&Hub, &ExecutionInfo),
+        make: impl Fn() -> Result<Turn, SaveError>,
+    ) -> Result<(), Unwritten> {
+        let mut pause = FIRST_PAUSE;
+        let mut told = false;
+        let mut stalled = None;
+        loop {
+            match self.write(make()?).await {
+                Err(error) if error.is_disk() => {
+                    if !told {
+                        let execution = &about.id;
+                        tracing::error!(%execution, %error, "it waits until its turn can be written");
+                        let reason = error.to_string().into();
+                        hub.publish(about, NoticeKind::Stalled { reason });
+                        told = true;
+                        stalled = Some(Stalled::new(&hub.counted.stalled));
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                other => {
+                    drop(stalled);
+                    if told && other.is_ok() {
+                        tracing::info!(execution = %about.id, "its turn is written, and it goes on");
+                        hub.publish(about, NoticeKind::Recovered);
+                    }
+                    return Ok(other?);
+                }
+            }
         }
     }
 }
@@ -76,42 +139,5 @@ impl From<JournalError> for Unwritten {
 impl From<SaveError> for Unwritten {
     fn from(_: SaveError) -> Self {
         Self::TooDeep
-    }
-}
-
-/// Writes the turn that `make` gives, again and again while the disk fails: what happened has
-/// happened, and cannot be refused. The error is one that trying again does not help. Whoever
-/// watches is told that it waits, once, and that it goes on.
-pub(crate) async fn insist(
-    journal: &Journal,
-    (hub, about): (&Hub, &ExecutionInfo),
-    make: impl Fn() -> Result<Turn, SaveError>,
-) -> Result<(), Unwritten> {
-    let mut pause = FIRST_PAUSE;
-    let mut told = false;
-    let mut stalled = None;
-    loop {
-        match write(journal, make()?).await {
-            Err(error) if error.is_disk() => {
-                if !told {
-                    let execution = &about.id;
-                    tracing::error!(%execution, %error, "it waits until its turn can be written");
-                    let reason = error.to_string().into();
-                    hub.publish(about, NoticeKind::Stalled { reason });
-                    told = true;
-                    stalled = Some(Stalled::new(&hub.counted.stalled));
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            other => {
-                drop(stalled);
-                if told && other.is_ok() {
-                    tracing::info!(execution = %about.id, "its turn is written, and it goes on");
-                    hub.publish(about, NoticeKind::Recovered);
-                }
-                return Ok(other?);
-            }
-        }
     }
 }

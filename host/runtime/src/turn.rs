@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use ostro_core::stored::SaveError;
 use ostro_engine::{Change, Decision, Event, Execution, Reason, decide, explain};
-use ostro_journal::{Journal, LetterId, Turn};
+use ostro_journal::{LetterId, Turn};
 
 use crate::NoticeKind;
 use crate::feed::turns::{AtOnce, Told};
@@ -17,8 +17,8 @@ use crate::plan::Step;
 use crate::record::Record;
 use crate::records::OfProject;
 use crate::shared::Shared;
-use crate::store::Unwritten;
-use crate::{lock, persist, store};
+use crate::store::{Durable, Unwritten};
+use crate::{lock, persist};
 
 /// What is to be done after a committed turn. There is no other way to get at it, so that nothing
 /// can be carried out before it is durable.
@@ -87,7 +87,7 @@ pub(crate) async fn commit(
 ) -> Result<Committed, Unwritten> {
     // Only where a feed is on: what runs nowhere is of interest to servers.
     let at_once = Mutex::default();
-    if let Some(journal) = shared.store.journal() {
+    if let Some(durable) = shared.store.durable() {
         let before = record.snapshot();
         let number = record.next_event.load(Ordering::Relaxed);
         let dropped = match shared.feeds() {
@@ -115,9 +115,9 @@ pub(crate) async fn commit(
             .inspect(|turn| lock(&record.pace).wrote(turn.bytes()))
         };
         let written = if may_fail {
-            write_once(journal, make()).await
+            write_once(durable, make()).await
         } else {
-            store::insist(journal, (&shared.hub, &record.about), make).await
+            durable.insist((&shared.hub, &record.about), make).await
         };
         if let Err(error) = written {
             record.notes.leave_out(dropped);
@@ -153,8 +153,8 @@ pub(crate) async fn commit(
     Ok(Committed(decided.steps))
 }
 
-async fn write_once(journal: &Journal, turn: Result<Turn, SaveError>) -> Result<(), Unwritten> {
-    Ok(store::write(journal, turn?).await?)
+async fn write_once(durable: &Durable, turn: Result<Turn, SaveError>) -> Result<(), Unwritten> {
+    Ok(durable.write(turn?).await?)
 }
 
 fn publish(hub: &Hub, record: &Record, changes: Vec<Change>) {

@@ -201,7 +201,7 @@ fn main() {
     let own = std::env::current_exe().unwrap();
     let dir = tempfile::tempdir_in(own.parent().unwrap()).unwrap();
     let tokio = tokio::runtime::Builder::new_multi_thread()
-        .enable_time()
+        .enable_all()
         .build()
         .unwrap();
     let (rate, rows, bytes) = tokio.block_on(rate(&dir.path().join("rate")));

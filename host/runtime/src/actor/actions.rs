@@ -20,7 +20,7 @@ use crate::replay::{Known, Outstanding};
 use crate::shared::{Phase, Shared};
 use crate::slots::Slot;
 use crate::turn::panic_message;
-use crate::{RuntimeError, feed, store};
+use crate::{RuntimeError, feed};
 
 pub(super) struct InFlight {
     action: Arc<ActionRef>,
@@ -274,7 +274,7 @@ async fn note_start(
     record: &Record,
     action: &ActionRef,
 ) -> Result<(), ActionOutcome> {
-    let Some(journal) = shared.store.journal() else {
+    let Some(durable) = shared.store.durable() else {
         return Ok(());
     };
     let now = shared.clock.now_millis();
@@ -289,7 +289,8 @@ async fn note_start(
         }
         Ok(turn)
     };
-    store::insist(journal, (&shared.hub, &record.about), make)
+    durable
+        .insist((&shared.hub, &record.about), make)
         .await
         .map_err(|_| {
             // Its turn finds the same, and tells it.

@@ -9,7 +9,7 @@ use ostro_journal::{JournalError, LetterId, Turn};
 use super::{Actor, Place};
 use crate::plan::{Planner, Step, Tell};
 use crate::record::{Message, Standing};
-use crate::store::{self, Unwritten};
+use crate::store::Unwritten;
 use crate::turn::{self, Committed, Decided};
 use crate::{NoticeKind, RuntimeError, keep};
 
@@ -160,7 +160,7 @@ impl Actor {
 
     /// Takes in a letter that has no meaning any more.
     async fn ignore(&self, letter: Option<LetterId>) {
-        if let (Some(journal), Some(letter)) = (self.shared.store.journal(), letter) {
+        if let (Some(durable), Some(letter)) = (self.shared.store.durable(), letter) {
             let make = || {
                 let mut turn = Turn::new();
                 turn.take_letter(letter.clone());
@@ -168,7 +168,7 @@ impl Actor {
             };
             // One that stays is ignored again after a restart.
             let watchers = (&self.shared.hub, &self.record.about);
-            let _ = store::insist(journal, watchers, make).await;
+            let _ = durable.insist(watchers, make).await;
         }
     }
 
