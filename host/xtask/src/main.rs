@@ -60,7 +60,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
     let project = Project::find()?;
     match chore {
         Chore::Cloud { arguments } => return Cloud::new(&project)?.pass_through(&arguments),
-        Chore::Packs => packs::build(&project).map(drop)?,
+        Chore::Packs => packs::build(&project, &packs::binary(&project)?)?,
         Chore::Demo => demo::run(&project)?,
         Chore::Test => return suite::run(&project),
     }

@@ -2,19 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::project::{self, Project, heading};
 
-/// Build `ostro` and every pack; returns the path of `ostro`.
-pub(crate) fn build(project: &Project) -> Result<PathBuf> {
-    let ostro = binary(project)?;
+/// Build every pack with `ostro`.
+pub(crate) fn build(project: &Project, ostro: &Path) -> Result<()> {
     for folder in folders(&project.path("plugins"))? {
-        pack(project, &ostro, &folder)?;
+        pack(project, ostro, &folder)?;
     }
-    Ok(ostro)
+    Ok(())
 }
 
 /// Build the pack in `folder` with `ostro`.
@@ -29,14 +29,14 @@ pub(crate) fn pack(project: &Project, ostro: &Path, folder: &Path) -> Result<()>
 /// Build `ostro`; returns its path.
 pub(crate) fn binary(project: &Project) -> Result<PathBuf> {
     heading("building ostro");
+    built(&mut project.cargo(["build", "-p", "ostro-cli"]))
+}
+
+/// Run a `build` of cargo's; returns the path of the `ostro` that it made.
+pub(crate) fn built(build: &mut Command) -> Result<PathBuf> {
     // Cargo tells where it puts the binary: that depends on its configuration.
-    let mut build = project.cargo([
-        "build",
-        "-p",
-        "ostro-cli",
-        "--message-format=json-render-diagnostics",
-    ]);
-    let messages = project::output(&mut build, "")?;
+    build.arg("--message-format=json-render-diagnostics");
+    let messages = project::output(build, "")?;
     executable(&String::from_utf8_lossy(&messages), "ostro")
         .context("cargo built ostro-cli, but reported no binary `ostro`")
 }
@@ -47,6 +47,8 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == name)
+        // The tests of a binary are one of the same name.
+        .filter(|message| message["profile"]["test"] != true)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -74,7 +76,8 @@ mod tests {
     #[test]
     fn the_binary_is_found_among_the_messages() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"ostro_core"},"executable":null}
-{"reason":"compiler-artifact","target":{"name":"ostro"},"executable":"/t/debug/ostro"}
+{"reason":"compiler-artifact","target":{"name":"ostro"},"profile":{"test":true},"executable":"/t/debug/deps/ostro-1"}
+{"reason":"compiler-artifact","target":{"name":"ostro"},"profile":{"test":false},"executable":"/t/debug/ostro"}
 {"reason":"build-finished","success":true}"#;
         assert_eq!(
             executable(messages, "ostro"),

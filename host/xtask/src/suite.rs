@@ -1,7 +1,8 @@
 //! Everything that must pass before a change is merged, as a sequence of steps.
 //!
 //! Cheap steps come first. The cloud and the packs come before the workspace's tests, as those of
-//! `tests/` use both.
+//! `tests/` use both. The tests are built before the packs, with the `ostro` that builds those:
+//! by itself it would be built with other features of what it depends on, and all of that twice.
 
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ const SERVICES: [&str; 7] = [
 ];
 
 const COMPONENTS_REMEDY: &str = "rustup component add rustfmt clippy";
+/// What is built and run of the workspace's tests.
+const TESTS: [&str; 3] = ["test", "--locked", "--workspace"];
 const PLUGINS: [&str; 2] = ["--manifest-path", "plugins/Cargo.toml"];
 
 /// One step: what it is called, and what it does.
@@ -39,7 +42,7 @@ enum Outcome {
     Skipped(&'static str),
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "format",
         run: format,
@@ -67,6 +70,10 @@ const STEPS: [Step; 9] = [
     Step {
         name: "cloud",
         run: cloud,
+    },
+    Step {
+        name: "build",
+        run: build,
     },
     Step {
         name: "packs",
@@ -173,15 +180,21 @@ fn cloud(project: &Project) -> Result<Outcome> {
     Cloud::new(project)?.up(&SERVICES).map(|()| Outcome::Passed)
 }
 
+fn build(project: &Project) -> Result<Outcome> {
+    passed(project.cargo(TESTS).arg("--no-run"))
+}
+
 fn packs(project: &Project) -> Result<Outcome> {
-    packs::build(project).map(|_| Outcome::Passed)
+    let ostro = packs::built(project.cargo(TESTS).arg("--no-run"))?;
+    packs::build(project, &ostro).map(|()| Outcome::Passed)
 }
 
 fn tests(project: &Project) -> Result<Outcome> {
     let client = Cloud::new(project)?.client()?;
     // Whoever reads of one failure wants to know the others.
-    let tests = ["test", "--locked", "--workspace", "--no-fail-fast"];
-    passed(&mut client.of(project.cargo(tests)))
+    let mut tests = project.cargo(TESTS);
+    tests.arg("--no-fail-fast");
+    passed(&mut client.of(tests))
 }
 
 /// Whether cargo has the subcommand `name`.
