@@ -11,6 +11,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use ostro_journal::JournalError;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 
@@ -73,7 +74,8 @@ impl Line {
         let theirs = Arc::clone(&told);
         // It ends when the bell is gone.
         tokio::spawn(async move {
-            while heard(&mut ear).await {
+            // However often it has rung, it is silent then.
+            while ear.read(&mut [0; 16]).await.is_ok_and(|rings| rings > 0) {
                 bring(&theirs);
             }
         });
@@ -89,20 +91,6 @@ impl Line {
         // Nobody listens where tokio has ended.
         if silent && (&self.bell).write(&[1]).is_err() {
             bring(&self.told);
-        }
-    }
-}
-
-/// Waits until the bell rings, and silences it. Whether there is still one.
-async fn heard(ear: &mut pipe::Receiver) -> bool {
-    loop {
-        if ear.readable().await.is_err() {
-            return false;
-        }
-        match ear.try_read(&mut [0; 16]) {
-            Ok(count) => return count > 0,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return false,
         }
     }
 }
