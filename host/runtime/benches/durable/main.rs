@@ -14,8 +14,8 @@ mod raw;
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ostro_core::{
@@ -34,7 +34,7 @@ const EXECUTIONS: usize = 1_000;
 const ACTIONS: usize = 50;
 /// How many steps of a lone execution are timed.
 const STEPS: usize = 300;
-/// How often both are measured; the one in the middle counts.
+/// How often both are measured; the round in the middle counts.
 const ROUNDS: usize = 45;
 
 /// What is promised: actions a second, how much of what raw SQLite does, and how many commits a step may take.
@@ -49,6 +49,36 @@ struct Instantly;
 impl ActionRunner for Instantly {
     async fn run(&self, call: ActionCall) -> ActionOutcome {
         ActionOutcome::Success(call.input["value"].clone())
+    }
+}
+
+/// As [`Instantly`], and remembers when.
+#[derive(Default)]
+struct Timed(Mutex<Vec<Instant>>);
+
+#[async_trait]
+impl ActionRunner for Timed {
+    async fn run(&self, call: ActionCall) -> ActionOutcome {
+        self.0.lock().unwrap().push(Instant::now());
+        ActionOutcome::Success(call.input["value"].clone())
+    }
+}
+
+/// How long something takes that was done many times, in seconds.
+#[derive(Clone, Copy)]
+struct Latency {
+    middle: f64,
+    mean: f64,
+}
+
+impl Latency {
+    fn of(mut all: Vec<Duration>) -> Self {
+        all.sort_unstable();
+        let count = f64::from(u32::try_from(all.len()).unwrap());
+        Self {
+            middle: all[all.len() / 2].as_secs_f64(),
+            mean: all.iter().sum::<Duration>().as_secs_f64() / count,
+        }
     }
 }
 
@@ -68,7 +98,7 @@ fn open(dir: &Path) -> Journal {
     Journal::open(dir, &ostro_journal::Options::default()).unwrap()
 }
 
-fn runtime(journal: Journal, length: usize, feed: bool) -> Runtime {
+fn runtime(journal: Journal, length: usize, runner: Arc<dyn ActionRunner>, feed: bool) -> Runtime {
     let library = Library::new(vec![File::new("w.yaml", chain(length))], Value::Null);
     let options = Options {
         max_actions: EXECUTIONS,
@@ -76,7 +106,7 @@ fn runtime(journal: Journal, length: usize, feed: bool) -> Runtime {
         ..Options::default()
     };
     let clock = Arc::new(SystemClock);
-    Runtime::durable(journal, library, Arc::new(Instantly), clock, options)
+    Runtime::durable(journal, library, runner, clock, options)
 }
 
 async fn run(runtime: &Runtime) {
@@ -89,7 +119,7 @@ async fn run(runtime: &Runtime) {
 
 /// Seconds that all executions take; `feed` is whether they tell what they change.
 async fn all(journal: Journal, feed: bool) -> f64 {
-    let runtime = runtime(journal, ACTIONS, feed);
+    let runtime = runtime(journal, ACTIONS, Arc::new(Instantly), feed);
     let began = Instant::now();
     let mut running = JoinSet::new();
     for _ in 0..EXECUTIONS {
@@ -130,16 +160,18 @@ async fn rate(dir: &Path) -> (f64, f64, f64) {
     )
 }
 
-/// Seconds of a step of a lone execution.
-async fn step(dir: &Path) -> f64 {
-    let runtime = runtime(open(dir), STEPS, false);
-    let began = Instant::now();
+/// A step of a lone execution: from the start of one action to that of the next.
+async fn step(dir: &Path) -> Latency {
+    let timed = Arc::new(Timed::default());
+    let runner = Arc::clone(&timed);
+    let runtime = runtime(open(dir), STEPS + 1, runner, false);
     run(&runtime).await;
-    began.elapsed().as_secs_f64() / f64::from(u32::try_from(STEPS).unwrap())
+    let began = timed.0.lock().unwrap();
+    Latency::of(began.windows(2).map(|pair| pair[1] - pair[0]).collect())
 }
 
-/// Seconds of one commit of as many rows as a step writes, by the journal alone.
-fn commit(dir: &Path) -> f64 {
+/// One commit of as many rows as a step writes, by the journal alone.
+fn commit(dir: &Path) -> Latency {
     let journal = open(dir);
     let uuid = |kind: u32, number: usize| format!("{kind:08x}-0000-4000-8000-{number:012x}");
     let id = ExecutionId::new(uuid(0, 0));
@@ -148,8 +180,7 @@ fn commit(dir: &Path) -> f64 {
     journal.write(turn).unwrap();
     let task = |number| TaskExecutionId::new(uuid(1, number));
     let action = |number| ActionExecutionId::new(uuid(2, number));
-    let began = Instant::now();
-    for number in 0..STEPS {
+    let commit = |number: usize| {
         let now = i64::try_from(number).unwrap();
         let mut turn = Turn::new();
         turn.event(NewEvent {
@@ -192,9 +223,11 @@ fn commit(dir: &Path) -> f64 {
             input: Some("{\"value\":1}".to_owned()),
             ..ActionRow::new(action(number), "a.do", now)
         });
+        let began = Instant::now();
         journal.write(turn).unwrap();
-    }
-    began.elapsed().as_secs_f64() / f64::from(u32::try_from(STEPS).unwrap())
+        began.elapsed()
+    };
+    Latency::of((0..STEPS).map(commit).collect())
 }
 
 fn main() {
@@ -221,20 +254,21 @@ fn main() {
     );
     drop(journal);
     // One after the other, many times, so that both meet the same disk.
-    let mut ratios: Vec<(f64, f64)> = (0..ROUNDS)
-        .map(|round| {
-            let commit = commit(&dir.path().join(format!("commit{round}")));
-            let step = tokio.block_on(step(&dir.path().join(format!("step{round}"))));
-            println!(
-                "a commit {:.3} ms, a step of a lone execution {:.3} ms: {:.2} times",
-                commit * 1e3,
-                step * 1e3,
-                step / commit
-            );
-            (step / commit, step)
-        })
-        .collect();
-    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut middles, mut means) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let commit = commit(&dir.path().join(format!("commit{round}")));
+        let step = tokio.block_on(step(&dir.path().join(format!("step{round}"))));
+        let (middle, mean) = (step.middle / commit.middle, step.mean / commit.mean);
+        println!(
+            "a commit {:.3} ms, a step of a lone execution {:.3} ms: {middle:.2} times, by the mean {mean:.2}",
+            commit.middle * 1e3,
+            step.middle * 1e3,
+        );
+        middles.push(middle);
+        means.push(mean);
+    }
+    middles.sort_unstable_by(f64::total_cmp);
+    means.sort_unstable_by(f64::total_cmp);
     let mut low = Vec::new();
     if rate < LEAST_RATE {
         low.push(format!("{rate:.0} of {LEAST_RATE:.0} actions a second"));
@@ -242,8 +276,11 @@ fn main() {
     if rate < LEAST_OF_RAW * rows {
         low.push(format!("{rate:.0} actions a second beside raw SQLite"));
     }
-    let (middle, _) = ratios[ROUNDS / 2];
-    println!("a step takes {middle:.2} commits, as the one in the middle of {ROUNDS}");
+    let (middle, mean) = (middles[ROUNDS / 2], means[ROUNDS / 2]);
+    println!(
+        "a step takes {middle:.2} commits by the middle of {STEPS}, {mean:.2} by their mean, \
+         in the round in the middle of {ROUNDS}"
+    );
     if middle > MOST_COMMITS {
         low.push(format!("a step takes {middle:.2} commits"));
     }
