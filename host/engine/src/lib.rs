@@ -42,6 +42,7 @@
 //! Architecture Invariant: no IO, no clock, no randomness, no async. Equal inputs give equal
 //! outputs, byte for byte, so that any durable engine can drive and replay it.
 
+mod changed;
 mod context;
 mod control;
 mod decide;

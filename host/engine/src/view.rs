@@ -6,6 +6,7 @@ use ostro_core::{
     ActionErrorKind, ActionExecutionId, ExecutionId, Map, State, TaskExecutionId, Value,
 };
 
+use crate::changed::changed;
 use crate::execution::Execution;
 use crate::task::{Run, RunKind, TaskExecution};
 
@@ -220,13 +221,8 @@ impl Execution {
         &'a self,
         before: &'a Execution,
     ) -> impl Iterator<Item = (TaskView<'a>, Option<TaskView<'a>>)> {
-        let mut old = before.tasks.iter();
-        self.tasks.iter().filter_map(move |task| {
-            let old = old.next();
-            let is_same = old.is_some_and(|old| Arc::ptr_eq(old, task));
-            let old = old.map(|task| TaskView { task });
-            (!is_same).then_some((TaskView { task }, old))
-        })
+        changed(&self.tasks, &before.tasks)
+            .map(|(task, old)| (TaskView { task }, old.map(|task| TaskView { task })))
     }
 
     /// Its task executions, in the order of their creation.
