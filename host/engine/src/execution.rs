@@ -366,10 +366,13 @@ impl Execution {
 
     /// The timers of `task`.
     pub(crate) fn timers_of(&self, task: usize) -> impl Iterator<Item = (&TimerId, &Timer)> {
-        let id = &self.tasks[task].id;
-        // `0` is the character after `/`: all of this task's timers are between the two.
-        let (from, to) = (TimerId(format!("{id}/")), TimerId(format!("{id}0")));
-        self.timers.range(from..to)
+        let all = (!self.timers.is_empty()).then(|| {
+            let id = &self.tasks[task].id;
+            // `0` is the character after `/`: all of this task's timers are between the two.
+            let (from, to) = (TimerId(format!("{id}/")), TimerId(format!("{id}0")));
+            self.timers.range(from..to)
+        });
+        all.into_iter().flatten()
     }
 
     /// Where the action or the sub-workflow `id` runs, if it is in flight.

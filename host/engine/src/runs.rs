@@ -36,14 +36,14 @@ impl Turn<'_> {
         index: usize,
         extra: &Map,
     ) -> Result<(), RunError> {
-        let data = match (&spec.input, &spec.work) {
-            (
-                Template::Literal(_),
-                Work::Noop
-                | Work::Action(Template::Literal(_))
-                | Work::Workflow(Template::Literal(_)),
-            ) => Value::Null,
-            _ => self.task_data(task, extra),
+        let is_named = match &spec.work {
+            Work::Noop => true,
+            Work::Action(name) | Work::Workflow(name) => name.is_constant(),
+        };
+        let data = if is_named && spec.input.is_constant() {
+            Value::Null
+        } else {
+            self.task_data(task, extra)
         };
         let input = match self
             .evaluate(&spec.input, &data, Some(task))

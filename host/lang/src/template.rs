@@ -204,6 +204,16 @@ impl Template {
         }
     }
 
+    /// Whether it holds no expression, so that it gives the same in every scope.
+    pub fn is_constant(&self) -> bool {
+        match self {
+            Template::Literal(_) => true,
+            Template::List(items) => items.iter().all(Template::is_constant),
+            Template::Map(entries) => entries.iter().all(|(_, value)| value.is_constant()),
+            Template::Expression(_) | Template::Text(_) | Template::Jinja(_) => false,
+        }
+    }
+
     /// The value that this gives in `scope`.
     pub fn evaluate(&self, scope: Scope<'_>) -> Result<Value, ExpressionError> {
         match self {
