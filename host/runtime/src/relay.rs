@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::mem;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use ostro_journal::JournalError;
 use tokio::io::AsyncReadExt as _;
@@ -38,7 +38,12 @@ struct Told {
     written: Vec<(oneshot::Sender<Written>, Written)>,
     /// Whether the bell has rung since all was brought.
     rung: bool,
+    /// Whether nobody will hear it any more, since tokio has ended.
+    deaf: bool,
 }
+
+/// Who listens to the bell.
+struct Listener(Arc<Mutex<Told>>);
 
 impl Relay {
     /// What takes how a turn went from the writer's thread, and where that comes out.
@@ -71,32 +76,42 @@ impl Line {
         let (bell, mut ear) = pipe::pipe()?;
         let bell = File::from(bell.into_nonblocking_fd()?);
         let told: Arc<Mutex<Told>> = Arc::default();
-        let theirs = Arc::clone(&told);
+        let listener = Listener(Arc::clone(&told));
         // It ends when the bell is gone.
         tokio::spawn(async move {
             // However often it has rung, it is silent then.
             while ear.read(&mut [0; 16]).await.is_ok_and(|rings| rings > 0) {
-                bring(&theirs);
+                bring(lock(&listener.0));
             }
         });
         Ok(Self { told, bell })
     }
 
     fn tell(&self, sender: oneshot::Sender<Written>, written: Written) {
-        let silent = {
-            let mut told = lock(&self.told);
-            told.written.push((sender, written));
-            !mem::replace(&mut told.rung, true)
-        };
-        // Nobody listens where tokio has ended.
-        if silent && (&self.bell).write(&[1]).is_err() {
-            bring(&self.told);
+        let mut told = lock(&self.told);
+        told.written.push((sender, written));
+        if told.deaf {
+            bring(told);
+        } else if !mem::replace(&mut told.rung, true) {
+            drop(told);
+            // Where nobody listens any more, who did brings it as it goes.
+            let _ = (&self.bell).write(&[1]);
         }
     }
 }
 
-fn bring(told: &Mutex<Told>) {
-    let Told { written, .. } = mem::take(&mut *lock(told));
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut told = lock(&self.0);
+        told.deaf = true;
+        bring(told);
+    }
+}
+
+fn bring(mut told: MutexGuard<'_, Told>) {
+    told.rung = false;
+    let written = mem::take(&mut told.written);
+    drop(told);
     for (sender, written) in written {
         // Whoever waited may be gone.
         let _ = sender.send(written);
@@ -130,18 +145,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_after_the_end_of_tokio_is_told_at_once() {
-        let tokio = tokio::runtime::Builder::new_multi_thread()
+    fn what_is_told_about_the_end_of_tokio_comes_all_the_same() {
+        let tokio = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         let relay = Relay::default();
-        let (first, second) = tokio.block_on(async { (relay.waiter(), relay.waiter()) });
-        drop(tokio);
-        for (done, receiver) in [first, second] {
-            done(Err(JournalError::Closed));
+        let (before, after) = tokio.block_on(async { (relay.waiter(), relay.waiter()) });
+        let comes = |receiver: oneshot::Receiver<Written>| {
             let told = receiver.blocking_recv().unwrap();
             assert!(matches!(told, Err(JournalError::Closed)), "{told:?}");
-        }
+        };
+        before.0(Err(JournalError::Closed));
+        drop(tokio);
+        comes(before.1);
+        after.0(Err(JournalError::Closed));
+        comes(after.1);
     }
 }
