@@ -84,7 +84,8 @@ fn the_pack_commands_say_of_a_server_what_they_say_of_this_machine() -> Result<(
             .ostro(&["--url", &url])?
             .env("OSTRO_STATE_DIR", "/nowhere");
         let said = elsewhere.args(&command).run()?;
-        let said_is = format!("{command:?}\nhere: {is:#?}\nthere: {said:#?}");
+        let log = server.log();
+        let said_is = format!("{command:?}\nhere: {is:#?}\nthere: {said:#?}\n{log}");
         ensure!(is.status == said.status, "{said_is}");
         ensure!(masked(&is.stdout) == masked(&said.stdout), "{said_is}");
         if is.status == 0 {

@@ -7,6 +7,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -44,6 +46,7 @@ others:
 pub(crate) struct Server {
     process: Child,
     pub(crate) host: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -51,17 +54,31 @@ impl Server {
         let serve = [&["serve", "--listen", "127.0.0.1:0"][..], more].concat();
         let mut process = place.ostro(&serve)?.start()?;
         let said = process.stderr.take().context("it says where it listens")?;
-        let mut lines = Vec::new();
-        for line in BufReader::new(said).lines() {
+        let mut lines = BufReader::new(said).lines();
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let keep = |log: &Mutex<Vec<String>>, line| {
+            log.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line);
+        };
+        for line in lines.by_ref() {
             let line = line?;
             if let Some((_, url)) = line.split_once("listening at http://") {
                 let host = url.trim_end_matches("/v2").to_owned();
-                return Ok(Self { process, host });
+                let to = Arc::clone(&log);
+                thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&to, line)));
+                return Ok(Self { process, host, log });
             }
-            lines.push(line);
+            keep(&log, line);
         }
         let _ = process.wait();
-        anyhow::bail!("the server ended before it listened: {lines:?}")
+        anyhow::bail!("the server ended before it listened: {log:?}")
+    }
+
+    /// What the server has said so far.
+    pub(crate) fn log(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.join("\n")
     }
 
     /// An answer, with its status.

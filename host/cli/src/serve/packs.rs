@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use ostro_lang::{Diagnostic, check};
 use ostro_server::{Installation, PackProblem, PackRefusal, PackVersion, Packs, Stored};
-use ostro_store::{Installed, Record, Store};
+use ostro_store::{Change, Installed, Record, Store};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -167,7 +167,7 @@ impl Operated {
         }
         let mut row = self.row(&change.record, &target);
         row["review"] = review_json(&review);
-        kept::sweep(&self.state, &mut change, false);
+        self.sweep(&mut change);
         drop(change);
         // It may have been active without being loaded.
         self.active.refresh();
@@ -207,7 +207,7 @@ impl Operated {
         turn.swap(set);
         drop(turn);
         let rows = self.active_rows(&change.record, &target.name);
-        kept::sweep(&self.state, &mut change, false);
+        self.sweep(&mut change);
         Ok(rows)
     }
 
@@ -220,6 +220,13 @@ impl Operated {
         change.commit().map_err(refused)?;
         turn.swap(set);
         Ok(self.active_rows(&change.record, name))
+    }
+
+    /// Deletes the versions that nothing needs any more.
+    fn sweep(&self, change: &mut Change) {
+        // While this server looks at what was just recorded, it holds all versions.
+        let _turn = self.active.turn();
+        kept::sweep(&self.state, change, false);
     }
 
     /// Loads what is to be active, before that is recorded.

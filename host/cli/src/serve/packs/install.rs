@@ -12,7 +12,6 @@ use super::Operated;
 use super::find;
 use super::refusal::{conflict, invalid, refused};
 use crate::pack::install::{installed, keep, lines};
-use crate::pack::kept;
 use crate::pack::obstacle::{self, Asks};
 
 /// What an artifact is called that a caller sent, before it is known which pack it is.
@@ -42,7 +41,7 @@ impl Operated {
         let is_new = change.record.by_digest(&one.digest).is_none();
         keep(&mut change, &fetched, &one).map_err(refused)?;
         let row = self.row(&change.record, &one);
-        kept::sweep(&self.state, &mut change, false);
+        self.sweep(&mut change);
         drop(change);
         // It may be active already, and be granted something else now.
         self.active.refresh();
