@@ -80,7 +80,7 @@ fn task(server: &Server, execution: &str, name: &str, state: &str) -> Result<Str
     let path = format!("/v2/executions/{execution}/tasks?name={name}");
     let mut seen = Value::Null;
     eventually(name, || {
-        seen = ask(server, "GET", &path, &Value::Null)?["tasks"][0].take();
+        seen = ask(server, "GET", &path, &Value::Null)?["tasks"][0].clone();
         Ok(seen["state"] == state)
     })
     .with_context(|| seen.to_string())?;
