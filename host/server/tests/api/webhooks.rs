@@ -1,160 +1,21 @@
 //! Those who are told of executions by HTTP: in order, each at least once, whoever is away, slow or
 //! killed.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
+#[path = "webhooks/receiver.rs"]
+mod receiver;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
 use ostro_journal::{Journal, Options};
 use ostro_server::{Publisher, WebhookSettings};
 use serde_json::{Value as Json, json};
 use tempfile::tempdir;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
 
+use self::receiver::{Answer, Nobody, Receiver, Request};
 use crate::events::reopened;
 use crate::world::{self, WORKFLOWS, World};
-
-/// What a receiver does with a request.
-#[derive(Clone, Copy, Debug)]
-enum Answer {
-    Status(u16),
-    /// It sends whoever asks elsewhere.
-    Redirect(SocketAddr),
-    /// It never answers.
-    Never,
-}
-
-/// A request that came.
-#[derive(Clone, Debug)]
-struct Request {
-    headers: HeaderMap,
-    data: Json,
-}
-
-impl Request {
-    fn sequence(&self) -> u64 {
-        let sequence = self.headers["x-ostro-sequence"].to_str().unwrap();
-        sequence.parse().unwrap()
-    }
-
-    /// What it says, in short.
-    fn line(&self) -> String {
-        let word = |name| self.data[name].as_str().unwrap();
-        format!("{} {}", word("event"), word("name"))
-    }
-}
-
-#[derive(Default)]
-struct Taken {
-    requests: Vec<Request>,
-    /// What becomes of the next ones; 200 for those after.
-    next: VecDeque<Answer>,
-    always: Option<Answer>,
-}
-
-/// Somebody who is told.
-struct Receiver {
-    at: SocketAddr,
-    taken: Arc<Mutex<Taken>>,
-    serving: JoinHandle<()>,
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-async fn take(State(taken): State<Arc<Mutex<Taken>>>, headers: HeaderMap, body: Bytes) -> Response {
-    let data = serde_json::from_slice(&body).unwrap();
-    let answer = {
-        let mut taken = taken.lock().unwrap();
-        let answer = taken.always.or_else(|| taken.next.pop_front());
-        let answer = answer.unwrap_or(Answer::Status(200));
-        if matches!(answer, Answer::Status(200..300)) {
-            taken.requests.push(Request { headers, data });
-        }
-        answer
-    };
-    match answer {
-        Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
-        Answer::Redirect(at) => {
-            let to = [(header::LOCATION, format!("http://{at}/"))];
-            (StatusCode::TEMPORARY_REDIRECT, to).into_response()
-        }
-        Answer::Never => std::future::pending().await,
-    }
-}
-
-impl Receiver {
-    async fn new() -> Self {
-        Self::at("127.0.0.1:0".parse().unwrap()).await
-    }
-
-    async fn at(at: SocketAddr) -> Self {
-        let listener = TcpListener::bind(at).await.unwrap();
-        let at = listener.local_addr().unwrap();
-        let taken = Arc::<Mutex<Taken>>::default();
-        let routes = Router::new().fallback(take).with_state(Arc::clone(&taken));
-        let serving = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { at, taken, serving }
-    }
-
-    fn always(self, answer: Answer) -> Self {
-        self.taken.lock().unwrap().always = Some(answer);
-        self
-    }
-
-    fn first(self, answers: &[Answer]) -> Self {
-        self.taken.lock().unwrap().next.extend(answers);
-        self
-    }
-
-    /// How an execution names it.
-    fn named(&self) -> Json {
-        json!({"type": "webhook", "url": format!("http://{}/hook?token=1", self.at)})
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let taken = self.taken.lock().unwrap();
-        taken.requests.iter().map(Request::line).collect()
-    }
-
-    /// What came, once it is at least `count`.
-    async fn until(&self, count: usize) -> Vec<Request> {
-        for _ in 0..1500 {
-            let taken = self.taken.lock().unwrap().requests.clone();
-            if taken.len() >= count {
-                return taken;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{count} do not come: {:#?}", self.lines());
-    }
-
-    /// Exactly these come, in this order.
-    async fn gets(&self, lines: &[&str]) -> Vec<Request> {
-        let requests = self.until(lines.len()).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(self.lines(), lines);
-        requests
-    }
-}
-
-/// An address at which nobody listens.
-async fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
-}
 
 /// Callers' receivers may be on this machine, and do not wait long.
 fn settings() -> WebhookSettings {
@@ -188,7 +49,7 @@ const SIMPLE: [&str; 4] = [
 
 #[tokio::test]
 async fn a_receiver_gets_mistrals_events_with_their_data_in_order() {
-    let (world, receiver) = (world(settings()).await, Receiver::new().await);
+    let (world, receiver) = (world(settings()).await, Receiver::new());
     let mut named = receiver.named();
     named["headers"] = json!({"X-Auth-Token": "s3cret"});
     let id = start(&world, "simple", json!([named])).await;
@@ -250,7 +111,7 @@ async fn a_receiver_gets_mistrals_events_with_their_data_in_order() {
 
 #[tokio::test]
 async fn sub_workflows_pauses_and_later_runs_are_told_of() {
-    let (world, receiver) = (world(settings()).await, Receiver::new().await);
+    let (world, receiver) = (world(settings()).await, Receiver::new());
     let id = start(&world, "parent", json!([receiver.named()])).await;
     let launched = receiver
         .gets(&[
@@ -296,7 +157,7 @@ async fn sub_workflows_pauses_and_later_runs_are_told_of() {
 
 #[tokio::test]
 async fn one_that_runs_again_after_it_was_forgotten_is_told_of_again() {
-    let receiver = Receiver::new().await;
+    let receiver = Receiver::new();
     let world = world(WebhookSettings {
         linger: Duration::from_millis(50),
         ..settings()
@@ -343,11 +204,7 @@ async fn nothing_is_kept(journal: &Journal) {
 
 #[tokio::test]
 async fn a_receiver_gets_only_the_events_that_it_wants() {
-    let (world, all, some) = (
-        world(settings()).await,
-        Receiver::new().await,
-        Receiver::new().await,
-    );
+    let (world, all, some) = (world(settings()).await, Receiver::new(), Receiver::new());
     let mut wanting = some.named();
     wanting["event_types"] = json!(["WORKFLOW_SUCCEEDED", "TASK_LAUNCHED", "TASK_ODD"]);
     // As in Mistral, what is no receiver is left out.
@@ -361,9 +218,8 @@ async fn a_receiver_gets_only_the_events_that_it_wants() {
 
 #[tokio::test]
 async fn one_that_was_away_gets_all_in_order_even_of_what_was_deleted() {
-    let (world, at) = (world(settings()).await, nobody().await);
-    let named = json!({"type": "webhook", "url": format!("http://{at}/")});
-    let id = start(&world, "simple", json!([named])).await;
+    let (world, nobody) = (world(settings()).await, Nobody::new());
+    let id = start(&world, "simple", json!([nobody.named()])).await;
     world.execution(&id, "SUCCESS").await;
     let (status, _) = world
         .ask("DELETE", &format!("/v2/executions/{id}"), Json::Null)
@@ -376,7 +232,7 @@ async fn one_that_was_away_gets_all_in_order_even_of_what_was_deleted() {
         Answer::Status(404),
         Answer::Status(302),
     ];
-    let receiver = Receiver::at(at).await.first(&odd);
+    let receiver = Receiver::instead_of(&nobody).first(&odd);
     let requests = receiver.gets(&SIMPLE).await;
     assert!(requests[3].data["workflow_id"].is_string());
     nothing_is_kept(&world.journal).await;
@@ -384,7 +240,7 @@ async fn one_that_was_away_gets_all_in_order_even_of_what_was_deleted() {
 
 #[tokio::test]
 async fn what_fails_for_too_long_is_given_up_and_what_comes_later_is_told() {
-    let receiver = Receiver::new().await.always(Answer::Status(503));
+    let receiver = Receiver::new().always(Answer::Status(503));
     let world = world(WebhookSettings {
         give_up: Duration::from_millis(300),
         linger: Duration::from_millis(50),
@@ -405,8 +261,8 @@ async fn what_fails_for_too_long_is_given_up_and_what_comes_later_is_told() {
 
 #[tokio::test]
 async fn a_receiver_that_hangs_holds_up_nobody_else() {
-    let slow = Receiver::new().await.always(Answer::Never);
-    let (world, quick) = (world(settings()).await, Receiver::new().await);
+    let slow = Receiver::new().always(Answer::Never);
+    let (world, quick) = (world(settings()).await, Receiver::new());
     let begin = Instant::now();
     for _ in 0..20 {
         let id = start(&world, "simple", json!([slow.named(), quick.named()])).await;
@@ -444,17 +300,16 @@ fn kill((host, world): (Runtime, World)) {
 #[test]
 fn what_a_kill_cuts_off_is_delivered_again_and_nothing_is_lost() {
     let (dir, here) = (tempdir().unwrap(), Runtime::new().unwrap());
-    let (mine, operators) = here.block_on(async { (nobody().await, nobody().await) });
-    let url = |at: SocketAddr| json!({"type": "webhook", "url": format!("http://{at}/")});
+    let (mine, operators) = here.block_on(async { (Nobody::new(), Nobody::new()) });
     let settings = WebhookSettings {
-        notify: vec![Publisher::read(&url(operators)).unwrap()],
+        notify: vec![Publisher::read(&operators.named()).unwrap()],
         linger: Duration::from_millis(50),
         ..settings()
     };
     let server = host(dir.path(), &settings);
     let id = here.block_on(async {
         server.1.define(WORKFLOWS).await;
-        let id = start(&server.1, "simple", json!([url(mine)])).await;
+        let id = start(&server.1, "simple", json!([mine.named()])).await;
         server.1.execution(&id, "SUCCESS").await;
         id
     });
@@ -462,31 +317,30 @@ fn what_a_kill_cuts_off_is_delivered_again_and_nothing_is_lost() {
 
     // Two come, and what comes next is cut off.
     let answers = [Answer::Status(200), Answer::Status(201), Answer::Never];
-    let some = here.block_on(async { Receiver::at(mine).await.first(&answers) });
+    let some = here.block_on(async { Receiver::instead_of(&mine).first(&answers) });
     let server = host(dir.path(), &settings);
     let other = here.block_on(async {
         some.until(2).await;
-        let other = start(&server.1, "simple", json!([url(mine)])).await;
+        let other = start(&server.1, "simple", json!([mine.named()])).await;
         server.1.execution(&other, "SUCCESS").await;
         other
     });
     kill(server);
     let first = some.taken.lock().unwrap().requests.clone();
-    drop(some);
 
-    let (mine, operators) = here.block_on(async {
-        // Whoever listened before lets the address go in its own time.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        (Receiver::at(mine).await, Receiver::at(operators).await)
+    let (others, everything) = here.block_on(async {
+        some.leave().await;
+        let everything = Receiver::instead_of(&operators);
+        (Receiver::instead_of(&mine), everything)
     });
     let server = host(dir.path(), &settings);
     here.block_on(async {
-        operators.until(8).await;
+        everything.until(8).await;
         nothing_is_kept(&server.1.journal).await;
     });
     kill(server);
-    let second = mine.taken.lock().unwrap().requests.clone();
-    let all = operators.taken.lock().unwrap().requests.clone();
+    let second = others.taken.lock().unwrap().requests.clone();
+    let all = everything.taken.lock().unwrap().requests.clone();
     for id in [id, other] {
         let of = |requests: &[Request]| -> Vec<(u64, String)> {
             let about =
@@ -509,10 +363,10 @@ fn what_a_kill_cuts_off_is_delivered_again_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn callers_reach_public_addresses_alone_and_operators_what_they_like() {
-    let (operators, mine) = (Receiver::new().await, Receiver::new().await);
-    let elsewhere = Receiver::new().await;
+    let (operators, mine) = (Receiver::new(), Receiver::new());
+    let elsewhere = Receiver::new();
     let to = Answer::Redirect(elsewhere.at);
-    let redirects = Receiver::new().await.always(to);
+    let redirects = Receiver::new().always(to);
     let named = |receiver: &Receiver| Publisher::read(&receiver.named()).unwrap();
     let world = world(WebhookSettings {
         notify: vec![named(&operators), named(&redirects)],
