@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -24,12 +24,12 @@ pub struct Counter {
 impl Counter {
     /// A server at a port of its own.
     pub fn start() -> Result<Self> {
-        Self::at(0)
+        Self::at((Ipv4Addr::LOCALHOST, 0).into())
     }
 
-    /// A server at this port.
-    pub fn at(port: u16) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port))?;
+    /// A server at this address.
+    pub fn at(address: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address)?;
         let port = listener.local_addr()?.port();
         let counts = Arc::<Mutex<BTreeMap<String, usize>>>::default();
         let theirs = Arc::clone(&counts);

@@ -261,9 +261,9 @@ inner:
         url: <% $.flag + '/item/' + str($.i) %>
 ",
     )?;
-    // Nobody listens there yet.
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let flag = format!("flag=http://127.0.0.1:{port}");
+    // Nobody listens there yet, and no connection is from there: those are from 127.0.0.1.
+    let address = TcpListener::bind("127.0.0.77:0")?.local_addr()?;
+    let flag = format!("flag=http://{address}");
     let file = kept.file();
     let run = kept.ostro(["run", &file, "outer", "-i", &flag, "--http-deny", "none"])?;
     run.run()?.expect(1)?;
@@ -279,7 +279,7 @@ inner:
     let unknown = kept.ostro(["execution", "rerun", &id, "eech"])?.run()?;
     ensure!(unknown.status == 2 && unknown.stderr.contains("call, each"));
 
-    let counter = Counter::at(port)?;
+    let counter = Counter::at(address)?;
     let again = kept.ostro(["execution", "rerun", &id, "each"])?.run()?;
     again.expect(0)?;
     ensure!(again.stderr.contains("after"), "{}", again.stderr);
