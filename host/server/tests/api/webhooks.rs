@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use self::receiver::{Answer, Nobody, Receiver, Request};
 use crate::events::reopened;
-use crate::world::{self, WORKFLOWS, World};
+use crate::world::{self, WORKFLOWS, World, eventually};
 
 /// Callers' receivers may be on this machine, and do not wait long.
 fn settings() -> WebhookSettings {
@@ -193,13 +193,21 @@ async fn one_that_runs_again_after_it_was_forgotten_is_told_of_again() {
 
 /// Waits until nothing is left to be delivered.
 async fn nothing_is_kept(journal: &Journal) {
-    for _ in 0..500 {
-        if journal.documents("webhook").unwrap().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{:?}", journal.documents("webhook").unwrap());
+    eventually("the end of a webhook", async || {
+        journal.documents("webhook").unwrap().is_empty()
+    })
+    .await;
+}
+
+/// Waits until the only receiver is done with all changes that there are.
+async fn all_is_done_with(journal: &Journal) {
+    eventually("the last change", async || {
+        let (_, kept) = journal.documents("webhook").unwrap().remove(0);
+        let kept: Json = serde_json::from_slice(&kept).unwrap();
+        let (_, last) = journal.change_bounds().unwrap().unwrap();
+        kept["position"] == last
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -248,7 +256,9 @@ async fn what_fails_for_too_long_is_given_up_and_what_comes_later_is_told() {
     })
     .await;
     let id = start(&world, "waits", json!([receiver.named()])).await;
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    let task = world.task(&id, "one").await;
+    assert_eq!(task["state"], "RUNNING");
+    all_is_done_with(&world.journal).await;
     receiver.taken.lock().unwrap().always = None;
     let path = format!("/v2/executions/{id}");
     world.put(&path, json!({"state": "CANCELLED"})).await;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,6 +13,8 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value as Json, json};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
+
+use crate::world::PATIENCE;
 
 /// What a receiver does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -128,14 +130,16 @@ impl Receiver {
 
     /// What came, once it is at least `count`.
     pub(super) async fn until(&self, count: usize) -> Vec<Request> {
-        for _ in 0..1500 {
+        let began = Instant::now();
+        loop {
             let taken = self.taken.lock().unwrap().requests.clone();
             if taken.len() >= count {
                 return taken;
             }
+            let is_late = began.elapsed() > PATIENCE;
+            assert!(!is_late, "{count} do not come: {:#?}", self.lines());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{count} do not come: {:#?}", self.lines());
     }
 
     /// Exactly these come, in this order.
