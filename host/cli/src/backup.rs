@@ -15,6 +15,7 @@ use crate::args::Backup;
 use crate::errors::{Exit, WithHint as _, hinted, warn};
 use crate::state::{RunDir, StateDir, moment};
 use crate::terminal;
+use crate::text::counted;
 
 /// Carries out `ostro backup …`.
 pub(crate) fn backup(command: &Backup) -> Result<Exit> {
@@ -73,7 +74,7 @@ fn create(ids: &[String], to: &Path, state: &StateDir) -> Result<Exit> {
         .inspect_err(|_| drop(fs::remove_dir_all(&partial)))
         .with_context(named)?;
     sync(above)?;
-    terminal::print(&format!("{}: {}", to.display(), executions(made)))?;
+    terminal::print(&format!("{}: {}", to.display(), counted(made, "execution")))?;
     Ok(if is_whole {
         Exit::Success
     } else {
@@ -173,7 +174,7 @@ fn restore(from: &Path, ids: &[String], state: &StateDir) -> Result<Exit> {
             .with_context(|| to.path().display().to_string())?;
     }
     sync(state.runs_path())?;
-    let said = executions(runs.len());
+    let said = counted(runs.len(), "execution");
     terminal::print(&format!("{}: {said}", state.path().display()))?;
     for id in interrupted {
         terminal::print(&format!(
@@ -231,11 +232,4 @@ fn sync(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .with_context(|| folder.display().to_string())
-}
-
-fn executions(count: usize) -> String {
-    match count {
-        1 => "1 execution".to_owned(),
-        many => format!("{many} executions"),
-    }
 }

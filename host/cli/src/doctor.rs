@@ -9,6 +9,7 @@ use crate::args::Doctor;
 use crate::errors::Exit;
 use crate::state::{self, RunDir, StateDir, moment};
 use crate::terminal;
+use crate::text::counted;
 
 /// Carries out `ostro doctor`.
 pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
@@ -43,10 +44,10 @@ pub(crate) fn doctor(args: &Doctor) -> Result<Exit> {
     }
     let said = match problems {
         0 => style("nothing is wrong".to_owned()).green().for_stderr(),
-        1 => style("1 problem".to_owned()).red().for_stderr(),
-        many => style(format!("{many} problems")).red().for_stderr(),
+        some => style(counted(some, "problem")).red().for_stderr(),
     };
-    terminal::complain(&format!("{} executions: {said}", runs.len()));
+    let all = counted(runs.len(), "execution");
+    terminal::complain(&format!("{all}: {said}"));
     Ok(if problems == 0 {
         Exit::Success
     } else {

@@ -7,6 +7,7 @@ use ostro_lang::{Code, Definitions, LintOptions, Report, Severity, parse};
 use crate::args::{Lint, LintOutput};
 use crate::errors::{Exit, hinted};
 use crate::installed::Wanted;
+use crate::text::counted;
 use crate::{input, sources, suggest, terminal};
 
 /// Carries out `ostro lint`.
@@ -77,11 +78,6 @@ fn show(report: &Report<'_>) -> Result<()> {
         terminal::complain("  `ostro explain CODE` tells more of a code");
     }
     Ok(())
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 /// Carries out `ostro explain`.

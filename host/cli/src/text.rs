@@ -68,6 +68,12 @@ pub(crate) fn kind(kind: ActionErrorKind) -> &'static str {
     }
 }
 
+/// How many there are of something: `1 file`, `2 files`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// A table without the blanks that fill up its lines.
 pub(crate) fn trimmed(table: &Table) -> String {
     let lines: Vec<String> = table

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::catalogue::Validation;
 use super::moment::Moment;
 use crate::errors::Exit;
-use crate::text::milliseconds;
+use crate::text::{counted, milliseconds};
 
 /// How a validation ended, in the words of validations-libs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -295,8 +295,7 @@ impl Report {
     pub(crate) fn counts(&self) -> String {
         let told = |status: Status| match (self.count(status), status) {
             (0, _) => None,
-            (1, Status::Error) => Some("1 error".to_owned()),
-            (count, Status::Error) => Some(format!("{count} errors")),
+            (count, Status::Error) => Some(counted(count, "error")),
             (count, _) => Some(format!("{count} {}", status.as_str().to_lowercase())),
         };
         let told: Vec<String> = Status::ALL.into_iter().filter_map(told).collect();
